@@ -1,0 +1,1 @@
+//! Runs a coding CLI on a task in a worktree and reports facts.

@@ -1,0 +1,1 @@
+//! The wire: everything devmesh knows of NATS.

@@ -1,0 +1,1 @@
+//! A web page over WebSocket on the same fold.

@@ -1,0 +1,1 @@
+//! Verbs: the state, fold and decide; pure.

@@ -1,0 +1,1 @@
+//! Nouns: ids, commands, events, records, reports, queries, subjects and versions.

@@ -1,0 +1,1 @@
+//! Test support: a real nats-server, a simulated world, scripted coding tools.

@@ -1,0 +1,3 @@
+//! The `devmesh` binary: command line, configuration, logging and exit codes.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! Tests that cross crates; the code is in `all.rs` and the folders beside it.
