@@ -1,0 +1,128 @@
+//! The log over JetStream.
+//!
+//! An append is a plain request with headers and our own deadline: the client library's
+//! acknowledgement future starts its clock when it is awaited and takes a duplicate for a success.
+//! No `Nats-Msg-Id` and no `Nats-Expected-Last-Msg-Id`: on three servers the first acknowledges to
+//! two rivals what one of them stored, and one wrong value of the second stops the stream for good.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_nats::{Client, HeaderMap, Request, RequestErrorKind};
+use bytes::Bytes;
+use futures::future::BoxFuture;
+
+use self::follow::Follow;
+use super::{APPEND_MS_MAX, AppendError, Entries, Log, Open, PAYLOAD_BYTES_MAX};
+use crate::api;
+use crate::error::{Error, ErrorKind, Result};
+
+mod ack;
+mod follow;
+
+/// Makes a connection of its own at each call.
+pub(crate) type Dial = Arc<dyn Fn() -> BoxFuture<'static, Result<Client>> + Send + Sync>;
+
+/// Opens handles on the log of one mesh, each on a fresh connection.
+#[derive(Clone)]
+pub struct NatsOpen {
+    dial: Dial,
+    stream: String,
+    subject: String,
+}
+
+/// A handle on the log of one mesh.
+#[derive(Debug, Clone)]
+pub struct NatsLog {
+    client: Client,
+    stream: String,
+    subject: String,
+}
+
+impl std::fmt::Debug for NatsOpen {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("NatsOpen").field("stream", &self.stream).finish_non_exhaustive()
+    }
+}
+
+impl NatsOpen {
+    /// Opens the log of `mesh` through `dial`.
+    pub(crate) fn dialing(dial: Dial, mesh: &str) -> Self {
+        Self { dial, stream: stream_name(mesh), subject: format!("devmesh.{mesh}.log") }
+    }
+
+    /// Opens the log of `mesh` at `url` without a credential: for servers that ask for none.
+    #[must_use]
+    pub fn plain(url: &str, mesh: &str) -> Self {
+        let url = url.to_owned();
+        let dial = move || -> BoxFuture<'static, Result<Client>> {
+            let url = url.clone();
+            Box::pin(async move {
+                async_nats::connect(&url).await.map_err(|error| {
+                    Error::new(ErrorKind::Connect, format!("connect to {url}")).because(error)
+                })
+            })
+        };
+        Self::dialing(Arc::new(dial), mesh)
+    }
+}
+
+/// The name of the stream that holds the log of `mesh`.
+#[must_use]
+pub fn stream_name(mesh: &str) -> String {
+    format!("DEVMESH_{}", mesh.to_ascii_uppercase())
+}
+
+impl Open for NatsOpen {
+    type Log = NatsLog;
+
+    async fn open(&self) -> Result<NatsLog> {
+        let client = (self.dial)().await?;
+        Ok(NatsLog { client, stream: self.stream.clone(), subject: self.subject.clone() })
+    }
+}
+
+impl Log for NatsLog {
+    async fn append(
+        &self,
+        expected_last: u64,
+        epoch: u64,
+        payload: Bytes,
+    ) -> std::result::Result<u64, AppendError> {
+        if payload.len() > PAYLOAD_BYTES_MAX {
+            let what = format!("{} bytes, {PAYLOAD_BYTES_MAX} are allowed", payload.len());
+            return Err(AppendError::NotStored(what));
+        }
+        let mut headers = HeaderMap::new();
+        headers.insert("Nats-Expected-Last-Sequence", expected_last.to_string());
+        headers.insert("Devmesh-Epoch", epoch.to_string());
+        headers.insert("content-type", "application/cbor");
+        let request = Request::new().headers(headers).payload(payload).timeout(None);
+        let sent = self.client.send_request(self.subject.clone(), request);
+        let deadline = Duration::from_millis(APPEND_MS_MAX);
+        match tokio::time::timeout(deadline, sent).await {
+            Err(_) => Err(AppendError::unknown(format!("no answer in {APPEND_MS_MAX} ms"))),
+            Ok(Ok(answer)) => ack::judge(&answer.payload, &self.stream, expected_last),
+            Ok(Err(error)) => Err(match error.kind() {
+                RequestErrorKind::NoResponders
+                | RequestErrorKind::InvalidSubject
+                | RequestErrorKind::MaxPayloadExceeded => AppendError::NotStored(error.to_string()),
+                RequestErrorKind::TimedOut | RequestErrorKind::Other => {
+                    AppendError::unknown(error.to_string())
+                }
+            }),
+        }
+    }
+
+    async fn last(&self) -> Result<u64> {
+        Ok(api::stream_info(&self.client, &self.stream).await?.state.last_seq)
+    }
+
+    fn read(&self, from: u64, to: u64) -> Entries {
+        Follow::range(self.client.clone(), self.stream.clone(), from, to).entries()
+    }
+
+    fn tail(&self, from: u64) -> Entries {
+        Follow::tail(self.client.clone(), self.stream.clone(), from).entries()
+    }
+}
