@@ -1,0 +1,120 @@
+//! What can go wrong around a coding CLI, its worktree and git: one error for the crate.
+
+use std::path::PathBuf;
+
+/// An operation that failed; the text fits behind "failed to".
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// Git ran and said no.
+    #[error("run git {command} (exit {code}): {tail}")]
+    Git {
+        /// The git command without its configuration flags.
+        command: String,
+        /// Its exit code; -1 when a signal ended it.
+        code: i32,
+        /// The end of what it wrote to stderr.
+        tail: String,
+    },
+    /// Git did not end in time and was killed.
+    #[error("run git {command} within {limit_ms} ms")]
+    GitTime {
+        /// The git command without its configuration flags.
+        command: String,
+        /// The limit it ran into.
+        limit_ms: u64,
+    },
+    /// Git wrote more than anybody should read.
+    #[error("read the output of git {command}: more than {max_bytes} bytes")]
+    GitOutput {
+        /// The git command without its configuration flags.
+        command: String,
+        /// The bound.
+        max_bytes: usize,
+    },
+    /// Git answered in a shape this code does not know.
+    #[error("understand what git {command} answered: {answer}")]
+    GitAnswer {
+        /// The git command without its configuration flags.
+        command: String,
+        /// The beginning of the answer.
+        answer: String,
+    },
+    /// A file or process operation failed.
+    #[error("{doing}")]
+    Io {
+        /// The operation, with the path it was about.
+        doing: String,
+        /// What the operating system said.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The folder for worktrees lies inside a repository, where tools would find its files.
+    #[error("keep worktrees in {}: it lies inside the repository {}", root.display(), repo.display())]
+    RootInsideRepo {
+        /// The folder asked for.
+        root: PathBuf,
+        /// The repository around it.
+        repo: PathBuf,
+    },
+    /// Every slot is taken.
+    #[error("find a free worktree slot among {limit} in {}", root.display())]
+    NoSlot {
+        /// The folder of the slots.
+        root: PathBuf,
+        /// How many there may be.
+        limit: u16,
+    },
+    /// The setup command of the repository failed.
+    #[error("set up the worktree (exit {exit}): {tail}")]
+    Setup {
+        /// Its exit code; -1 when a signal or the time limit ended it.
+        exit: i32,
+        /// The end of its output.
+        tail: String,
+    },
+    /// A tool profile cannot be read or used.
+    #[error("use the tool profile {profile}: {reason}")]
+    Profile {
+        /// Its name or file.
+        profile: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A file of our own holds something else than expected.
+    #[error("read {}: {reason}", path.display())]
+    Format {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A path that git names is not UTF-8; leases cannot name it.
+    #[error("name the path {path}: it is not UTF-8")]
+    PathName {
+        /// The path, with replacement characters.
+        path: String,
+    },
+}
+
+/// The crate's result.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+impl Error {
+    /// Wraps an I/O error with the operation it belongs to.
+    pub fn io(doing: impl Into<String>, source: std::io::Error) -> Self {
+        Self::Io { doing: doing.into(), source }
+    }
+}
+
+/// Gives I/O results the operation they belong to.
+pub(crate) trait Doing<T> {
+    /// Names the operation; only evaluated on failure.
+    fn doing(self, what: impl FnOnce() -> String) -> Result<T>;
+}
+
+impl<T> Doing<T> for std::io::Result<T> {
+    fn doing(self, what: impl FnOnce() -> String) -> Result<T> {
+        self.map_err(|source| Error::io(what(), source))
+    }
+}
