@@ -1,1 +1,3 @@
 //! Every test that crosses crates, in one binary.
+
+mod log;

@@ -51,19 +51,29 @@ impl NatsOpen {
         Self { dial, stream: stream_name(mesh), subject: format!("devmesh.{mesh}.log") }
     }
 
-    /// Opens the log of `mesh` at `url` without a credential: for servers that ask for none.
+    /// Opens the log of `mesh` at `url`, or at one of several parted by commas, without a
+    /// credential: for servers that ask for none.
     #[must_use]
     pub fn plain(url: &str, mesh: &str) -> Self {
         let url = url.to_owned();
         let dial = move || -> BoxFuture<'static, Result<Client>> {
             let url = url.clone();
             Box::pin(async move {
-                async_nats::connect(&url).await.map_err(|error| {
+                let urls: Vec<&str> = url.split(',').collect();
+                async_nats::connect(&urls[..]).await.map_err(|error| {
                     Error::new(ErrorKind::Connect, format!("connect to {url}")).because(error)
                 })
             })
         };
         Self::dialing(Arc::new(dial), mesh)
+    }
+}
+
+impl NatsLog {
+    /// Whether its connection stands now. What is appended while it does not may be sent later.
+    #[must_use]
+    pub fn is_connected(&self) -> bool {
+        self.client.connection_state() == async_nats::connection::State::Connected
     }
 }
 
