@@ -196,12 +196,10 @@ fn micros(value: &Value, pointer: &str) -> Option<u64> {
     let dollars = value.pointer(pointer)?.as_f64()?;
     let micros = (dollars * 1_000_000.0).round();
     // Beyond this the number is no price.
-    (0.0..=1e15).contains(&micros).then(|| {
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "in bounds")]
-        {
-            micros as u64
-        }
-    })
+    if !(0.0..=1e15).contains(&micros) {
+        return None;
+    }
+    Some(micros as u64)
 }
 
 fn exit_code(value: &Value, pointer: &str) -> Option<i32> {

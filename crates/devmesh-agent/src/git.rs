@@ -3,7 +3,7 @@
 mod read;
 
 #[cfg(test)]
-pub(crate) mod tests;
+mod tests;
 
 pub use read::{Checkout, is_ancestor, merge_base, resolve, tree_of, worktrees};
 
@@ -88,6 +88,12 @@ impl Git {
     /// The folder it runs in.
     pub fn dir(&self) -> &Path {
         &self.dir
+    }
+
+    /// The same git in another worktree.
+    #[must_use]
+    pub fn at_other(&self, dir: impl Into<PathBuf>) -> Self {
+        Self { dir: dir.into(), ..self.clone() }
     }
 
     /// The same git with another time limit per command.

@@ -1,1 +1,132 @@
-//! Tests.
+//! Saves of a dirty slot and their way back.
+
+use super::*;
+use crate::fixture::{TestRepo, git_in, write_in};
+
+/// A worktree beside the repository, detached at `main`.
+fn worktree(repo: &TestRepo, name: &str) -> PathBuf {
+    let path = repo.slots().join(name);
+    let text = path.to_string_lossy().into_owned();
+    repo.git(&["worktree", "add", "--quiet", "--detach", &text, "main"]);
+    path
+}
+
+fn spec(repo: &TestRepo, worktree: &Path) -> SaveSpec {
+    SaveSpec {
+        worktree: worktree.to_owned(),
+        task: "t-1".into(),
+        attempt: 1,
+        base: repo.head("main"),
+        copied: vec!["copied.cfg".into()],
+    }
+}
+
+#[tokio::test]
+async fn a_save_holds_untracked_files_but_no_ignored_and_no_copied_ones() {
+    let repo = TestRepo::new();
+    let place = worktree(&repo, "w");
+    write_in(&place, "new/file.txt", "new");
+    write_in(&place, "a.txt", "changed");
+    write_in(&place, "copied.cfg", "secret");
+    write_in(&place, ".env", "secret");
+    git_in(&place, &["rm", "--quiet", "--cached", ".gitignore"]);
+    let before = git_in(&place, &["status", "--porcelain"]);
+    let saved = save(&spec(&repo, &place)).await.unwrap().unwrap();
+    assert_eq!(git_in(&place, &["status", "--porcelain"]), before, "the index is untouched");
+    let names = repo.git(&["ls-tree", "-r", "--name-only", "refs/devmesh/work/t-1/1"]);
+    assert_eq!(names, ".gitignore\na.txt\nnew/file.txt");
+    assert_eq!(repo.head("refs/devmesh/work/t-1/1"), saved.commit);
+    assert_eq!(repo.head(&format!("{}^", saved.commit)), saved.base);
+}
+
+#[tokio::test]
+async fn nothing_changed_is_nothing_saved() {
+    let repo = TestRepo::new();
+    let place = worktree(&repo, "w");
+    let spec = spec(&repo, &place);
+    assert_eq!(save(&spec).await.unwrap(), None);
+    write_in(&place, "x", "1");
+    assert!(save(&spec).await.unwrap().is_some());
+    assert_eq!(save(&spec).await.unwrap(), None, "nothing since the last save");
+    std::fs::remove_file(place.join("x")).unwrap();
+    let saved = save(&spec).await.unwrap().unwrap();
+    assert_eq!(saved.tree, repo.head("main^{tree}"), "undone work is a change too");
+}
+
+#[tokio::test]
+async fn a_save_runs_while_the_index_is_locked_and_a_merge_is_half_done() {
+    let repo = TestRepo::new();
+    let place = worktree(&repo, "w");
+    write_in(&place, "x", "1");
+    let index = git_in(&place, &["rev-parse", "--git-path", "index.lock"]);
+    std::fs::write(&index, "").unwrap();
+    assert!(save(&spec(&repo, &place)).await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn commits_of_the_tool_itself_are_part_of_the_work() {
+    let repo = TestRepo::new();
+    let place = worktree(&repo, "w");
+    write_in(&place, "x", "1");
+    git_in(&place, &["add", "x"]);
+    git_in(&place, &["-c", "user.name=t", "-c", "user.email=t@x", "commit", "-qm", "tool"]);
+    let saved = save(&spec(&repo, &place)).await.unwrap().unwrap();
+    assert_eq!(repo.git(&["show", &format!("{}:x", saved.commit)]), "1");
+    assert_eq!(saved.base, repo.head("main"));
+}
+
+#[tokio::test]
+async fn the_next_attempt_starts_from_the_last_save() {
+    let repo = TestRepo::new();
+    let place = worktree(&repo, "w");
+    let mut spec = spec(&repo, &place);
+    for attempt in [2, 10] {
+        spec.attempt = attempt;
+        write_in(&place, "x", &attempt.to_string());
+        save(&spec).await.unwrap();
+    }
+    let next = worktree(&repo, "next");
+    let restored = restore(&Git::at(&next), "t-1", &repo.head("main")).await.unwrap();
+    assert_eq!(restored, Restored::Onto { base: repo.head("main") });
+    assert_eq!(std::fs::read_to_string(next.join("x")).unwrap(), "10", "ten comes after two");
+    assert_eq!(git_in(&next, &["status", "--porcelain"]), "?? x", "as if just typed");
+}
+
+#[tokio::test]
+async fn a_save_moves_to_a_newer_base_where_it_fits_and_stays_where_not() {
+    let repo = TestRepo::new();
+    let place = worktree(&repo, "w");
+    let old = repo.head("main");
+    write_in(&place, "a.txt", "ONE\ntwo\nthree\n");
+    save(&spec(&repo, &place)).await.unwrap();
+    repo.write("b.txt", "new at the base");
+    let fits = repo.commit("second");
+    let next = worktree(&repo, "next");
+    let restored = restore(&Git::at(&next), "t-1", &fits).await.unwrap();
+    assert_eq!(restored, Restored::Onto { base: fits });
+    assert!(next.join("b.txt").exists());
+    assert!(std::fs::read_to_string(next.join("a.txt")).unwrap().starts_with("ONE"));
+    repo.write("a.txt", "uno\ntwo\nthree\n");
+    let conflicts = repo.commit("third");
+    let last = worktree(&repo, "last");
+    let restored = restore(&Git::at(&last), "t-1", &conflicts).await.unwrap();
+    assert_eq!(restored, Restored::Onto { base: old });
+    assert!(!last.join("b.txt").exists());
+    assert!(std::fs::read_to_string(last.join("a.txt")).unwrap().starts_with("ONE"));
+}
+
+#[tokio::test]
+async fn saves_are_forgotten_per_task() {
+    let repo = TestRepo::new();
+    let place = worktree(&repo, "w");
+    let mut spec = spec(&repo, &place);
+    write_in(&place, "x", "1");
+    save(&spec).await.unwrap();
+    spec.task = "t-10".into();
+    save(&spec).await.unwrap();
+    forget(&repo.git_async(), "t-1").await.unwrap();
+    assert_eq!(last_of(&repo.git_async(), "t-1").await.unwrap(), None);
+    assert!(last_of(&repo.git_async(), "t-10").await.unwrap().is_some());
+    let restored = restore(&Git::at(&place), "t-1", &repo.head("main")).await.unwrap();
+    assert_eq!(restored, Restored::Nothing);
+}

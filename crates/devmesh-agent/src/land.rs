@@ -1,0 +1,216 @@
+//! One turn of a branch's merge queue on a local repository: from saved work to one commit on
+//! the target branch, moved atomically and never beneath a checkout.
+//!
+//! The turn itself (who may land now) is decided elsewhere; its token is what stands in the turn
+//! ref. A turn is [`prepare`], then the caller's gates (leases, verification), then [`publish`],
+//! repeated when somebody moved the branch in between.
+
+mod commit;
+mod publish;
+mod refs;
+
+#[cfg(test)]
+mod tests;
+
+pub use commit::{Conflict, Person};
+pub use publish::Published;
+pub use refs::{Found, Seen};
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::error::{Error, Result};
+use crate::git::{Git, is_ancestor, resolve, tree_of};
+
+/// How often a turn starts over because the branch moved under it.
+pub const ROUNDS_MAX: u32 = 5;
+/// A merge of a big tree on a slow disk ends within this.
+const LIMIT: Duration = Duration::from_secs(300);
+
+/// A turn of the merge queue.
+#[derive(Debug, Clone)]
+pub struct Turn {
+    /// The repository.
+    pub repo: PathBuf,
+    /// The branch whose gains are merged in first, short name.
+    pub base: String,
+    /// The branch to land on, short name; `devmesh/landed/<base>` unless configured.
+    pub target: String,
+    /// The task.
+    pub task: String,
+    /// The attempt's number within the task.
+    pub attempt: u32,
+    /// The attempt's token; rises with every turn of the branch.
+    pub token: u64,
+    /// The commit's subject.
+    pub title: String,
+    /// The commit's text.
+    pub body: String,
+    /// The commit's author.
+    pub author: Person,
+    /// The trailer that names the tool.
+    pub co_author: Option<String>,
+    /// The commit whose tree is the work.
+    pub work: String,
+    /// The commit that the work started from.
+    pub work_base: String,
+    /// What the log knows of the target.
+    pub known: Known,
+}
+
+/// What the log knows of a branch.
+#[derive(Debug, Clone, Default)]
+pub struct Known {
+    /// Its last head that was recorded.
+    pub head: Option<String>,
+    /// Attempts recorded as landed: `(task, attempt)`.
+    pub landed: BTreeSet<(String, u32)>,
+}
+
+/// A commit ready to be published.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Prepared {
+    /// The target's head that it was made for; none where the branch does not exist yet.
+    pub head: Option<String>,
+    /// The commit below it: the head, or the merge of what the base gained.
+    pub parent: String,
+    /// The commit.
+    pub commit: String,
+    /// Its tree: what has to be verified.
+    pub tree: String,
+    /// Every path that it changes: what has to be leased.
+    pub changed: Vec<String>,
+    /// Who else moved the branch since the log last looked.
+    pub seen: Seen,
+    /// Why it is not signed although the user signs commits.
+    pub unsigned: Option<String>,
+    /// The object that the turn ref names while this turn lasts.
+    turn_ref: String,
+}
+
+/// How the preparation of a turn ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Preparation {
+    /// A commit is ready.
+    Ready(Box<Prepared>),
+    /// This attempt has landed already: its process died between landing and telling.
+    Landed {
+        /// The commit.
+        commit: String,
+        /// Its tree.
+        tree: String,
+        /// Who else moved the branch.
+        seen: Seen,
+    },
+    /// The work changes nothing on top of the target.
+    Nothing {
+        /// Who else moved the branch.
+        seen: Seen,
+    },
+    /// The work does not fit what has landed meanwhile.
+    Conflict(Conflict),
+    /// A later turn has begun; this one lands nothing.
+    Stale {
+        /// The later turn's token.
+        token: u64,
+    },
+    /// A person has to look.
+    Blocked {
+        /// Why, for people.
+        reason: String,
+        /// The files it is about.
+        files: Vec<String>,
+    },
+}
+
+/// Steps 1 and 2 of a turn: takes the turn ref, looks who moved the branch, makes the commit.
+/// Moves no branch and touches no checkout.
+///
+/// # Errors
+/// When git refuses for another reason than those of [`Preparation`].
+pub async fn prepare(turn: &Turn) -> Result<Preparation> {
+    let git = Git::at(&turn.repo).within(LIMIT);
+    let turn_ref = match refs::take_turn(&git, turn).await? {
+        refs::Taken::Ours(object) => object,
+        refs::Taken::Later(token) => return Ok(Preparation::Stale { token }),
+    };
+    let base = resolve(&git, &format!("refs/heads/{}^{{commit}}", turn.base)).await?;
+    let Some(base) = base else {
+        let reason = format!("the base branch {} is not there", turn.base);
+        return Ok(Preparation::Blocked { reason, files: Vec::new() });
+    };
+    let head = resolve(&git, &format!("refs/heads/{}^{{commit}}", turn.target)).await?;
+    let seen = match &head {
+        Some(head) => refs::look(&git, turn, head, &base).await?,
+        None => Seen::default(),
+    };
+    if let Some(own) = seen.found.iter().find(|found| found.is(&turn.task, turn.attempt)) {
+        let (commit, tree) = (own.commit.clone(), tree_of(&git, &own.commit).await?);
+        return Ok(Preparation::Landed { commit, tree, seen });
+    }
+    let parent = match onto(&git, turn, head.as_deref(), &base).await? {
+        Ok(parent) => parent,
+        Err(files) => {
+            let reason = format!("{} conflicts with what has landed", turn.base);
+            return Ok(Preparation::Blocked { reason, files });
+        }
+    };
+    let tree = match commit::merged_tree(&git, turn, &parent).await? {
+        Ok(tree) => tree,
+        Err(conflict) => return Ok(Preparation::Conflict(conflict)),
+    };
+    if tree == tree_of(&git, &parent).await? {
+        return Ok(Preparation::Nothing { seen });
+    }
+    let changed = changed_paths(&git, &parent, &tree).await?;
+    let (commit, unsigned) = commit::squash(&git, turn, &parent, &tree).await?;
+    let prepared = Prepared { head, parent, commit, tree, changed, seen, unsigned, turn_ref };
+    Ok(Preparation::Ready(Box::new(prepared)))
+}
+
+/// Step 3 of a turn: the target moves to the prepared commit, or nothing changes.
+///
+/// # Errors
+/// When git refuses for another reason than those of [`Published`].
+pub async fn publish(turn: &Turn, prepared: &Prepared) -> Result<Published> {
+    publish::publish(&Git::at(&turn.repo).within(LIMIT), turn, prepared).await
+}
+
+/// Every path that differs between two trees; a rename is two of them.
+///
+/// # Errors
+/// When git refuses, or a path is not UTF-8.
+pub async fn changed_paths(git: &Git, from: &str, to: &str) -> Result<Vec<String>> {
+    let args = ["diff", "--raw", "--no-renames", "--no-ext-diff", "-z", from, to, "--"];
+    let fields = git.fields(&args).await?;
+    let mut paths = Vec::new();
+    for pair in fields.chunks(2) {
+        match pair {
+            [meta, path] if meta.starts_with(':') => paths.push(path.clone()),
+            _ => {
+                let answer = pair.join(" ").chars().take(200).collect();
+                return Err(Error::GitAnswer { command: "diff --raw".into(), answer });
+            }
+        }
+    }
+    Ok(paths)
+}
+
+/// The commit to land on: the target's head with what the base gained merged in, so that a
+/// person's branch can fast-forward to it. The files, where the two conflict.
+async fn onto(
+    git: &Git,
+    turn: &Turn,
+    head: Option<&str>,
+    base: &str,
+) -> Result<Result<String, Vec<String>>> {
+    let Some(head) = head else { return Ok(Ok(base.to_owned())) };
+    if turn.base == turn.target || is_ancestor(git, base, head).await? {
+        return Ok(Ok(head.to_owned()));
+    }
+    if is_ancestor(git, head, base).await? {
+        return Ok(Ok(base.to_owned()));
+    }
+    commit::merge_base_in(git, turn, head, base).await
+}

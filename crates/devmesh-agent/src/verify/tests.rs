@@ -1,0 +1,81 @@
+//! Verification on small folders.
+
+use super::*;
+
+fn spec(dir: &tempfile::TempDir, steps: &[(&str, &str)]) -> VerifySpec {
+    let step = |(name, command): &(&str, &str)| Step {
+        name: (*name).into(),
+        command: (*command).into(),
+        limit: Duration::from_secs(20),
+    };
+    VerifySpec {
+        steps: steps.iter().map(step).collect(),
+        worktree: dir.path().to_owned(),
+        tree: "t".into(),
+        env: vec![("PATH".into(), std::env::var_os("PATH").unwrap())],
+        host: "h".into(),
+        changed: Vec::new(),
+        paths: Vec::new(),
+    }
+}
+
+#[tokio::test]
+async fn all_steps_pass_in_order_and_the_receipt_names_the_tree() {
+    let dir = tempfile::tempdir().unwrap();
+    let steps = [("build", "echo one > log"), ("test", "grep one log; echo two >&2")];
+    let Verdict::Passed(receipt) = verify(&spec(&dir, &steps)).await.unwrap() else { panic!() };
+    assert_eq!((receipt.tree.as_str(), receipt.host.as_str()), ("t", "h"));
+    assert_eq!(receipt.steps.iter().map(|step| step.exit).collect::<Vec<_>>(), [0, 0]);
+    let digest = blake3::hash(b"one\ntwo\n").to_hex().to_string();
+    assert_eq!(receipt.steps[1].digest, digest, "stdout and stderr in one stream");
+}
+
+#[tokio::test]
+async fn the_first_failure_ends_it_with_its_tail() {
+    let dir = tempfile::tempdir().unwrap();
+    let loud = "i=0; while [ $i -lt 2000 ]; do echo line $i; i=$((i+1)); done; exit 3";
+    let verdict = verify(&spec(&dir, &[("lint", loud), ("test", "touch ran")])).await.unwrap();
+    let Verdict::Failed { receipt, step, tail, .. } = verdict else { panic!() };
+    assert_eq!((step.as_str(), receipt.steps.len(), receipt.steps[0].exit), ("lint", 1, 3));
+    assert!(tail.ends_with("line 1999") && tail.chars().count() == TAIL_CHARS_MAX);
+    assert!(!dir.path().join("ran").exists());
+}
+
+#[tokio::test]
+async fn a_test_that_passes_the_second_time_is_flaky() {
+    let dir = tempfile::tempdir().unwrap();
+    let steps = [("test", "test -e once || { touch once; echo '1 test failed'; exit 1; }")];
+    let Verdict::Passed(receipt) = verify(&spec(&dir, &steps)).await.unwrap() else { panic!() };
+    assert!(receipt.steps[0].flaky);
+}
+
+#[tokio::test]
+async fn a_step_over_its_time_is_ended_with_what_it_started() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut spec = spec(&dir, &[("test", "setsid sleep 300 & echo $! > pid; sleep 300")]);
+    spec.steps[0].limit = Duration::from_millis(400);
+    let Verdict::Failed { classified, .. } = verify(&spec).await.unwrap() else { panic!() };
+    assert_eq!(classified.class, Class::Timeout);
+    let pid = std::fs::read_to_string(dir.path().join("pid")).unwrap();
+    let stat = std::fs::read_to_string(format!("/proc/{}/stat", pid.trim())).unwrap_or_default();
+    assert!(stat.is_empty() || stat.contains(") Z "), "still alive: {stat}");
+}
+
+#[tokio::test]
+async fn what_a_step_leaves_in_the_background_does_not_hold_it_up() {
+    let dir = tempfile::tempdir().unwrap();
+    let verdict = verify(&spec(&dir, &[("test", "sleep 300 & echo ok")])).await.unwrap();
+    let Verdict::Passed(receipt) = verdict else { panic!() };
+    assert!(receipt.steps[0].ms < 20_000);
+}
+
+#[tokio::test]
+async fn paths_are_words_whatever_they_hold() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut spec = spec(&dir, &[("lint", "printf '%s\\n' {changed} > seen")]);
+    spec.changed = vec!["a b".into(), "it's; touch owned".into(), "$(touch owned)".into()];
+    verify(&spec).await.unwrap();
+    let seen = std::fs::read_to_string(dir.path().join("seen")).unwrap();
+    assert_eq!(seen, "a b\nit's; touch owned\n$(touch owned)\n");
+    assert!(!dir.path().join("owned").exists());
+}
