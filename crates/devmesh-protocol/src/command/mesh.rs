@@ -1,0 +1,108 @@
+//! Commands on the mesh as a whole: repositories, framework, notes, settings, pause.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::digest::Digest;
+use crate::id::RepoId;
+use crate::path::RepoPath;
+
+/// `repo.add`: `url` or `path`. Adding what is there changes what is given.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RepoAdd {
+    /// What it is called in the mesh.
+    pub name: RepoId,
+    /// Where every host gets it from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
+    /// Where it lies on its host.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
+    /// The branch that tasks start from; absent: `main`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base: Option<String>,
+    /// Shell commands that prove a task of it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub verify: Vec<String>,
+    /// A shell command that makes a fresh worktree ready.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub setup: Option<String>,
+    /// The branch that work lands on; absent: `devmesh/landed/<base>`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target: Option<String>,
+    /// Names that differ only by case are one file.
+    #[serde(default)]
+    pub ignore_case: bool,
+}
+
+/// `framework.publish`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct FrameworkPublish {
+    /// The plan, for everybody.
+    pub text: String,
+}
+
+/// `framework.read`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct FrameworkRead {
+    /// The version that was read.
+    pub version: u64,
+}
+
+/// `note.share`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NoteShare {
+    /// What it is about, in a word or a few; a later note under it replaces it.
+    pub key: String,
+    /// What is known.
+    pub value: String,
+    /// How sure its author is, 0 to 100; absent: 100.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub confidence: Option<u8>,
+    /// The paths it is about.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub paths: Vec<RepoPath>,
+}
+
+/// `setting.set`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SettingSet {
+    /// Which setting.
+    pub key: String,
+    /// Its value; null takes it back to the default.
+    pub value: serde_json::Value,
+}
+
+/// `mesh.pause`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Pause {
+    /// Running tools are stopped too, not only new starts.
+    #[serde(default)]
+    pub now: bool,
+    /// Why, for the log.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+/// `mesh.resume`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Resume {
+    /// Why, for the log.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+/// `redact`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Redact {
+    /// The text whose bytes are forgotten.
+    pub digest: Digest,
+}
