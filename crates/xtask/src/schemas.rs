@@ -26,7 +26,8 @@ pub(crate) fn schemas(mode: Mode) -> Result<()> {
     let folder = root().join("schemas");
     let stale = stale(&folder, &wanted(devmesh_protocol::schema::all())?)?;
     for difference in &stale {
-        eprintln!("schemas/{}: {}", difference.file, difference.what.says());
+        let done = if mode == Mode::Write { "mended, was " } else { "" };
+        eprintln!("schemas/{}: {done}{}", difference.file, difference.what.says());
     }
     match mode {
         Mode::Check if stale.is_empty() => Ok(()),

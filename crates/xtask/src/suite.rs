@@ -50,21 +50,24 @@ struct Run {
 }
 
 fn runs(args: &Args) -> Vec<Run> {
-    let libtest = |what: &[&str], rest: &[String]| {
-        let mut command = cargo(&["test", "--workspace", "--no-fail-fast"]);
-        command.args(what).args(rest).args(["--", "--show-output"]);
+    // Cargo takes the whole workspace over the packages that are named beside it.
+    let names_packages = args.rest.iter().any(|a| a.starts_with("-p") || a.starts_with("--pack"));
+    let scope: &[&str] = if names_packages { &[] } else { &["--workspace"] };
+    let libtest = |what: &[&str]| {
+        let mut command = cargo(&["test", "--no-fail-fast"]);
+        command.args(scope).args(what).args(&args.rest).args(["--", "--show-output"]);
         Run { command, reader: Box::<libtest::Libtest>::default() }
     };
     if args.plain || !has_subcommand("nextest") {
-        return vec![libtest(&[], &args.rest)];
+        return vec![libtest(&[])];
     }
-    let mut command = cargo(&["nextest", "run", "--workspace", "--no-fail-fast"]);
+    let mut command = cargo(&["nextest", "run", "--no-fail-fast"]);
     command.args(["--success-output", "immediate", "--failure-output", "immediate"]);
-    command.args(["--no-tests", "pass"]).args(&args.rest);
+    command.args(["--no-tests", "pass"]).args(scope).args(&args.rest);
     let nextest = Run { command, reader: Box::<nextest::Nextest>::default() };
     if args.rest.is_empty() {
         // nextest runs no examples of the documentation.
-        return vec![nextest, libtest(&["--doc"], &[])];
+        return vec![nextest, libtest(&["--doc"])];
     }
     vec![nextest]
 }

@@ -7,29 +7,61 @@ use super::tally::{Reader, SKIP, Tally, counts};
 pub(super) struct Libtest {
     tally: Tally,
     skips: usize,
-    /// Within the list of what passing tests printed; hidden, but for a skip.
-    in_successes: bool,
+    part: Part,
     /// The test whose output is being read, until it says that it skips.
     name: Option<String>,
 }
 
+/// The parts of what one test binary prints; each list of outputs is followed by one of names.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+enum Part {
+    #[default]
+    Tests,
+    /// What passing tests printed; hidden, but for a skip.
+    Successes,
+    SuccessNames,
+    Failures,
+    FailureNames,
+}
+
+impl Part {
+    fn after(self, line: &str) -> Part {
+        match (line, self) {
+            ("successes:", Part::Successes) => Part::SuccessNames,
+            ("successes:", _) => Part::Successes,
+            ("failures:", Part::Failures) => Part::FailureNames,
+            ("failures:", _) => Part::Failures,
+            (_, part) => part,
+        }
+    }
+}
+
 impl Reader for Libtest {
     fn line(&mut self, line: &str) -> Option<String> {
-        if let Some(result) = line.strip_prefix("test result: ") {
-            self.in_successes = false;
-            self.tally.add(result_of(result));
-            return Some(line.to_owned());
+        self.part = self.part.after(line);
+        match self.part {
+            Part::Successes => self.skip(line),
+            Part::SuccessNames if line.starts_with("    ") => None,
+            Part::Failures => Some(line.to_owned()),
+            Part::Tests | Part::SuccessNames | Part::FailureNames => {
+                if let Some(result) = line.strip_prefix("test result: ") {
+                    self.part = Part::Tests;
+                    self.tally.add(result_of(result));
+                }
+                Some(line.to_owned())
+            }
         }
-        match line {
-            "successes:" => self.in_successes = true,
-            "failures:" => self.in_successes = false,
-            _ => {}
-        }
-        if !self.in_successes {
-            return Some(line.to_owned());
-        }
-        if let Some(name) = line.strip_prefix("---- ").and_then(|l| l.strip_suffix(" stdout ----"))
-        {
+    }
+
+    fn tally(&self) -> Tally {
+        self.tally.less_skips(self.skips)
+    }
+}
+
+impl Libtest {
+    fn skip(&mut self, line: &str) -> Option<String> {
+        let heading = line.strip_prefix("---- ").and_then(|line| line.strip_suffix(" stdout ----"));
+        if let Some(name) = heading {
             self.name = Some(name.to_owned());
             return None;
         }
@@ -37,10 +69,6 @@ impl Reader for Libtest {
         let name = self.name.take()?;
         self.skips += 1;
         Some(format!("test {name} ... skipped: {why}"))
-    }
-
-    fn tally(&self) -> Tally {
-        self.tally.less_skips(self.skips)
     }
 }
 

@@ -19,7 +19,7 @@ struct Passing {
 
 impl Reader for Nextest {
     fn line(&mut self, line: &str) -> Option<String> {
-        if let Some(rest) = line.trim_start().strip_prefix("Summary [") {
+        if let Some(rest) = line.strip_prefix("     Summary [") {
             self.passing = None;
             self.summary_seen = true;
             self.tally = summary(rest);

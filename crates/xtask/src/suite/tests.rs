@@ -18,6 +18,7 @@ const NEXTEST: &str = "\
 
     running 1 test
     hello
+    Summary [   0.106s] 9 tests run: 9 passed, 0 skipped
     test result: ok. 1 passed; 0 failed; 0 ignored; 0 measured; 4 filtered out
 
         PASS [   0.006s] (2/5) nx tests::skips
@@ -58,6 +59,7 @@ successes:
 
 ---- tests::pass stdout ----
 hello
+test result: ok. 7 passed; 0 failed; 0 ignored
 
 ---- tests::skips stdout ----
 SKIP: codex is not installed
@@ -71,6 +73,11 @@ failures:
 
 ---- tests::bad stdout ----
 it is bad
+test result: ok. 7 passed; 0 failed; 0 ignored
+
+
+failures:
+    tests::bad
 
 test result: FAILED. 3 passed; 1 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.08s
 
@@ -107,4 +114,21 @@ fn what_a_runner_prints_is_streamed_from_both_pipes() {
     ]);
     let mut run = Run { command, reader: Box::<libtest::Libtest>::default() };
     assert_eq!(stream(&mut run).unwrap().to_string(), "3 passed, 0 failed, 1 skipped");
+}
+
+fn lines(args: &Args) -> Vec<String> {
+    runs(args).iter().map(|run| line_of(&run.command)).collect()
+}
+
+#[test]
+fn the_whole_workspace_is_tested_unless_packages_are_named() {
+    let args = |rest: &[&str]| Args {
+        plain: true,
+        rest: rest.iter().map(|arg| (*arg).to_owned()).collect(),
+    };
+    assert_eq!(lines(&args(&[])), ["cargo test --no-fail-fast --workspace -- --show-output"]);
+    assert_eq!(
+        lines(&args(&["-p", "xtask", "tidy"])),
+        ["cargo test --no-fail-fast -p xtask tidy -- --show-output"]
+    );
 }
