@@ -5,7 +5,8 @@
 //! beside them. A script is chosen by a directive in the prompt,
 //!
 //! ```text
-//! [[model {"steps":[{"write":{"path":"a.txt","content":"hi\n"}},{"shell":"make"}],"final":"done"}]]
+//! [[model {"steps":[{"write":{"path":"a.txt","content":"hi\n"}},{"shell":"make"}],
+//!          "final":"done","key":"t1"}]]
 //! ```
 //!
 //! else by the base URL (`/s/NAME` or `/s/NAME/k/KEY` before `/v1`), else by the default.

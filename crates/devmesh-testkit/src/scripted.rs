@@ -20,9 +20,11 @@
 //! | `stray` | `pid` | a process was left behind on purpose |
 //! | `usage` | `input_tokens`, `output_tokens`, `cost_usd` | once, before the end |
 //! | `done` | `message` | last line of a success, exit 0 |
-//! | `failed` | `code`, `message`, `retry_after_s` | last line of a failure, exit 1 |
+//! | `throttled` | `retry_ms` | the provider's limit is reached |
+//! | `failed` | `code`, `message`, `status` | last line of a failure, exit 1 |
 //!
-//! `code` is `error`, `command` or `rate_limit`; `retry_after_s` is null but for the last.
+//! `code` is `error`, `command` or `rate_limit`; `status` is the provider's HTTP status, null
+//! where it has nothing to do with it.
 
 mod run;
 mod script;
@@ -77,6 +79,11 @@ pub enum Line {
         /// Dollars.
         cost_usd: f64,
     },
+    /// The provider's limit is reached.
+    Throttled {
+        /// Milliseconds until it is worth another try.
+        retry_ms: u64,
+    },
     /// The end of a success.
     Done {
         /// The last message.
@@ -88,8 +95,8 @@ pub enum Line {
         code: String,
         /// What went wrong.
         message: String,
-        /// Seconds until it is worth another try.
-        retry_after_s: Option<u64>,
+        /// The provider's HTTP status.
+        status: Option<u16>,
     },
 }
 

@@ -17,7 +17,7 @@ const SOON: Duration = Duration::from_secs(10);
 fn command(cwd: &Path, args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_devmesh-scripted"));
     command.args(args).current_dir(cwd).env_remove("DEVMESH_ATTEMPT");
-    command.stdin(Stdio::piped()).stdout(Stdio::piped());
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command
 }
 
@@ -103,22 +103,21 @@ fn a_later_attempt_runs_its_own_blocks_in_the_same_session() {
 fn failures_end_with_failed_and_one() {
     let folder = tempfile::tempdir().unwrap();
     let limit = "```scripted\nusage 10 20 0.5\nrate-limit 30\nsay never\n```";
-    for (args, prompt, expect, wait) in [
+    for (args, prompt, expect, expected) in [
         (&["--fail"][..], "", "error", None),
         (&[], "```sh\nexit 3\n```\n```sh\ntouch never\n```", "command", None),
         (&[], "```scripted\nfail on purpose\n```", "error", None),
         (&[], "```sh attempt=x\n```", "error", None),
-        (&[], limit, "rate_limit", Some(30)),
+        (&[], limit, "rate_limit", Some(429)),
     ] {
         let (exit, lines) = finish(start(command(folder.path(), args), prompt));
         assert_eq!(exit, Some(1), "{prompt}");
-        let Some(Line::Failed { code, retry_after_s, .. }) = lines.last() else {
-            panic!("{lines:?}")
-        };
-        assert_eq!((code.as_str(), *retry_after_s), (expect, wait));
-        if wait.is_some() {
+        let Some(Line::Failed { code, status, .. }) = lines.last() else { panic!("{lines:?}") };
+        assert_eq!((code.as_str(), *status), (expect, expected));
+        if expected.is_some() {
             let usage = Line::Usage { input_tokens: 10, output_tokens: 20, cost_usd: 0.5 };
-            assert_eq!(lines[lines.len() - 2], usage);
+            let throttled = Line::Throttled { retry_ms: 30_000 };
+            assert_eq!(lines[lines.len() - 3..][..2], [throttled, usage]);
         }
     }
     assert!(!folder.path().join("never").exists());

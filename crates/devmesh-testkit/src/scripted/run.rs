@@ -56,7 +56,7 @@ struct Run<'a, W> {
 struct Stop {
     code: &'static str,
     message: String,
-    retry_after_s: Option<u64>,
+    status: Option<u16>,
 }
 
 /// Runs the script of a prompt.
@@ -84,9 +84,9 @@ pub async fn run<W: Write>(prompt: &str, options: &Options, out: &mut W) -> io::
             run.tell(&Line::Done { message: "The script is done.".to_owned() })?;
             Ok(Ending::Done)
         }
-        Some(Stop { code, message, retry_after_s }) => {
+        Some(Stop { code, message, status }) => {
             let code = code.to_owned();
-            run.tell(&Line::Failed { code, message, retry_after_s })?;
+            run.tell(&Line::Failed { code, message, status })?;
             Ok(Ending::Failed)
         }
     }
@@ -136,8 +136,8 @@ impl<W: Write> Run<'_, W> {
                 Instruction::Fail(message) => return Ok(Some(error(message.clone()))),
                 Instruction::RateLimit(seconds) => {
                     let message = format!("rate limit reached, try again in {seconds} s");
-                    let retry_after_s = Some(*seconds);
-                    return Ok(Some(Stop { code: "rate_limit", message, retry_after_s }));
+                    self.tell(&Line::Throttled { retry_ms: seconds.saturating_mul(1000) })?;
+                    return Ok(Some(Stop { code: "rate_limit", message, status: Some(429) }));
                 }
                 Instruction::Usage(input, output, cost) => {
                     self.usage = Some((*input, *output, *cost));
@@ -165,7 +165,7 @@ impl<W: Write> Run<'_, W> {
             ms: u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX),
         })?;
         let message = format!("a command ended with {exit_code}");
-        Ok((exit_code != 0).then_some(Stop { code: "command", message, retry_after_s: None }))
+        Ok((exit_code != 0).then_some(Stop { code: "command", message, status: None }))
     }
 
     async fn leave_stray(&mut self) -> io::Result<()> {
@@ -181,7 +181,7 @@ impl<W: Write> Run<'_, W> {
 }
 
 fn error(message: String) -> Stop {
-    Stop { code: "error", message, retry_after_s: None }
+    Stop { code: "error", message, status: None }
 }
 
 async fn sleep(ms: u64) {
