@@ -150,8 +150,17 @@ fn a_stray_outlives_it_in_a_session_of_its_own() {
         Line::Stray { pid } => Some(Pid::from_raw(i32::try_from(*pid).unwrap())),
         _ => None,
     });
-    let stray = stray.unwrap();
-    wait_until("its own session", || getsid(Some(stray)) == Ok(stray));
-    assert_eq!(getpgid(Some(stray)), Ok(stray));
-    kill(stray, Signal::SIGKILL).unwrap();
+    let stray = Stray(stray.unwrap());
+    let pid = stray.0;
+    wait_until("its own session", || getsid(Some(pid)) == Ok(pid));
+    assert_eq!(getpgid(Some(pid)), Ok(pid));
+}
+
+/// A process that is ended even when the test fails.
+struct Stray(Pid);
+
+impl Drop for Stray {
+    fn drop(&mut self) {
+        let _ = kill(self.0, Signal::SIGKILL);
+    }
 }
