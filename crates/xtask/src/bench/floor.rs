@@ -17,7 +17,7 @@ const WRITES: usize = 1000;
 /// Appends to a file and waits for the disk, again and again.
 pub(super) fn fsync() -> Result<Vec<Row>> {
     // Beside the build, not in /tmp: that is often memory, where an fsync costs nothing.
-    let times = append(&root().join("target"))
+    let times = append(&root().join("target"), WRITES)
         .map_err(|source| Error::Bench { what: "measure the disk", source: source.into() })?;
     let row = |what: &str, percent| Row {
         bench: "floor",
@@ -29,10 +29,10 @@ pub(super) fn fsync() -> Result<Vec<Row>> {
     Ok(vec![row("p50", 50), row("p99", 99)])
 }
 
-fn append(folder: &Path) -> io::Result<Times> {
+pub(super) fn append(folder: &Path, writes: usize) -> io::Result<Times> {
     let mut file: File = tempfile::tempfile_in(folder)?;
     let bytes = [7_u8; WRITE_BYTES];
-    Times::measure(WARM_UP, WRITES, || {
+    Times::measure(WARM_UP, writes, || {
         file.write_all(&bytes)?;
         file.sync_data()
     })

@@ -72,3 +72,13 @@ fn an_unknown_bench_is_named() {
     assert!(error.to_string().contains("flor"), "{error}");
     assert_eq!(chosen(&[]).unwrap().len(), BENCHES.len());
 }
+
+#[test]
+fn the_disk_can_be_measured() {
+    let folder = tempfile::TempDir::new().unwrap();
+    let times = floor::append(folder.path(), 10).unwrap();
+    assert!(times.percentile_ms(50) > 0.0);
+    assert!(times.percentile_ms(99) >= times.percentile_ms(50));
+    assert!(std::fs::read_dir(folder.path()).unwrap().next().is_none(), "left a file behind");
+    assert!(floor::append(&folder.path().join("absent"), 1).is_err());
+}
