@@ -66,6 +66,18 @@ pub struct Done {
     pub message: String,
     /// The HTTP status behind a failure, where the tool tells.
     pub status: Option<u16>,
+    /// How long to wait before another try, where the tool tells.
+    pub retry_ms: Option<u64>,
+}
+
+impl Done {
+    fn success(message: impl Into<String>) -> Self {
+        Self { success: true, message: message.into(), ..Self::default() }
+    }
+
+    fn failure(message: impl Into<String>, status: Option<u16>) -> Self {
+        Self { success: false, message: message.into(), status, retry_ms: None }
+    }
 }
 
 /// Tokens and money; none where the tool does not tell, never zero for unknown.

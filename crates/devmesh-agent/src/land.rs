@@ -8,6 +8,7 @@
 mod commit;
 mod publish;
 mod refs;
+mod turn;
 
 #[cfg(test)]
 mod tests;
@@ -15,6 +16,7 @@ mod tests;
 pub use commit::{Conflict, Person};
 pub use publish::Published;
 pub use refs::{Found, Seen};
+pub use turn::{Gates, Landing, rebase, take, unresolved};
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -167,6 +169,23 @@ pub async fn prepare(turn: &Turn) -> Result<Preparation> {
     let (commit, unsigned) = commit::squash(&git, turn, &parent, &tree).await?;
     let prepared = Prepared { head, parent, commit, tree, changed, seen, unsigned, turn_ref };
     Ok(Preparation::Ready(Box::new(prepared)))
+}
+
+/// Where work on a task stands best: on what a landing would land on now, the base's gains
+/// included. None where the base does not exist, or conflicts with what has landed: then on the
+/// target, and a person has to look before anything lands.
+///
+/// # Errors
+/// When git refuses.
+pub async fn standing_point(repo: &Git, turn: &Turn) -> Result<Option<String>> {
+    let Some(base) = resolve(repo, &format!("refs/heads/{}^{{commit}}", turn.base)).await? else {
+        return Ok(None);
+    };
+    let head = resolve(repo, &format!("refs/heads/{}^{{commit}}", turn.target)).await?;
+    match onto(repo, turn, head.as_deref(), &base).await? {
+        Ok(commit) => Ok(Some(commit)),
+        Err(_) => Ok(head),
+    }
 }
 
 /// Step 3 of a turn: the target moves to the prepared commit, or nothing changes.

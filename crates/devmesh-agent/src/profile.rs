@@ -19,10 +19,11 @@ use crate::dialect::Dialect;
 use crate::error::{Doing, Error, Result};
 
 /// The profiles that come with the binary.
-const BUILT_IN: [(&str, &str); 3] = [
+const BUILT_IN: [(&str, &str); 4] = [
     ("claude", include_str!("../profiles/claude.toml")),
     ("codex", include_str!("../profiles/codex.toml")),
     ("custom", include_str!("../profiles/custom.toml")),
+    ("scripted", include_str!("../profiles/scripted.toml")),
 ];
 
 /// A tool that does not tell its version within this has none.

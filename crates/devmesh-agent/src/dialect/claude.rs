@@ -44,7 +44,8 @@ fn result(line: &Value) -> Vec<Fact> {
     let failed = line.pointer("/is_error").and_then(Value::as_bool).unwrap_or(true);
     let said = text(line, "/result").or(text(line, "/errors/0")).or(text(line, "/subtype"));
     let status = number(line, "/api_error_status").and_then(|status| u16::try_from(status).ok());
-    let done = Done { success: !failed, message: said.unwrap_or_default().into(), status };
+    let done =
+        Done { success: !failed, message: said.unwrap_or_default().into(), status, retry_ms: None };
     vec![Fact::Usage(usage(line)), Fact::Done(done)]
 }
 

@@ -10,14 +10,12 @@ pub(super) fn read(line: &Value, last_message: &str) -> Vec<Fact> {
             text(line, "/thread_id").map(|id| Fact::Session(id.into())).into_iter().collect()
         }
         Some("item.completed") => item(line),
-        Some("turn.completed") => vec![
-            Fact::Usage(usage(line)),
-            Fact::Done(Done { success: true, message: last_message.into(), status: None }),
-        ],
+        Some("turn.completed") => {
+            vec![Fact::Usage(usage(line)), Fact::Done(Done::success(last_message))]
+        }
         Some("turn.failed") => {
             let message = text(line, "/error/message").unwrap_or("the turn failed");
-            let done = Done { success: false, message: message.into(), status: status(message) };
-            vec![Fact::Done(done)]
+            vec![Fact::Done(Done::failure(message, status(message)))]
         }
         Some("error") if text(line, "/message").and_then(status) == Some(429) => {
             vec![Fact::Throttled { retry_ms: None }]

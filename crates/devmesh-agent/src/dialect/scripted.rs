@@ -5,19 +5,15 @@ use serde_json::Value;
 use super::{Done, Fact, Scope, Usage, exit_code, micros, number, text};
 
 pub(super) fn read(line: &Value) -> Vec<Fact> {
-    let message = || text(line, "/message").or(text(line, "/text")).unwrap_or_default().to_owned();
+    let message = || text(line, "/text").or(text(line, "/message")).unwrap_or_default().to_owned();
     match text(line, "/type") {
         Some("started") => {
             text(line, "/session").map(|id| Fact::Session(id.into())).into_iter().collect()
         }
         Some("message") => vec![Fact::Message(message())],
-        Some("edit") => {
-            text(line, "/path").map(|path| Fact::Edit(path.into())).into_iter().collect()
-        }
         Some("command") => {
             let command = text(line, "/command").unwrap_or_default().to_owned();
-            let exit = exit_code(line, "/exit").or(exit_code(line, "/exit_code"));
-            vec![Fact::Command { command, exit }]
+            vec![Fact::Command { command, exit: exit_code(line, "/exit_code") }]
         }
         Some("usage") => vec![Fact::Usage(Usage {
             input_tokens: number(line, "/input_tokens"),
@@ -26,13 +22,12 @@ pub(super) fn read(line: &Value) -> Vec<Fact> {
             tokens_scope: Scope::Step,
             cost_scope: Scope::Step,
         })],
-        Some("throttled") => vec![Fact::Throttled { retry_ms: number(line, "/retry_ms") }],
-        Some("done") => {
-            vec![Fact::Done(Done { success: true, message: message(), status: None })]
-        }
-        Some("failed" | "error") => {
-            let status = number(line, "/status").and_then(|status| u16::try_from(status).ok());
-            vec![Fact::Done(Done { success: false, message: message(), status })]
+        Some("done") => vec![Fact::Done(Done::success(message()))],
+        Some("failed") => {
+            let limited = text(line, "/code") == Some("rate_limit");
+            let retry_ms = number(line, "/retry_after_s").map(|seconds| seconds * 1_000);
+            let done = Done::failure(message(), limited.then_some(429));
+            vec![Fact::Done(Done { retry_ms, ..done })]
         }
         _ => Vec::new(),
     }

@@ -8,7 +8,7 @@ fn read(dialect: Dialect, lines: &[&str]) -> Vec<Fact> {
 }
 
 fn done(success: bool, message: &str, status: Option<u16>) -> Fact {
-    Fact::Done(Done { success, message: message.into(), status })
+    Fact::Done(Done { success, message: message.into(), status, retry_ms: None })
 }
 
 #[test]
@@ -111,8 +111,8 @@ fn scripted_tells_the_same_facts() {
         Dialect::Scripted,
         &[
             r#"{"type":"started","session":"s-1"}"#,
-            r#"{"type":"message","message":"Working"}"#,
-            r#"{"type":"command","command":"make","exit":2}"#,
+            r#"{"type":"message","text":"Working"}"#,
+            r#"{"type":"command","command":"make","exit_code":2,"output":"","ms":3}"#,
             r#"{"type":"usage","input_tokens":10,"output_tokens":5,"cost_usd":0.25}"#,
             r#"{"type":"nobody knows this"}"#,
             r#"{"type":"done","message":"Done"}"#,
@@ -132,6 +132,15 @@ fn scripted_tells_the_same_facts() {
         done(true, "Done", None),
     ];
     assert_eq!(facts, wanted);
+}
+
+#[test]
+fn scripted_limits_carry_their_reset() {
+    let line = r#"{"type":"failed","code":"rate_limit","message":"slow","retry_after_s":30}"#;
+    let limited = Done { retry_ms: Some(30_000), ..Done::failure("slow", Some(429)) };
+    assert_eq!(read(Dialect::Scripted, &[line]), [Fact::Done(limited)]);
+    let line = r#"{"type":"failed","code":"error","message":"no","retry_after_s":null}"#;
+    assert_eq!(read(Dialect::Scripted, &[line]), [done(false, "no", None)]);
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 mod checkout;
 mod races;
+mod turns;
 
 use super::*;
 use crate::fixture::TestRepo;

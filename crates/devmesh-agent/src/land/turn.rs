@@ -1,0 +1,206 @@
+//! A whole turn: prepare, gates, publish, again where the branch moved.
+
+use std::collections::BTreeSet;
+
+use super::{Conflict, Preparation, Prepared, Published, ROUNDS_MAX, Seen, Turn, prepare, publish};
+use crate::classify::Classified;
+use crate::error::{Doing, Result};
+use crate::git::Git;
+use crate::verify::{Receipt, Verdict, VerifySpec, verify};
+
+/// What stands between a prepared commit and the branch.
+#[derive(Debug, Clone)]
+pub struct Gates {
+    /// The tree that has a receipt already.
+    pub verified_tree: String,
+    /// Paths that the attempt holds a writing lease on.
+    pub leased: BTreeSet<String>,
+    /// How another tree is verified; its worktree is the attempt's slot.
+    pub verify: VerifySpec,
+    /// Until when the leases live for sure, on the clock of [`Gates::clock`].
+    pub until_ms: u64,
+    /// What this process measures time with.
+    pub clock: crate::clock::Clock,
+}
+
+/// How a turn ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Landing {
+    /// The work is on the branch.
+    Landed {
+        /// The commit.
+        commit: String,
+        /// Its tree.
+        tree: String,
+        /// The evidence for that tree, where the merge made another one than was verified.
+        receipt: Option<Receipt>,
+        /// The head that the branch had before.
+        from: Option<String>,
+        /// Why it is not signed although the user signs commits.
+        unsigned: Option<String>,
+    },
+    /// The work changes nothing on top of the branch.
+    Nothing,
+    /// The work does not fit what has landed meanwhile.
+    Conflict(Conflict),
+    /// It fits, and what comes of it does not pass.
+    Broken {
+        /// The commit that it was to land on.
+        onto: String,
+        /// What ran.
+        receipt: Receipt,
+        /// What kind of failure it is.
+        classified: Classified,
+        /// The end of the failed step's output.
+        tail: String,
+    },
+    /// Paths that no lease covers.
+    NotLeased(Vec<String>),
+    /// A later turn has begun.
+    TurnLost,
+    /// It is not sure any more that the leases live.
+    InDoubt,
+    /// A person has to look.
+    Blocked {
+        /// Why.
+        reason: String,
+        /// The files it is about.
+        files: Vec<String>,
+    },
+}
+
+/// Lands the work, or says why not; the branch moved by others is told with it.
+///
+/// # Errors
+/// When git refuses for a reason that is none of [`Landing`].
+pub async fn take(turn: &Turn, gates: &Gates) -> Result<(Landing, Seen)> {
+    let mut seen = Seen::default();
+    let mut receipts: Vec<Receipt> = Vec::new();
+    for _ in 0..ROUNDS_MAX {
+        let prepared = match prepare(turn).await? {
+            Preparation::Ready(prepared) => *prepared,
+            Preparation::Landed { commit, tree, seen } => {
+                let (receipt, from, unsigned) = (None, None, None);
+                return Ok((Landing::Landed { commit, tree, receipt, from, unsigned }, seen));
+            }
+            Preparation::Nothing { seen } => return Ok((Landing::Nothing, seen)),
+            Preparation::Conflict(conflict) => return Ok((Landing::Conflict(conflict), seen)),
+            Preparation::Stale { .. } => return Ok((Landing::TurnLost, seen)),
+            Preparation::Blocked { reason, files } => {
+                return Ok((Landing::Blocked { reason, files }, seen));
+            }
+        };
+        seen = prepared.seen.clone();
+        if let Some(stop) = gate(&prepared, gates, &mut receipts).await? {
+            return Ok((stop, seen));
+        }
+        match publish(turn, &prepared).await? {
+            Published::Done => return Ok((landed(prepared, receipts), seen)),
+            Published::Moved => {}
+            Published::TurnLost => return Ok((Landing::TurnLost, seen)),
+            Published::Blocked { reason, files } => {
+                return Ok((Landing::Blocked { reason, files }, seen));
+            }
+        }
+    }
+    let reason = format!("{} was moved {ROUNDS_MAX} times while landing on it", turn.target);
+    Ok((Landing::Blocked { reason, files: Vec::new() }, seen))
+}
+
+fn landed(prepared: Prepared, receipts: Vec<Receipt>) -> Landing {
+    let receipt = receipts.into_iter().find(|receipt| receipt.tree == prepared.tree);
+    Landing::Landed {
+        commit: prepared.commit,
+        tree: prepared.tree,
+        receipt,
+        from: prepared.head,
+        unsigned: prepared.unsigned,
+    }
+}
+
+/// Leases, verification, belief: in the order of what they cost, the one that time undoes last.
+async fn gate(
+    prepared: &Prepared,
+    gates: &Gates,
+    receipts: &mut Vec<Receipt>,
+) -> Result<Option<Landing>> {
+    let open = prepared.changed.iter().filter(|path| !gates.leased.contains(*path));
+    let open: Vec<String> = open.cloned().collect();
+    if !open.is_empty() {
+        return Ok(Some(Landing::NotLeased(open)));
+    }
+    let proven = prepared.tree == gates.verified_tree
+        || receipts.iter().any(|receipt| receipt.tree == prepared.tree);
+    if !proven {
+        match prove(prepared, &gates.verify).await? {
+            Verdict::Passed(receipt) => receipts.push(receipt),
+            Verdict::Failed { receipt, classified, tail, .. } => {
+                let onto = prepared.parent.clone();
+                return Ok(Some(Landing::Broken { onto, receipt, classified, tail }));
+            }
+        }
+    }
+    Ok((gates.clock.now_ms() >= gates.until_ms).then_some(Landing::InDoubt))
+}
+
+/// Verifies the merged tree in the attempt's slot, which is left standing at it.
+async fn prove(prepared: &Prepared, spec: &VerifySpec) -> Result<Verdict> {
+    let git = Git::at(&spec.worktree).within(super::LIMIT);
+    git.run(&["checkout", "--quiet", "--force", "--detach", &prepared.commit]).await?;
+    git.run(&["clean", "--quiet", "-ffd"]).await?;
+    let spec = VerifySpec { tree: prepared.tree.clone(), ..spec.clone() };
+    verify(&spec).await
+}
+
+/// Puts the work on another base in the slot, uncommitted, with conflict markers where both
+/// changed the same lines; gives the paths in conflict.
+///
+/// # Errors
+/// When git refuses for another reason than a conflict.
+pub async fn rebase(slot: &Git, work: &str, onto: &str) -> Result<Vec<String>> {
+    slot.run(&["checkout", "--quiet", "--force", "--detach", onto]).await?;
+    slot.run(&["clean", "--quiet", "-ffd"]).await?;
+    // The work is one commit on its base, so picking it is the three-way merge wanted.
+    let pick = ["cherry-pick", "--no-commit", "--allow-empty", work];
+    let picked = slot.try_run(&pick, &[]).await?;
+    let paths = slot.fields(&["diff", "--name-only", "--diff-filter=U", "-z"]).await?;
+    if picked.code != 0 && paths.is_empty() {
+        return Err(crate::git::refused(&pick, &picked));
+    }
+    let dir = slot.run(&["rev-parse", "--absolute-git-dir"]).await?;
+    for state in ["CHERRY_PICK_HEAD", "sequencer"] {
+        let path = std::path::Path::new(&dir).join(state);
+        let gone = if path.is_dir() {
+            tokio::fs::remove_dir_all(&path).await
+        } else if path.exists() {
+            tokio::fs::remove_file(&path).await
+        } else {
+            Ok(())
+        };
+        gone.doing(|| format!("remove {}", path.display()))?;
+    }
+    slot.run(&["reset", "--quiet", "--mixed", onto]).await?;
+    Ok(paths)
+}
+
+/// Paths among `paths` that still hold conflict markers.
+///
+/// # Errors
+/// When a file cannot be read.
+pub async fn unresolved(slot: &Git, paths: &[String]) -> Result<Vec<String>> {
+    let mut open = Vec::new();
+    for path in paths {
+        let file = slot.dir().join(path);
+        let bytes = match tokio::fs::read(&file).await {
+            Ok(bytes) => bytes,
+            // Deleting the file resolves it.
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
+            Err(error) => return Err(error).doing(|| format!("read {}", file.display())),
+        };
+        let marks = |line: &&[u8]| line.starts_with(b"<<<<<<< ") || line.starts_with(b">>>>>>> ");
+        if bytes.split(|byte| *byte == b'\n').any(|line| marks(&line)) {
+            open.push(path.clone());
+        }
+    }
+    Ok(open)
+}

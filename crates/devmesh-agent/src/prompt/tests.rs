@@ -1,0 +1,33 @@
+//! Prompts as the model reads them.
+
+use super::*;
+use crate::fixture::TestRepo;
+
+#[test]
+fn the_task_comes_first_and_in_its_authors_words() {
+    let text = "Do it.\n```sh\necho hi\n```";
+    let parts = Parts {
+        task: "t-1".into(),
+        title: "Tabs".into(),
+        prompt: Some(text.into()),
+        rules: vec![("R11".into(), "The worktree is the root.".into())],
+        ..Parts::default()
+    };
+    let prompt = first(&parts);
+    assert!(prompt.starts_with(&format!("# Task t-1: Tabs\n\n{text}\n\n## Rules\n")), "{prompt}");
+    assert!(prompt.ends_with("R11 The worktree is the root.\n"));
+    assert!(!prompt.contains("Where it stands"));
+}
+
+#[tokio::test]
+async fn the_map_is_bounded_and_shows_names_near_the_task() {
+    let repo = TestRepo::new();
+    repo.write("src/parser/lex.rs", "pub struct Lexer;\n    pub fn next_token() {}\nlet x = 1;\n");
+    for n in 0..400 {
+        repo.write(&format!("folder{n}/deep/er/x.txt"), "x");
+    }
+    repo.commit("files");
+    let map = repo_map(&repo.git_async(), &["src/parser/".into()]).await.unwrap();
+    assert!(map.starts_with("src/parser/lex.rs: Lexer, next_token\n./ (2 files)\n"), "{map}");
+    assert!(map.len() <= 4_096 && map.contains("folder0/deep/ (1 files)"));
+}
