@@ -5,6 +5,7 @@ pub mod agent;
 pub mod lock;
 pub mod mesh;
 pub mod task;
+mod tell;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
