@@ -18,7 +18,7 @@ use std::time::Duration;
 
 pub use config::{Auth, Cluster, ServerOptions, Sync, Tls};
 pub use fetch::{FETCHED_VERSION, cache_path, fetch, fetch_into};
-pub use find::{Found, Places, Rejected, Source, Version, VERSION_MIN, find, find_in};
+pub use find::{Found, Places, Rejected, Source, VERSION_MIN, Version, find, find_in};
 pub use run::{Server, start};
 
 /// What can go wrong with the managed server. Each names what to change where that is known.
@@ -28,7 +28,8 @@ pub enum Error {
     /// No acceptable server was found; every candidate that was looked at is listed.
     #[error(
         "find a nats-server of at least {VERSION_MIN}{}; put one on PATH, name one with \
-         DEVMESH_NATS_SERVER, or let devmesh fetch one", list(rejected)
+         DEVMESH_NATS_SERVER, or let devmesh fetch one",
+        list(rejected)
     )]
     NotFound {
         /// The candidates and why each was refused.

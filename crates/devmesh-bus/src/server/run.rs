@@ -62,9 +62,7 @@ pub async fn start(options: &ServerOptions) -> Result<Server, Error> {
     let pid = child.id().unwrap_or_default();
     fs::write(lock_path(&options.dir), pid.to_string()).map_err(Error::io("write the lock"))?;
     match wait_ready(&mut child, pid, options).await {
-        Ok((url, version)) => {
-            Ok(Server { child, pid, url, version, dir: options.dir.clone() })
-        }
+        Ok((url, version)) => Ok(Server { child, pid, url, version, dir: options.dir.clone() }),
         Err(error) => {
             // Whatever it was, nothing is left running; the first error is the one to tell.
             let _ = child.kill().await;
@@ -209,11 +207,8 @@ fn clear_ports(options: &ServerOptions) -> Result<(), Error> {
 /// that ends for a reason of its own.
 fn check_space(options: &ServerOptions) -> Result<(), Error> {
     let dir = options.store_dir();
-    let full = |free| Error::DiskFull {
-        dir: options.dir.clone(),
-        free,
-        needed: options.min_free_bytes,
-    };
+    let full =
+        |free| Error::DiskFull { dir: options.dir.clone(), free, needed: options.min_free_bytes };
     let stat = nix::sys::statvfs::statvfs(&dir)
         .map_err(|e| Error::io(format!("look at {}", dir.display()))(e.into()))?;
     let unit = stat.fragment_size();
@@ -240,7 +235,9 @@ fn check_port(options: &ServerOptions) -> Result<(), Error> {
         let Err(error) = TcpListener::bind(format!("{}:{port}", bracket(host))) else { continue };
         return Err(match error.kind() {
             std::io::ErrorKind::AddrInUse => Error::PortInUse { host: host.clone(), port },
-            _ => Error::Option { field, detail: format!("cannot listen on {host}:{port}: {error}") },
+            _ => {
+                Error::Option { field, detail: format!("cannot listen on {host}:{port}: {error}") }
+            }
         });
     }
     Ok(())

@@ -1,0 +1,9 @@
+//! A real server with real credentials: what each role may do works, what it may not is refused.
+
+mod cluster;
+mod forge;
+mod revoke;
+mod roles;
+mod streams;
+mod work;
+mod world;
