@@ -132,7 +132,9 @@ pub(super) async fn of_many_rivals_one_wins_each_position<W: World>(world: W) {
     assert_eq!(rivals[0].last().await.unwrap(), 3);
 }
 
-pub(super) async fn a_lost_acknowledgement_is_unknown_and_the_read_shows_what_was_stored<W: World>(
+pub(super) async fn a_lost_acknowledgement_is_unknown_and_the_read_shows_what_was_stored<
+    W: World,
+>(
     mut world: W,
 ) {
     let log = world.open().await;
@@ -212,7 +214,9 @@ pub(super) async fn a_lost_consumer_does_not_start_again_at_1<W: World>(mut worl
     }
 }
 
-pub(super) async fn a_consumer_lost_before_its_first_message_does_not_start_at_1<W: World>(mut world: W) {
+pub(super) async fn a_consumer_lost_before_its_first_message_does_not_start_at_1<W: World>(
+    mut world: W,
+) {
     let log = world.open().await;
     fill_to(&log, 5).await;
     let mut tail = log.tail(6);

@@ -63,7 +63,9 @@ pub(super) async fn the_kill_of_the_leader_loses_nothing_acknowledged<W: Cluster
     }
 }
 
-pub(super) async fn the_last_position_is_the_leaders_even_through_a_follower_that_lags<W: Cluster>(
+pub(super) async fn the_last_position_is_the_leaders_even_through_a_follower_that_lags<
+    W: Cluster,
+>(
     mut world: W,
 ) {
     let at_leader = world.open_at_leader().await;

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use async_nats::Client;
 use devmesh_bus::log::Open;
-use devmesh_bus::log::nats::{NatsLog, NatsOpen, stream_name};
+use devmesh_bus::log::nats::{NatsLog, NatsOpen};
+use devmesh_protocol::{MeshId, subject};
 use devmesh_testkit::nats::{Proxy, TestCluster, TestServer, stream_config};
 use futures::StreamExt;
 use serde_json::{Value, json};
@@ -14,7 +15,6 @@ use tokio::time::timeout;
 
 use super::world::{Cluster, RealServer, World};
 
-const MESH: &str = "t";
 const SUBJECT: &str = "devmesh.t.log";
 
 /// Clusters at a time: each is three processes that vote against deadlines.
@@ -26,6 +26,10 @@ static SERVERS: Semaphore = Semaphore::const_new(6);
 pub(super) type One = Servers<1>;
 /// Three servers, R3.
 pub(super) type Three = Servers<3>;
+
+fn mesh(name: &str) -> MeshId {
+    MeshId::new(name).expect("a mesh's name")
+}
 
 /// `N` servers; handles reach the first of them through a proxy.
 pub(super) struct Servers<const N: usize> {
@@ -39,11 +43,11 @@ pub(super) struct Servers<const N: usize> {
 
 impl<const N: usize> Servers<N> {
     fn name() -> String {
-        stream_name(MESH)
+        subject::log_stream(&mesh("t"))
     }
 
     fn at(&self, index: usize) -> NatsOpen {
-        NatsOpen::plain(&self.cluster.servers[index].url(), MESH)
+        NatsOpen::plain(&self.cluster.servers[index].url(), &mesh("t"))
     }
 
     async fn api(&self, subject: &str, body: &Value) -> Value {
@@ -86,7 +90,7 @@ impl<const N: usize> World for Servers<N> {
     }
 
     fn opener(&self) -> NatsOpen {
-        NatsOpen::plain(&self.proxy.url(), MESH)
+        NatsOpen::plain(&self.proxy.url(), &mesh("t"))
     }
 
     async fn open_beside(&self) -> NatsLog {
@@ -156,7 +160,7 @@ impl<const N: usize> World for Servers<N> {
     }
 
     async fn without_stream(&mut self) -> NatsLog {
-        NatsOpen::plain(&self.proxy.url(), "nowhere").open().await.unwrap()
+        NatsOpen::plain(&self.proxy.url(), &mesh("nowhere")).open().await.unwrap()
     }
 
     async fn forged(&mut self, seq: u64, is_duplicate: bool) -> NatsLog {
@@ -166,15 +170,14 @@ impl<const N: usize> World for Servers<N> {
         let forger = client.clone();
         tokio::spawn(async move {
             while let Some(append) = appends.next().await {
-                let ack = json!({
-                    "stream": stream_name("forged"), "seq": seq, "duplicate": is_duplicate,
-                });
+                let stream = subject::log_stream(&mesh("forged"));
+                let ack = json!({ "stream": stream, "seq": seq, "duplicate": is_duplicate });
                 let reply = append.reply.expect("a reply subject");
                 forger.publish(reply, ack.to_string().into()).await.unwrap();
             }
         });
         self.clients.push(client);
-        NatsOpen::plain(&self.proxy.url(), "forged").open().await.unwrap()
+        NatsOpen::plain(&self.proxy.url(), &mesh("forged")).open().await.unwrap()
     }
 }
 
@@ -186,7 +189,7 @@ impl<const N: usize> RealServer for Servers<N> {
 
 impl Cluster for Three {
     async fn open_any(&self) -> NatsLog {
-        NatsOpen::plain(&self.cluster.urls(), MESH).open().await.unwrap()
+        NatsOpen::plain(&self.cluster.urls(), &mesh("t")).open().await.unwrap()
     }
 
     async fn kill_leader(&mut self) {

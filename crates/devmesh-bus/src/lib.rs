@@ -12,9 +12,16 @@
 //! **Architecture invariant:** no process-wide state: every connection is a value that is passed.
 
 mod api;
+pub mod client;
+pub mod connect;
+pub mod cred;
 pub mod error;
 mod feed;
+pub mod intake;
 pub mod log;
+pub mod media;
+pub mod notice;
+pub mod provision;
 pub mod server;
 
 pub use error::{Error, ErrorKind, Result};

@@ -4,9 +4,9 @@ use super::delivery;
 
 #[test]
 fn positions_are_read_from_both_forms_of_the_reply_subject() {
-    assert_eq!(delivery("$JS.ACK.S.C.1.41.7.1700000000.0"), Some((41, 7)));
-    assert_eq!(delivery("$JS.ACK._.HASH.S.C.1.41.7.1700000000.0"), Some((41, 7)));
-    assert_eq!(delivery("$JS.ACK._.HASH.S.C.1.41.7.1700000000.0.TOKEN"), Some((41, 7)));
+    assert_eq!(delivery("$JS.ACK.S.C.1.41.7.1700000000.9"), Some((41, 7, 9)));
+    assert_eq!(delivery("$JS.ACK._.HASH.S.C.1.41.7.1700000000.9"), Some((41, 7, 9)));
+    assert_eq!(delivery("$JS.ACK._.HASH.S.C.1.41.7.1700000000.9.TOKEN"), Some((41, 7, 9)));
 }
 
 #[test]

@@ -5,23 +5,26 @@
 //! No `Nats-Msg-Id` and no `Nats-Expected-Last-Msg-Id`: on three servers the first acknowledges to
 //! two rivals what one of them stored, and one wrong value of the second stops the stream for good.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_nats::{Client, HeaderMap, Request, RequestErrorKind};
 use bytes::Bytes;
+use devmesh_protocol::{MeshId, subject};
 use futures::future::BoxFuture;
 
 use self::follow::Follow;
 use super::{APPEND_MS_MAX, AppendError, Entries, Log, Open, PAYLOAD_BYTES_MAX};
 use crate::api;
+use crate::connect;
 use crate::error::{Error, ErrorKind, Result};
 
 mod ack;
 mod follow;
 
 /// Makes a connection of its own at each call.
-pub(crate) type Dial = Arc<dyn Fn() -> BoxFuture<'static, Result<Client>> + Send + Sync>;
+type Dial = Arc<dyn Fn() -> BoxFuture<'static, Result<Client>> + Send + Sync>;
 
 /// Opens handles on the log of one mesh, each on a fresh connection.
 #[derive(Clone)]
@@ -46,15 +49,33 @@ impl std::fmt::Debug for NatsOpen {
 }
 
 impl NatsOpen {
-    /// Opens the log of `mesh` through `dial`.
-    pub(crate) fn dialing(dial: Dial, mesh: &str) -> Self {
-        Self { dial, stream: stream_name(mesh), subject: format!("devmesh.{mesh}.log") }
+    /// Opens the log of `mesh` at `url` as `actor`, with the credential in `creds`; how else to
+    /// connect is in `options`.
+    #[must_use]
+    pub fn new(
+        url: &str,
+        creds: Option<&Path>,
+        mesh: &MeshId,
+        actor: &str,
+        options: connect::Options,
+    ) -> Self {
+        let (url, actor) = (url.to_owned(), actor.to_owned());
+        let creds = creds.map(Path::to_owned);
+        let dial = move || -> BoxFuture<'static, Result<Client>> {
+            let (url, actor, creds) = (url.clone(), actor.clone(), creds.clone());
+            let options = options.clone();
+            Box::pin(async move {
+                let client = connect::connect_with(&url, creds.as_deref(), &actor, &options).await;
+                client.map_err(|error| crate::client::not_connected(&url, error))
+            })
+        };
+        Self::dialing(Arc::new(dial), mesh)
     }
 
     /// Opens the log of `mesh` at `url`, or at one of several parted by commas, without a
     /// credential: for servers that ask for none.
     #[must_use]
-    pub fn plain(url: &str, mesh: &str) -> Self {
+    pub fn plain(url: &str, mesh: &MeshId) -> Self {
         let url = url.to_owned();
         let dial = move || -> BoxFuture<'static, Result<Client>> {
             let url = url.clone();
@@ -67,6 +88,10 @@ impl NatsOpen {
         };
         Self::dialing(Arc::new(dial), mesh)
     }
+
+    fn dialing(dial: Dial, mesh: &MeshId) -> Self {
+        Self { dial, stream: subject::log_stream(mesh), subject: subject::log(mesh) }
+    }
 }
 
 impl NatsLog {
@@ -75,12 +100,6 @@ impl NatsLog {
     pub fn is_connected(&self) -> bool {
         self.client.connection_state() == async_nats::connection::State::Connected
     }
-}
-
-/// The name of the stream that holds the log of `mesh`.
-#[must_use]
-pub fn stream_name(mesh: &str) -> String {
-    format!("DEVMESH_{}", mesh.to_ascii_uppercase())
 }
 
 impl Open for NatsOpen {
@@ -129,10 +148,10 @@ impl Log for NatsLog {
     }
 
     fn read(&self, from: u64, to: u64) -> Entries {
-        Follow::range(self.client.clone(), self.stream.clone(), from, to).entries()
+        Follow::range(self, from, to).entries()
     }
 
     fn tail(&self, from: u64) -> Entries {
-        Follow::tail(self.client.clone(), self.stream.clone(), from).entries()
+        Follow::tail(self, from).entries()
     }
 }

@@ -7,9 +7,10 @@ use futures::stream::{self, StreamExt};
 
 use super::super::strict::{Strict, Take, beyond_end, made_anew};
 use super::super::{Entries, Entry};
+use super::NatsLog;
 use crate::api::{self, StreamInfo};
 use crate::error::{Error, ErrorKind, Result};
-use crate::feed::{Feed, Received, Source};
+use crate::feed::{Delivery, Feed, Source};
 
 /// How long a quiet tail waits before it asks whether the stream is still the one it read.
 const CHECK: Duration = Duration::from_secs(5);
@@ -25,6 +26,7 @@ const PAUSE: (Duration, Duration) = (Duration::from_millis(50), Duration::from_s
 pub(super) struct Follow {
     client: Client,
     stream: String,
+    subject: String,
     order: Strict,
     /// The last position of a range; `None` for a tail.
     to: Option<u64>,
@@ -39,15 +41,16 @@ pub(super) struct Follow {
 }
 
 impl Follow {
-    pub(super) fn range(client: Client, stream: String, from: u64, to: u64) -> Self {
-        Self { to: Some(to), ..Self::tail(client, stream, from) }
+    pub(super) fn range(log: &NatsLog, from: u64, to: u64) -> Self {
+        Self { to: Some(to), ..Self::tail(log, from) }
     }
 
-    pub(super) fn tail(client: Client, stream: String, from: u64) -> Self {
+    pub(super) fn tail(log: &NatsLog, from: u64) -> Self {
         let now = Instant::now();
         Self {
-            client,
-            stream,
+            client: log.client.clone(),
+            stream: log.stream.clone(),
+            subject: log.subject.clone(),
             order: Strict::from(from),
             to: None,
             feed: None,
@@ -80,7 +83,7 @@ impl Follow {
                 continue;
             };
             match feed.receive().await {
-                Ok(Received::Message { stream_seq, consumer_seq, message }) => {
+                Ok(Some(Delivery { stream_seq, consumer_seq, message, .. })) => {
                     match self.order.take(stream_seq) {
                         Take::Apply => {
                             self.heard();
@@ -93,7 +96,7 @@ impl Follow {
                         Take::Jump => self.feed = None,
                     }
                 }
-                Ok(Received::Idle) => self.idle().await?,
+                Ok(None) => self.idle().await?,
                 Err(lost) => {
                     tracing::debug!(error = %lost, next = self.order.next(), "reading on");
                     self.feed = None;
@@ -128,7 +131,7 @@ impl Follow {
         }
         let from = self.order.next();
         let want = self.to.map_or(u64::MAX, |to| to + 1 - from);
-        let source = Source { stream: &self.stream, filter: None, from, want };
+        let source = Source { stream: &self.stream, filter: &self.subject, from, want };
         Feed::open(&self.client, source).await.map(Some)
     }
 

@@ -17,7 +17,9 @@ fn kind(answer: &str) -> &'static str {
 }
 
 fn refusal(code: u32) -> String {
-    format!(r#"{{"error":{{"code":400,"err_code":{code},"description":"x"}},"stream":"S","seq":0}}"#)
+    format!(
+        r#"{{"error":{{"code":400,"err_code":{code},"description":"x"}},"stream":"S","seq":0}}"#
+    )
 }
 
 #[test]
