@@ -5,7 +5,7 @@
 
 use async_nats::jetstream::{self, consumer};
 use async_nats::{Client, Message, Subscriber};
-use devmesh_bus::cred::{Account, Role, is_import_reply};
+use devmesh_bus::cred::{Account, Role, Sender, is_import_reply};
 use futures::StreamExt;
 
 use super::world::{QUIET, WITHIN, World};
@@ -222,4 +222,51 @@ async fn a_consumers_filter_is_the_one_in_its_subject() {
     let answer = scene.alice.request(create, body.to_string().into()).await.unwrap();
     let answer: serde_json::Value = serde_json::from_slice(&answer.payload).unwrap();
     assert_eq!(answer["name"], "alice");
+}
+
+/// A report expects no answer, so its reply subject shows nothing; its sender does.
+#[tokio::test]
+async fn an_own_blob_that_poses_as_anothers_report_has_no_sender() {
+    let scene = Scene::set().await;
+    let mut reports = scene.core.subscribe("devmesh.my-mesh.report.*").await.unwrap();
+    scene.core.flush().await.unwrap();
+    let blob = "devmesh.my-mesh.blob.alice.d1.0";
+    let context = jetstream::new(scene.alice.clone());
+    context.publish(blob, "{\"ram_mb\":0}".into()).await.unwrap().await.unwrap();
+    let get = format!("$JS.API.DIRECT.GET.DEVMESH_MY-MESH_BLOB.{blob}");
+    scene.ask(&get, "devmesh.my-mesh.report.host-2", "").await;
+    let forged = tokio::time::timeout(WITHIN, reports.next()).await.unwrap().unwrap();
+    assert_eq!(forged.payload, "{\"ram_mb\":0}");
+    assert_eq!(Sender::of(forged.headers.as_ref()), None);
+
+    let host = scene.world.connect("host-1", Role::Probe, Account::Mesh).await;
+    host.publish("devmesh.my-mesh.report.host-1", "{}".into()).await.unwrap();
+    let honest = tokio::time::timeout(WITHIN, reports.next()).await.unwrap().unwrap();
+    let sender = Sender { name: "host-1".to_owned(), role: Role::Probe };
+    assert_eq!(Sender::of(honest.headers.as_ref()), Some(sender));
+}
+
+#[tokio::test]
+async fn the_header_that_names_the_sender_cannot_be_brought_along() {
+    let mut scene = Scene::set().await;
+    let claim = r#"{"kind":"Client","name_tag":"bob","tags":["role:person"]}"#;
+    let name = "Nats-Request-Info";
+    let spellings: [&[&str]; 4] = [&[name], &[name, name], &["nats-request-info"], &["A", name]];
+    for names in spellings {
+        let mut headers = async_nats::HeaderMap::new();
+        for name in names {
+            headers.append(*name, claim);
+        }
+        let own = "devmesh.my-mesh.cmd.alice.task.add".to_owned();
+        let sent = scene.alice.publish_with_reply_and_headers(
+            own,
+            scene.alice.new_inbox(),
+            headers,
+            "{}".into(),
+        );
+        sent.await.unwrap();
+        let command = tokio::time::timeout(WITHIN, scene.commands.next()).await.unwrap().unwrap();
+        let sender = Sender { name: "alice".to_owned(), role: Role::Agent };
+        assert_eq!(Sender::of(command.headers.as_ref()), Some(sender), "{names:?}");
+    }
 }

@@ -184,8 +184,12 @@ fn case(role: Role, account: Account) -> Case {
             may_not_subscribe: &["devmesh.my-mesh.cmd.>", "devmesh.my-mesh.event.>"],
         },
         (Role::Admin, Account::Mesh) => Case {
-            may_publish: &["$JS.API.INFO", "$JS.API.STREAM.INFO.DEVMESH_MY-MESH_MAIL"],
-            may_not_publish: &["devmesh.my-mesh.cmd.me.task.add", "devmesh.my-mesh.mail.me.bob"],
+            may_publish: &[
+                "devmesh.my-mesh.cmd.me.actor.add",
+                "$JS.API.INFO",
+                "$JS.API.STREAM.INFO.DEVMESH_MY-MESH_MAIL",
+            ],
+            may_not_publish: &["devmesh.my-mesh.log", "devmesh.my-mesh.mail.me.bob"],
             may_subscribe: &["_INBOX.me.>"],
             may_not_subscribe: &["devmesh.my-mesh.cmd.>", "devmesh.my-mesh.event.>"],
         },

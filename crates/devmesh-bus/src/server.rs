@@ -16,7 +16,7 @@ use std::path::PathBuf;
 use std::process::ExitStatus;
 use std::time::Duration;
 
-pub use config::{Auth, Cluster, ServerOptions, Sync, Tls};
+pub use config::{Auth, Cluster, ServerOptions, SyncMode, Tls};
 pub use fetch::{FETCHED_VERSION, cache_path, fetch, fetch_into};
 pub use find::{Found, Places, Rejected, Source, VERSION_MIN, Version, find, find_in};
 pub use run::{Server, start};
@@ -76,7 +76,11 @@ pub enum Error {
         detail: String,
     },
     /// Another server runs on the same store.
-    #[error("use `dir`: a server{} already runs on the store {}; stop it first", process(*pid), dir.display())]
+    #[error(
+        "use `dir`: a server{} already runs on the store {}; stop it first",
+        process(*pid),
+        dir.display()
+    )]
     StoreInUse {
         /// The store.
         dir: PathBuf,

