@@ -110,12 +110,13 @@ pub enum Scope {
 pub struct Parser {
     dialect: Dialect,
     last_message: String,
+    done: Option<Done>,
 }
 
 impl Parser {
     /// A parser at the beginning of a run.
     pub fn new(dialect: Dialect) -> Self {
-        Self { dialect, last_message: String::new() }
+        Self { dialect, last_message: String::new(), done: None }
     }
 
     /// The facts of one line of stdout.
@@ -131,8 +132,14 @@ impl Parser {
             Dialect::Text => Vec::new(),
         };
         for fact in &facts {
-            if let Fact::Message(text) = fact {
-                self.last_message.clone_from(text);
+            match fact {
+                Fact::Message(text) => self.last_message.clone_from(text),
+                Fact::Done(done) => self.done = Some(done.clone()),
+                Fact::Session(_)
+                | Fact::Edit(_)
+                | Fact::Command { .. }
+                | Fact::Usage(_)
+                | Fact::Throttled { .. } => {}
             }
         }
         facts
@@ -141,6 +148,16 @@ impl Parser {
     /// The last thing the model said: the final message of a tool that does not mark it.
     pub fn last_message(&self) -> &str {
         &self.last_message
+    }
+
+    /// What the tool said at its end, or last.
+    pub fn last_word(&self) -> &str {
+        self.done.as_ref().map_or(&self.last_message, |done| &done.message)
+    }
+
+    /// The tool called its run a failure.
+    pub fn failed(&self) -> bool {
+        self.done.as_ref().is_some_and(|done| !done.success)
     }
 
     /// Whether the tool marks its end, so that a run without one did not end well.

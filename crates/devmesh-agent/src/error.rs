@@ -89,6 +89,29 @@ pub enum Error {
         /// What is wrong with it.
         reason: String,
     },
+    /// The bus refused or was not reached.
+    #[error("{doing}")]
+    Bus {
+        /// The operation.
+        doing: String,
+        /// What the bus said.
+        #[source]
+        source: Box<devmesh_bus::Error>,
+    },
+    /// Another process works as this actor with this state.
+    #[error("run as {actor}: another process does, it holds {}", lock.display())]
+    Running {
+        /// The actor.
+        actor: String,
+        /// The file it holds.
+        lock: PathBuf,
+    },
+    /// What the process was started with does not fit together.
+    #[error("start the agent: {reason}")]
+    Config {
+        /// Every problem found.
+        reason: String,
+    },
     /// A path that git names is not UTF-8; leases cannot name it.
     #[error("name the path {path}: it is not UTF-8")]
     PathName {

@@ -16,7 +16,7 @@ mod tests;
 pub use commit::{Conflict, Person};
 pub use publish::Published;
 pub use refs::{Found, Seen};
-pub use turn::{Gates, Landing, rebase, take, unresolved};
+pub use turn::{Gates, Landing, rebase, settle, take, unresolved};
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -68,6 +68,9 @@ pub struct Known {
     pub head: Option<String>,
     /// Attempts recorded as landed: `(task, attempt)`.
     pub landed: BTreeSet<(String, u32)>,
+    /// Where no head is known: commits older than this (seconds UTC) are of another mesh, whose
+    /// tasks had the same numbers.
+    pub since_s: u64,
 }
 
 /// A commit ready to be published.
@@ -151,7 +154,8 @@ pub async fn prepare(turn: &Turn) -> Result<Preparation> {
         let (commit, tree) = (own.commit.clone(), tree_of(&git, &own.commit).await?);
         return Ok(Preparation::Landed { commit, tree, seen });
     }
-    let parent = match onto(&git, turn, head.as_deref(), &base).await? {
+    let branches = Branches { base: &turn.base, target: &turn.target, author: &turn.author };
+    let parent = match onto(&git, &branches, head.as_deref(), &base).await? {
         Ok(parent) => parent,
         Err(files) => {
             let reason = format!("{} conflicts with what has landed", turn.base);
@@ -177,15 +181,28 @@ pub async fn prepare(turn: &Turn) -> Result<Preparation> {
 ///
 /// # Errors
 /// When git refuses.
-pub async fn standing_point(repo: &Git, turn: &Turn) -> Result<Option<String>> {
-    let Some(base) = resolve(repo, &format!("refs/heads/{}^{{commit}}", turn.base)).await? else {
+pub async fn standing_point(
+    repo: &Git,
+    base: &str,
+    target: &str,
+    author: &Person,
+) -> Result<Option<String>> {
+    let Some(tip) = resolve(repo, &format!("refs/heads/{base}^{{commit}}")).await? else {
         return Ok(None);
     };
-    let head = resolve(repo, &format!("refs/heads/{}^{{commit}}", turn.target)).await?;
-    match onto(repo, turn, head.as_deref(), &base).await? {
+    let head = resolve(repo, &format!("refs/heads/{target}^{{commit}}")).await?;
+    let branches = Branches { base, target, author };
+    match onto(repo, &branches, head.as_deref(), &tip).await? {
         Ok(commit) => Ok(Some(commit)),
         Err(_) => Ok(head),
     }
+}
+
+/// Two branches that meet, and who makes them.
+struct Branches<'a> {
+    base: &'a str,
+    target: &'a str,
+    author: &'a Person,
 }
 
 /// Step 3 of a turn: the target moves to the prepared commit, or nothing changes.
@@ -220,16 +237,16 @@ pub async fn changed_paths(git: &Git, from: &str, to: &str) -> Result<Vec<String
 /// person's branch can fast-forward to it. The files, where the two conflict.
 async fn onto(
     git: &Git,
-    turn: &Turn,
+    branches: &Branches<'_>,
     head: Option<&str>,
     base: &str,
 ) -> Result<Result<String, Vec<String>>> {
     let Some(head) = head else { return Ok(Ok(base.to_owned())) };
-    if turn.base == turn.target || is_ancestor(git, base, head).await? {
+    if branches.base == branches.target || is_ancestor(git, base, head).await? {
         return Ok(Ok(head.to_owned()));
     }
     if is_ancestor(git, head, base).await? {
         return Ok(Ok(base.to_owned()));
     }
-    commit::merge_base_in(git, turn, head, base).await
+    commit::merge_base_in(git, branches, head, base).await
 }

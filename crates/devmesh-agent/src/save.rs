@@ -70,6 +70,12 @@ pub async fn save(spec: &SaveSpec) -> Result<Option<Saved>> {
     let name = work_ref(&spec.task, spec.attempt);
     let last = resolve(&git, &name).await?;
     let seen = match &last {
+        // The same files on another base are other work.
+        Some(commit)
+            if resolve(&git, &format!("{commit}^")).await?.as_ref() != Some(&spec.base) =>
+        {
+            String::new()
+        }
         Some(commit) => tree_of(&git, commit).await?,
         None => tree_of(&git, &spec.base).await?,
     };

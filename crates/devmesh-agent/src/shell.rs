@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
+use devmesh_protocol::Digest;
 use tokio::io::AsyncReadExt;
 use uuid::Uuid;
 
@@ -37,8 +38,8 @@ pub(crate) struct ShellRun {
     pub(crate) ms: u64,
     /// The end of stdout and stderr together, control characters removed.
     pub(crate) tail: String,
-    /// BLAKE3 of the whole output, in hex.
-    pub(crate) digest: String,
+    /// BLAKE3 of the whole output.
+    pub(crate) digest: Digest,
 }
 
 /// Runs the command with stdin closed; what it leaves running is ended with it.
@@ -59,7 +60,7 @@ pub(crate) async fn run(spec: &ShellSpec) -> Result<ShellRun> {
     let mut child = command.spawn().doing(|| format!("start {}", spec.command))?;
     // Our copies of the pipe's end would keep it open for ever.
     drop(command);
-    let mut tree = Tree::of(child.id(), marker);
+    let mut guard = Guard { tree: Some(Tree::of(child.id(), marker)) };
     let reader = tokio::fs::File::from_std(std::fs::File::from(std::os::fd::OwnedFd::from(reader)));
     let output = tokio::spawn(drain(reader, spec.tail_chars));
     let ended = tokio::time::timeout(spec.limit, child.wait()).await;
@@ -68,7 +69,9 @@ pub(crate) async fn run(spec: &ShellSpec) -> Result<ShellRun> {
         Ok(status) => Some(status.doing(|| format!("wait for {}", spec.command))?),
         Err(_) => None,
     };
-    tree.stop(Duration::from_secs(if timed_out { 2 } else { 0 })).await;
+    if let Some(mut tree) = guard.tree.take() {
+        tree.stop(Duration::from_secs(if timed_out { 2 } else { 0 })).await;
+    }
     if timed_out {
         // Dead by now; waiting takes its exit code.
         let _ = child.wait().await;
@@ -81,8 +84,21 @@ pub(crate) async fn run(spec: &ShellSpec) -> Result<ShellRun> {
     Ok(ShellRun { exit, timed_out, ms, tail, digest })
 }
 
+/// Ends the command's tree when the waiting for it is given up.
+struct Guard {
+    tree: Option<Tree>,
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        if let Some(mut tree) = self.tree.take() {
+            tokio::spawn(async move { tree.stop(Duration::from_secs(1)).await });
+        }
+    }
+}
+
 /// Reads to the end, keeps the tail, digests everything.
-async fn drain(mut reader: tokio::fs::File, tail_chars: usize) -> (String, String) {
+async fn drain(mut reader: tokio::fs::File, tail_chars: usize) -> (String, Digest) {
     let (mut hash, mut kept) = (blake3::Hasher::new(), Vec::new());
     // Four bytes are the longest UTF-8 character.
     let keep = tail_chars.saturating_mul(4);
@@ -98,5 +114,5 @@ async fn drain(mut reader: tokio::fs::File, tail_chars: usize) -> (String, Strin
         }
     }
     let text = crate::text::plain(&String::from_utf8_lossy(&kept));
-    (crate::text::tail(text.trim_end(), tail_chars), hash.finalize().to_hex().to_string())
+    (crate::text::tail(text.trim_end(), tail_chars), Digest(*hash.finalize().as_bytes()))
 }

@@ -8,6 +8,8 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use devmesh_protocol::Digest;
+use devmesh_protocol::command::task;
 use serde::{Deserialize, Serialize};
 
 use crate::classify::{Class, Classified, classify};
@@ -58,6 +60,27 @@ pub struct Receipt {
     pub host: String,
 }
 
+impl Receipt {
+    /// The receipt in the protocol's words.
+    pub fn told(&self, failed: bool) -> task::Receipt {
+        let verdict = match self.steps.as_slice() {
+            _ if failed => task::Verdict::Failed,
+            [] => task::Verdict::Unverified,
+            steps if steps.iter().any(|step| step.flaky) => task::Verdict::Flaky,
+            _ => task::Verdict::Passed,
+        };
+        let steps = self.steps.iter().map(|step| task::Step {
+            name: step.name.clone(),
+            command: step.command.clone(),
+            exit: (step.exit >= 0).then_some(step.exit),
+            ms: step.ms,
+            output: step.digest,
+        });
+        let (tree, host) = (self.tree.clone(), self.host.clone());
+        task::Receipt { tree, verdict, steps: steps.collect(), host }
+    }
+}
+
 /// One command that ran.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StepReceipt {
@@ -70,7 +93,7 @@ pub struct StepReceipt {
     /// How long it took.
     pub ms: u64,
     /// BLAKE3 of its whole output.
-    pub digest: String,
+    pub digest: Digest,
     /// It failed once and passed when run again.
     pub flaky: bool,
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::Turn;
+use super::{Branches, Turn};
 use crate::error::Result;
 use crate::git::{Git, refused};
 
@@ -50,7 +50,7 @@ pub(super) async fn merged_tree(
 /// A merge commit of the target's head and the base; the conflicting files where they conflict.
 pub(super) async fn merge_base_in(
     git: &Git,
-    turn: &Turn,
+    branches: &Branches<'_>,
     head: &str,
     base: &str,
 ) -> Result<Result<String, Vec<String>>> {
@@ -58,9 +58,10 @@ pub(super) async fn merge_base_in(
         Ok(tree) => tree,
         Err((paths, _)) => return Ok(Err(paths)),
     };
-    let message = format!("merge {} into {}\n\nDevmesh-Merge: {base}\n", turn.base, turn.target);
+    let message =
+        format!("merge {} into {}\n\nDevmesh-Merge: {base}\n", branches.base, branches.target);
     let args = ["commit-tree", tree.as_str(), "-p", head, "-p", base];
-    Ok(Ok(by(git, &turn.author).run_with(&args, message.as_bytes()).await?))
+    Ok(Ok(by(git, branches.author).run_with(&args, message.as_bytes()).await?))
 }
 
 /// One commit of the whole work on `parent`, signed where the user signs and no question is

@@ -27,6 +27,8 @@ pub struct Found {
     pub attempt: u32,
     /// The token of its turn.
     pub token: Option<u64>,
+    /// When it was made, seconds UTC.
+    pub at_s: u64,
 }
 
 impl Found {
@@ -99,7 +101,9 @@ pub(super) async fn look(git: &Git, turn: &Turn, head: &str, base: &str) -> Resu
     for entry in text.split('\0').filter(|entry| !entry.is_empty()) {
         match parse(entry) {
             Entry::Attempt(found) => {
-                if !turn.known.landed.contains(&(found.task.clone(), found.attempt)) {
+                let told = turn.known.landed.contains(&(found.task.clone(), found.attempt));
+                let of_this_mesh = known.is_some() || found.at_s >= turn.known.since_s;
+                if !told && of_this_mesh {
                     seen.found.push(found);
                 }
             }
@@ -119,7 +123,7 @@ pub(super) async fn look(git: &Git, turn: &Turn, head: &str, base: &str) -> Resu
 }
 
 /// Commit id and the trailers that this code writes, one to a field.
-const FORMAT: &str = "--format=%H\x1f%(trailers:key=Devmesh-Task,valueonly,separator=)\
+const FORMAT: &str = "--format=%H\x1f%ct\x1f%(trailers:key=Devmesh-Task,valueonly,separator=)\
                       \x1f%(trailers:key=Devmesh-Attempt,valueonly,separator=)\
                       \x1f%(trailers:key=Devmesh-Token,valueonly,separator=)\
                       \x1f%(trailers:key=Devmesh-Merge,valueonly,separator=)";
@@ -132,7 +136,9 @@ enum Entry {
 
 fn parse(entry: &str) -> Entry {
     let fields: Vec<&str> = entry.trim().split('\x1f').map(str::trim).collect();
-    let [commit, task, attempt, token, merge] = fields.as_slice() else { return Entry::Strange };
+    let [commit, at, task, attempt, token, merge] = fields.as_slice() else {
+        return Entry::Strange;
+    };
     if !merge.is_empty() {
         return Entry::Merge;
     }
@@ -142,6 +148,7 @@ fn parse(entry: &str) -> Entry {
             task: (*task).to_owned(),
             attempt,
             token: token.parse().ok(),
+            at_s: at.parse().unwrap_or(0),
         }),
         Ok(_) | Err(_) => Entry::Strange,
     }

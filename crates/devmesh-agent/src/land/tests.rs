@@ -79,7 +79,7 @@ async fn land(turn: &Turn) -> String {
 /// What the log would know after these landed.
 fn knows(head: &str, tasks: &[&str]) -> Known {
     let landed = tasks.iter().map(|task| ((*task).to_owned(), 1)).collect();
-    Known { head: Some(head.to_owned()), landed }
+    Known { head: Some(head.to_owned()), landed, since_s: 0 }
 }
 
 #[tokio::test]

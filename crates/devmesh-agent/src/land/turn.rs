@@ -17,6 +17,8 @@ pub struct Gates {
     pub leased: BTreeSet<String>,
     /// How another tree is verified; its worktree is the attempt's slot.
     pub verify: VerifySpec,
+    /// Files copied into the slot, which no cleaning takes away.
+    pub copied: Vec<String>,
     /// Until when the leases live for sure, on the clock of [`Gates::clock`].
     pub until_ms: u64,
     /// What this process measures time with.
@@ -132,7 +134,7 @@ async fn gate(
     let proven = prepared.tree == gates.verified_tree
         || receipts.iter().any(|receipt| receipt.tree == prepared.tree);
     if !proven {
-        match prove(prepared, &gates.verify).await? {
+        match prove(prepared, gates).await? {
             Verdict::Passed(receipt) => receipts.push(receipt),
             Verdict::Failed { receipt, classified, tail, .. } => {
                 let onto = prepared.parent.clone();
@@ -144,12 +146,47 @@ async fn gate(
 }
 
 /// Verifies the merged tree in the attempt's slot, which is left standing at it.
-async fn prove(prepared: &Prepared, spec: &VerifySpec) -> Result<Verdict> {
-    let git = Git::at(&spec.worktree).within(super::LIMIT);
-    git.run(&["checkout", "--quiet", "--force", "--detach", &prepared.commit]).await?;
-    git.run(&["clean", "--quiet", "-ffd"]).await?;
-    let spec = VerifySpec { tree: prepared.tree.clone(), ..spec.clone() };
+async fn prove(prepared: &Prepared, gates: &Gates) -> Result<Verdict> {
+    let git = Git::at(&gates.verify.worktree).within(super::LIMIT);
+    stand_at(&git, &prepared.commit, &gates.copied).await?;
+    let spec = VerifySpec { tree: prepared.tree.clone(), ..gates.verify.clone() };
     verify(&spec).await
+}
+
+/// Brings a slot to a commit; ignored and copied files stay.
+async fn stand_at(slot: &Git, commit: &str, copied: &[String]) -> Result<()> {
+    slot.run(&["checkout", "--quiet", "--force", "--detach", commit]).await?;
+    clean(slot, copied).await
+}
+
+/// Removes what is neither tracked, ignored nor copied.
+async fn clean(slot: &Git, copied: &[String]) -> Result<()> {
+    let mut args = vec!["clean".to_owned(), "--quiet".to_owned(), "-ffd".to_owned()];
+    for path in copied {
+        // A pattern: anchored, and with its special characters taken literally.
+        let literal: String = path
+            .chars()
+            .flat_map(|c| match c {
+                '*' | '?' | '[' | ']' | '\\' | '!' | '#' | ' ' => vec!['\\', c],
+                c => vec![c],
+            })
+            .collect();
+        args.push("-e".to_owned());
+        args.push(format!("/{literal}"));
+    }
+    slot.run(&args).await.map(|_| ())
+}
+
+/// Puts a slot's files back to the work after something ran over them: a build writes files that
+/// are no work, a formatter changes some that are.
+///
+/// # Errors
+/// When git refuses.
+pub async fn settle(slot: &Git, tree: &str, base: &str, copied: &[String]) -> Result<()> {
+    slot.run(&["read-tree", "-u", "--reset", tree]).await?;
+    clean(slot, copied).await?;
+    slot.run(&["reset", "--quiet", "--mixed", base]).await?;
+    Ok(())
 }
 
 /// Puts the work on another base in the slot, uncommitted, with conflict markers where both
@@ -157,9 +194,8 @@ async fn prove(prepared: &Prepared, spec: &VerifySpec) -> Result<Verdict> {
 ///
 /// # Errors
 /// When git refuses for another reason than a conflict.
-pub async fn rebase(slot: &Git, work: &str, onto: &str) -> Result<Vec<String>> {
-    slot.run(&["checkout", "--quiet", "--force", "--detach", onto]).await?;
-    slot.run(&["clean", "--quiet", "-ffd"]).await?;
+pub async fn rebase(slot: &Git, work: &str, onto: &str, copied: &[String]) -> Result<Vec<String>> {
+    stand_at(slot, onto, copied).await?;
     // The work is one commit on its base, so picking it is the three-way merge wanted.
     let pick = ["cherry-pick", "--no-commit", "--allow-empty", work];
     let picked = slot.try_run(&pick, &[]).await?;

@@ -26,7 +26,7 @@ async fn all_steps_pass_in_order_and_the_receipt_names_the_tree() {
     let Verdict::Passed(receipt) = verify(&spec(&dir, &steps)).await.unwrap() else { panic!() };
     assert_eq!((receipt.tree.as_str(), receipt.host.as_str()), ("t", "h"));
     assert_eq!(receipt.steps.iter().map(|step| step.exit).collect::<Vec<_>>(), [0, 0]);
-    let digest = blake3::hash(b"one\ntwo\n").to_hex().to_string();
+    let digest = Digest::of(b"one\ntwo\n");
     assert_eq!(receipt.steps[1].digest, digest, "stdout and stderr in one stream");
 }
 
@@ -78,4 +78,27 @@ async fn paths_are_words_whatever_they_hold() {
     let seen = std::fs::read_to_string(dir.path().join("seen")).unwrap();
     assert_eq!(seen, "a b\nit's; touch owned\n$(touch owned)\n");
     assert!(!dir.path().join("owned").exists());
+}
+
+#[tokio::test]
+async fn giving_up_the_wait_ends_the_command() {
+    let dir = tempfile::tempdir().unwrap();
+    let spec = spec(&dir, &[("test", "echo $$ > pid; sleep 300; true")]);
+    let pid = dir.path().join("pid");
+    tokio::select! {
+        _ = verify(&spec) => panic!("it ended"),
+        () = async { while !std::fs::read_to_string(&pid).is_ok_and(|text| text.ends_with('\n')) {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        } } => {}
+    }
+    let pid = std::fs::read_to_string(&pid).unwrap();
+    let alive = || {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", pid.trim()));
+        stat.is_ok_and(|stat| !stat.contains(") Z "))
+    };
+    let until = std::time::Instant::now() + Duration::from_secs(20);
+    while alive() {
+        assert!(std::time::Instant::now() < until, "still alive");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
 }

@@ -32,14 +32,18 @@ async fn an_attempt_that_died_after_its_landing_is_found_once() {
     let landed = land(&dead).await;
     let next = turn(&repo, "t-2", 2, work(&repo, "c.txt", "c"));
     let prepared = ready(&next).await;
-    let found = Found { commit: landed.clone(), task: "t-1".into(), attempt: 1, token: Some(1) };
-    assert_eq!(prepared.seen, Seen { found: vec![found], moved: None });
+    let [found] = prepared.seen.found.as_slice() else { panic!("{:?}", prepared.seen) };
+    assert_eq!((&found.commit, &*found.task, found.token), (&landed, "t-1", Some(1)));
+    assert_eq!(prepared.seen.moved, None);
+    let mut young = next.clone();
+    young.known.since_s = found.at_s + 1;
+    assert_eq!(ready(&young).await.seen, Seen::default(), "a commit of an older mesh");
     let mut again = dead.clone();
     again.token = 3;
     let Preparation::Landed { commit, .. } = prepare(&again).await.unwrap() else { panic!() };
     assert_eq!(commit, landed);
     let mut told = turn(&repo, "t-3", 4, work(&repo, "d.txt", "d"));
-    told.known = Known { head: None, landed: [("t-1".to_owned(), 1)].into() };
+    told.known = Known { landed: [("t-1".to_owned(), 1)].into(), ..Known::default() };
     assert_eq!(ready(&told).await.seen, Seen::default());
 }
 

@@ -27,6 +27,7 @@ fn gates(repo: &TestRepo, command: &str) -> Gates {
             changed: Vec::new(),
             paths: Vec::new(),
         },
+        copied: vec!["copied [1].cfg".into()],
         until_ms: 600_000,
         clock: Clock::start(),
     }
@@ -66,7 +67,7 @@ async fn what_does_not_pass_once_merged_does_not_land() {
     assert_eq!((onto, receipt.steps[0].exit), (head.clone(), 1));
     assert_eq!(repo.head(TARGET), head);
     let slot = Git::at(&gates.verify.worktree);
-    assert_eq!(rebase(&slot, &second.work, &head).await.unwrap(), Vec::<String>::new());
+    assert_eq!(rebase(&slot, &second.work, &head, &[]).await.unwrap(), Vec::<String>::new());
     assert_eq!(git_in(slot.dir(), &["status", "--porcelain"]), "?? c.txt");
 }
 
@@ -100,7 +101,7 @@ async fn a_conflict_goes_back_with_both_sides() {
     let gates = gates(&repo, "true");
     let Landing::Conflict(conflict) = outcome(&second, &gates).await else { panic!() };
     let slot = Git::at(&gates.verify.worktree);
-    let paths = rebase(&slot, &second.work, &conflict.ours).await.unwrap();
+    let paths = rebase(&slot, &second.work, &conflict.ours, &[]).await.unwrap();
     assert_eq!(paths, ["a.txt"]);
     assert_eq!(git_in(slot.dir(), &["rev-parse", "HEAD"]), head);
     assert_eq!(git_in(slot.dir(), &["status", "--porcelain"]), " M a.txt", "no merge is open");
@@ -109,4 +110,21 @@ async fn a_conflict_goes_back_with_both_sides() {
     assert_eq!(unresolved(&slot, &paths).await.unwrap(), ["a.txt"]);
     std::fs::write(slot.dir().join("a.txt"), "ONE uno\n").unwrap();
     assert_eq!(unresolved(&slot, &paths).await.unwrap(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn what_a_build_leaves_is_no_work_and_what_was_copied_stays() {
+    let repo = TestRepo::new();
+    let gates = gates(&repo, "true");
+    let slot = Git::at(&gates.verify.worktree);
+    for name in ["copied [1].cfg", "work.txt", ".env"] {
+        std::fs::write(slot.dir().join(name), "x").unwrap();
+    }
+    let tree = crate::save::write_tree(&slot, &gates.copied).await.unwrap();
+    std::fs::write(slot.dir().join("report.xml"), "x").unwrap();
+    std::fs::write(slot.dir().join("a.txt"), "formatted").unwrap();
+    settle(&slot, &tree, "main", &gates.copied).await.unwrap();
+    let status = git_in(slot.dir(), &["status", "--porcelain"]);
+    assert_eq!(status, "?? \"copied [1].cfg\"\n?? work.txt");
+    assert!(slot.dir().join(".env").exists());
 }

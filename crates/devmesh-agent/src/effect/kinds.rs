@@ -1,0 +1,188 @@
+//! What `step` asks for, as plain values.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use devmesh_protocol::command::agent::Join;
+use devmesh_protocol::event::TextRef;
+use devmesh_protocol::{SessionId, TaskId, Verb};
+
+use crate::view::{Job, Key, Work};
+
+/// Something to be done outside. Each that has an answer comes back as one `Input`.
+#[derive(Debug, Clone)]
+pub enum Effect {
+    /// Join the mesh.
+    Join {
+        /// Under this session.
+        session: SessionId,
+        /// As this.
+        join: Join,
+    },
+    /// Forget the session and begin another.
+    RenewSession(SessionId),
+    /// Send a heartbeat.
+    Beat {
+        /// Of this session.
+        session: SessionId,
+        /// The highest `seq` seen.
+        seen: u64,
+    },
+    /// Leave the mesh, then end.
+    Leave {
+        /// Under this session.
+        session: SessionId,
+    },
+    /// Send again what an earlier process did not get answered.
+    Resend,
+    /// Look for attempts of this session and for open auctions.
+    Reconcile,
+    /// Look at a task whose auction is open, to see whether it can be done here.
+    LookAt(TaskId),
+    /// Bid for it.
+    Bid {
+        /// Under this session.
+        session: SessionId,
+        /// The task.
+        task: TaskId,
+        /// The score by terms.
+        score: BTreeMap<String, i64>,
+    },
+    /// Look up what an awarded task is about.
+    LookUp {
+        /// The attempt.
+        key: Key,
+        /// The record of its award: what is looked up must not be older.
+        seen: u64,
+    },
+    /// Send a command about the attempt until it is answered.
+    Send {
+        /// The attempt.
+        key: Key,
+        /// Under this session.
+        session: SessionId,
+        /// The command.
+        verb: Box<Verb>,
+    },
+    /// Send a command whose answer changes nothing.
+    Tell {
+        /// Under this session.
+        session: SessionId,
+        /// The command.
+        verb: Box<Verb>,
+    },
+    /// Put commands that end something on disk, then send them until they are answered.
+    Post {
+        /// The attempt.
+        key: Key,
+        /// Under this session.
+        session: SessionId,
+        /// The commands, in order.
+        verbs: Vec<Verb>,
+    },
+    /// Make a slot ready and bring the last save into it.
+    Prepare {
+        /// The attempt.
+        key: Key,
+        /// What is to be done.
+        job: Box<Job>,
+        /// The rules, for the prompt.
+        rules: Vec<(String, String)>,
+        /// The plan, for the prompt.
+        framework: Option<String>,
+    },
+    /// Verify the base in the slot, unless that is known.
+    ProveBase {
+        /// The attempt.
+        key: Key,
+    },
+    /// Run the tool.
+    Run {
+        /// The attempt.
+        key: Key,
+        /// What it is told.
+        prompt: String,
+        /// The session to continue.
+        session: Option<String>,
+    },
+    /// Stop the tool where it stands.
+    Freeze(Key),
+    /// Let it go on.
+    Thaw(Key),
+    /// End it; its end comes as an input.
+    StopTool(Key),
+    /// Save the worktree.
+    Save(Key),
+    /// Take what has been made.
+    Capture {
+        /// The attempt.
+        key: Key,
+        /// Paths that must be free of conflict markers.
+        conflicts: Vec<String>,
+    },
+    /// Verify it.
+    Verify {
+        /// The attempt.
+        key: Key,
+        /// What has been made.
+        work: Work,
+    },
+    /// Land it: the attempt has the turn.
+    Land {
+        /// The attempt.
+        key: Key,
+        /// What is landed, and under which conditions.
+        order: Box<LandOrder>,
+    },
+    /// Put the work on another commit.
+    Rebase {
+        /// The attempt.
+        key: Key,
+        /// What has been made.
+        work: Work,
+        /// The commit.
+        onto: String,
+    },
+    /// Read what people have said about the task beyond the first so many.
+    ReadSaid {
+        /// The attempt.
+        key: Key,
+        /// So many are known.
+        known: usize,
+    },
+    /// Read the plan and say so.
+    ReadFramework {
+        /// Under this session.
+        session: SessionId,
+        /// Its version.
+        version: u64,
+        /// Its text.
+        text: TextRef,
+    },
+    /// Stop whatever is being done for the attempt; its slot stays.
+    Halt(Key),
+    /// Stop the attempt's tool, save its work, give its slot back.
+    Drop(Key),
+    /// Give its slot back; its work has landed and its saves are forgotten.
+    Finish(Key),
+    /// End the process.
+    Exit,
+}
+
+/// What a turn needs to know.
+#[derive(Debug, Clone)]
+pub struct LandOrder {
+    /// What is to be done.
+    pub job: Job,
+    /// What has been made.
+    pub work: Work,
+    /// The turn's token.
+    pub turn: u64,
+    /// The target's head as the log knows it.
+    pub head: Option<String>,
+    /// Paths that are leased.
+    pub leased: BTreeSet<String>,
+    /// Until when the leases live for sure, on the process's clock.
+    pub until_ms: u64,
+    /// The tool's final message, for the commit.
+    pub message: String,
+}

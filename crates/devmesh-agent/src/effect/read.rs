@@ -1,0 +1,184 @@
+//! Reads: tasks, repositories, notes, texts, and what this host is like.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use devmesh_bus::client::Outcome;
+use devmesh_protocol::command::mesh::FrameworkRead;
+use devmesh_protocol::event::TextRef;
+use devmesh_protocol::view::{NoteView, RepoView, TaskView};
+use devmesh_protocol::{Reply, RepoId, SessionId, TaskId, Verb};
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+use super::{World, mesh};
+use crate::git::Git;
+use crate::input::{Input, Sight};
+use crate::land;
+use crate::view::{Job, Key};
+
+/// How long a question is asked again.
+const ASK: Duration = Duration::from_secs(20);
+
+/// Asks until there is an answer; none where it is refused or there is none in time.
+async fn ask(world: &World, what: &str, body: Value) -> Option<Value> {
+    match world.client.query(what, body, ASK).await {
+        Ok(Outcome::Reply(Reply::Ok { result, .. })) => Some(result),
+        Ok(Outcome::Reply(Reply::Err { error, .. })) => {
+            tracing::info!(what, %error, "the question was refused");
+            None
+        }
+        Ok(Outcome::Unknown { why }) => {
+            tracing::info!(what, why, "the question was not answered");
+            None
+        }
+        Err(error) => {
+            tracing::warn!(what, %error, "the question was not asked");
+            None
+        }
+    }
+}
+
+/// A result that is the thing itself or holds it under its name.
+fn one<T: DeserializeOwned>(value: Value, name: &str) -> Option<T> {
+    let inner = value.get(name).filter(|inner| inner.is_object()).cloned();
+    match serde_json::from_value(inner.unwrap_or(value)) {
+        Ok(one) => Some(one),
+        Err(error) => {
+            tracing::warn!(name, %error, "the answer was not understood");
+            None
+        }
+    }
+}
+
+/// A result that is a list or holds one under its name. What is not understood is left out.
+fn many<T: DeserializeOwned>(value: Value, name: &str) -> Vec<T> {
+    let list = match value {
+        Value::Array(list) => list,
+        Value::Object(mut fields) => match fields.remove(name) {
+            Some(Value::Array(list)) => list,
+            _ => Vec::new(),
+        },
+        _ => Vec::new(),
+    };
+    list.into_iter().filter_map(|entry| one(entry, name)).collect()
+}
+
+async fn task_of(world: &World, task: TaskId, at_least: Option<u64>) -> Option<TaskView> {
+    let mut body = json!({ "task": task });
+    if let Some(seq) = at_least {
+        body["at_least"] = json!(seq);
+    }
+    one(ask(world, "task", body).await?, "task")
+}
+
+async fn repo_of(world: &World, repo: &RepoId) -> Option<RepoView> {
+    let repos: Vec<RepoView> = many(ask(world, "repos", json!({})).await?, "repos");
+    repos.into_iter().find(|view| view.repo == *repo)
+}
+
+pub(super) async fn reconcile(world: World) {
+    let mut tasks = Vec::new();
+    for state in ["queued", "claimed", "working", "verifying", "review", "landing", "paused"] {
+        let body = json!({ "state": state });
+        if let Some(value) = ask(&world, "tasks", body).await {
+            tasks.extend(many::<TaskView>(value, "tasks"));
+        }
+    }
+    world.put(Input::Reconciled(tasks)).await;
+}
+
+pub(super) async fn look_at(world: World, task: TaskId) {
+    let sight = sight_of(&world, task).await;
+    world.put(Input::LookedAt { task, sight }).await;
+}
+
+async fn sight_of(world: &World, task: TaskId) -> Option<Sight> {
+    let task = task_of(world, task, None).await?;
+    let repo = repo_of(world, &task.repo).await?;
+    let path = repo_path(world, &repo)?;
+    let base_commit = standing_point(&path, &task, &repo).await?;
+    let warm = (1..=crate::slot::SLOTS_MAX).any(|number| {
+        let slot = world.config.worktrees.join(number.to_string());
+        slot.join(repo.repo.as_str()).exists()
+    });
+    Some(Sight { repo, warm, load_milli: load_milli(), base_commit })
+}
+
+/// Where the repository lies on this host; none where it does not.
+fn repo_path(world: &World, repo: &RepoView) -> Option<PathBuf> {
+    let named = world.config.repos.get(&repo.repo).cloned();
+    let path = named.or_else(|| repo.path.as_ref().map(PathBuf::from))?;
+    path.is_dir().then_some(path)
+}
+
+async fn standing_point(path: &Path, task: &TaskView, repo: &RepoView) -> Option<String> {
+    let git = Git::at(path);
+    let author = super::worktree::person(&git, task.by.as_str()).await;
+    let target = if task.target.is_empty() { &repo.target } else { &task.target };
+    match land::standing_point(&git, &task.base, target, &author).await {
+        Ok(commit) => commit,
+        Err(error) => {
+            tracing::warn!(path = %path.display(), %error, "the base was not found");
+            None
+        }
+    }
+}
+
+/// One-minute load per processor in thousandths; 0 where the system does not tell.
+fn load_milli() -> i64 {
+    let text = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    let load: f64 = text.split(' ').next().and_then(|word| word.parse().ok()).unwrap_or(0.0);
+    let cpus = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    (load * 1_000.0 / cpus as f64) as i64
+}
+
+pub(super) async fn look_up(world: World, key: Key, seen: u64) {
+    let job = job_of(&world, key, seen).await.map(Box::new);
+    world.put(Input::LookedUp { key, job }).await;
+}
+
+async fn job_of(world: &World, key: Key, seen: u64) -> Result<Job, String> {
+    let task = task_of(world, key.task, Some(seen)).await.ok_or("the task cannot be read")?;
+    let repo = repo_of(world, &task.repo).await.ok_or("the repository cannot be read")?;
+    let path = repo_path(world, &repo).ok_or("the repository is not on this host")?;
+    let base = standing_point(&path, &task, &repo).await.ok_or("the base branch is not there")?;
+    Ok(Job { task, repo, repo_path: path, base_commit: base })
+}
+
+pub(super) async fn said(world: World, key: Key, known: usize) {
+    let task = task_of(&world, key.task, None).await;
+    let words = task.map(|task| words_of(&task)).unwrap_or_default();
+    let words = words.into_iter().skip(known).collect();
+    world.put(Input::Said { key, words }).await;
+}
+
+/// What people have said about a task, as the tool reads it.
+pub(super) fn words_of(task: &TaskView) -> Vec<String> {
+    let line = |said: &devmesh_protocol::view::SaidView| {
+        let text = said.text.as_deref().unwrap_or("(withdrawn)");
+        format!("{} ({}): {text}", said.by, said.kind)
+    };
+    task.said.iter().map(line).collect()
+}
+
+/// What is known about paths of the task, the surest first.
+pub(super) async fn notes(world: &World, task: &TaskView) -> Vec<(String, String, String)> {
+    let Some(value) = ask(world, "notes", json!({})).await else { return Vec::new() };
+    let mut notes: Vec<NoteView> = many(value, "notes");
+    notes.retain(|note| {
+        note.paths.is_empty()
+            || task.paths.iter().any(|path| note.paths.iter().any(|other| other.overlaps(path)))
+    });
+    notes.sort_by_key(|note| std::cmp::Reverse(note.confidence));
+    let line = |note: NoteView| Some((note.key, note.value?, note.by.to_string()));
+    notes.into_iter().filter_map(line).collect()
+}
+
+pub(super) async fn framework(world: World, session: SessionId, version: u64, text: TextRef) {
+    let Some(value) = ask(&world, "text", json!({ "digest": text.digest })).await else { return };
+    let text = value.as_str().or_else(|| value.get("text").and_then(Value::as_str));
+    let Some(text) = text else { return };
+    world.put(Input::FrameworkRead(text.to_owned())).await;
+    mesh::tell(world, session, Verb::FrameworkRead(FrameworkRead { version })).await;
+}

@@ -1,0 +1,373 @@
+//! What is done in an attempt's slot: prepare, save, capture, verify, land, give back.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::sync::Arc;
+
+use devmesh_protocol::RepoPath;
+
+use super::desk::{Bench, Desk};
+use super::{LandOrder, World, read};
+use crate::error::{Error, Result};
+use crate::git::{Git, tree_of};
+use crate::input::{Captured, Input, Prepared};
+use crate::land::{self, Gates, Known, Landing, Person, Seen, Turn};
+use crate::prompt::{self, Parts};
+use crate::save::{self, Restored, SaveSpec};
+use crate::slot::{self, SlotSpec};
+use crate::verify::{self, Step, Verdict, VerifySpec};
+use crate::view::{Job, Place, Work};
+
+/// Clocks of the host and of the log may differ by so much.
+const CLOCK_SLACK_S: u64 = 5;
+
+/// An error with its causes in one line, as people and logs read it.
+fn chain(error: &Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = std::error::Error::source(error);
+    while let Some(source) = cause {
+        text = format!("{text}: {source}");
+        cause = source.source();
+    }
+    text
+}
+
+pub(super) async fn prepare(
+    world: World,
+    desk: Arc<Desk>,
+    job: Job,
+    rules: Vec<(String, String)>,
+    framework: Option<String>,
+) {
+    let key = desk.key;
+    let place = fill(&world, &desk, job, rules, framework).await;
+    let place = place.map(Box::new).map_err(|error| chain(&error));
+    world.put(Input::Prepared { key, place }).await;
+}
+
+async fn fill(
+    world: &World,
+    desk: &Desk,
+    job: Job,
+    rules: Vec<(String, String)>,
+    framework: Option<String>,
+) -> Result<Prepared> {
+    let settings = settings_of(&job).await;
+    let mut bench = desk.bench.lock().await;
+    let slot = slot::prepare(&SlotSpec {
+        repo: job.repo_path.clone(),
+        repo_name: job.repo.repo.to_string(),
+        root: world.config.worktrees.clone(),
+        base: job.base_commit.clone(),
+        copy: strings(&settings, "worktree", "copy"),
+        setup: job.repo.setup.clone(),
+        setup_inputs: strings(&settings, "worktree", "setup_inputs"),
+        setup_limit: world.config.command_limit,
+        env: world.config.env.clone(),
+        occupant: (desk.key.task.to_string(), desk.key.attempt),
+    })
+    .await?;
+    let git = slot.git();
+    let task = desk.key.task.to_string();
+    let restored = save::restore(&git, &task, &job.base_commit).await?;
+    let (base, continues) = match restored {
+        Restored::Nothing => (job.base_commit.clone(), false),
+        Restored::Onto { base } => (base, true),
+    };
+    let bench = bench.insert(Bench { slot, base, job });
+    let work = if continues { work_in(bench, desk).await? } else { None };
+    let view = &bench.job.task;
+    let paths: Vec<String> = view.paths.iter().map(|path| path.key().to_owned()).collect();
+    let said = read::words_of(view);
+    let count = said.len();
+    let parts = Parts {
+        task,
+        title: view.title.clone(),
+        prompt: view.prompt.clone(),
+        map: prompt::repo_map(&git, &paths).await?,
+        paths,
+        rules,
+        framework,
+        notes: read::notes(world, view).await,
+        said,
+        verify: view.verify.clone(),
+        continues,
+    };
+    let prompt = prompt::first(&parts);
+    let worktree = bench.slot.path.clone();
+    let place = Place { worktree, base: bench.base.clone(), prompt, continues };
+    Ok(Prepared { place, work, said: count })
+}
+
+/// `devmesh.toml` as it stands at the base commit; the attempt's own is never read.
+async fn settings_of(job: &Job) -> toml::Table {
+    let spec = format!("{}:devmesh.toml", job.base_commit);
+    let shown = Git::at(&job.repo_path).try_run(&["show", &spec], &[]).await;
+    match shown {
+        Ok(output) if output.code == 0 => toml::from_str(&output.text()).unwrap_or_default(),
+        Ok(_) | Err(_) => toml::Table::new(),
+    }
+}
+
+fn strings(settings: &toml::Table, section: &str, key: &str) -> Vec<String> {
+    let list = settings.get(section).and_then(|part| part.get(key)).and_then(toml::Value::as_array);
+    list.into_iter().flatten().filter_map(toml::Value::as_str).map(str::to_owned).collect()
+}
+
+fn save_spec(bench: &Bench, desk: &Desk) -> SaveSpec {
+    SaveSpec {
+        worktree: bench.slot.path.clone(),
+        task: desk.key.task.to_string(),
+        attempt: desk.key.attempt,
+        base: bench.base.clone(),
+        copied: bench.slot.copied.clone(),
+    }
+}
+
+/// Saves the worktree and gives what has been made; none where nothing was changed.
+async fn work_in(bench: &Bench, desk: &Desk) -> Result<Option<Work>> {
+    let git = bench.slot.git();
+    let spec = save_spec(bench, desk);
+    let saved = save::save(&spec).await?;
+    let commit = match saved {
+        Some(saved) => Some(saved.commit),
+        None => crate::git::resolve(&git, &save::work_ref(&spec.task, spec.attempt)).await?,
+    };
+    let Some(commit) = commit else { return Ok(None) };
+    let tree = tree_of(&git, &commit).await?;
+    if tree == tree_of(&git, &bench.base).await? {
+        return Ok(None);
+    }
+    let changed = land::changed_paths(&git, &bench.base, &commit).await?;
+    Ok(Some(Work { commit, tree, base: bench.base.clone(), changed }))
+}
+
+pub(super) async fn save(world: World, desk: Arc<Desk>) {
+    let bench = desk.bench.lock().await;
+    let Some(bench) = bench.as_ref() else { return };
+    match save::save(&save_spec(bench, &desk)).await {
+        Ok(saved) => {
+            let commit = saved.map(|saved| saved.commit);
+            world.put(Input::Saved { key: desk.key, commit }).await;
+        }
+        Err(error) => tracing::warn!(key = %desk.key, error = chain(&error), "not saved"),
+    }
+}
+
+pub(super) async fn capture(world: World, desk: Arc<Desk>, conflicts: Vec<String>) {
+    let bench = desk.bench.lock().await;
+    let Some(bench) = bench.as_ref() else { return };
+    let captured = take_work(bench, &desk, &conflicts).await.map_err(|error| chain(&error));
+    world.put(Input::Captured { key: desk.key, captured }).await;
+}
+
+async fn take_work(bench: &Bench, desk: &Desk, conflicts: &[String]) -> Result<Captured> {
+    let unresolved = land::unresolved(&bench.slot.git(), conflicts).await?;
+    let work = work_in(bench, desk).await?;
+    let changed = work.iter().flat_map(|work| &work.changed);
+    // A lease names a path in one spelling; what is spelled otherwise would slip through the gate.
+    let unnamable = changed
+        .filter(|path| RepoPath::new(path).map(|it| it.key() != path.as_str()).unwrap_or(true));
+    let unnamable = unnamable.cloned().collect();
+    Ok(Captured { work, unresolved, unnamable })
+}
+
+fn verify_spec(world: &World, bench: &Bench, tree: &str, changed: &[String]) -> VerifySpec {
+    let job = &bench.job;
+    let steps = job.task.verify.iter().enumerate().map(|(number, command)| Step {
+        name: step_name(number, command),
+        command: command.clone(),
+        limit: world.config.command_limit,
+    });
+    let mut env: Vec<(OsString, OsString)> = world.config.env.clone();
+    env.extend(bench.slot.env());
+    VerifySpec {
+        steps: steps.collect(),
+        worktree: bench.slot.path.clone(),
+        tree: tree.to_owned(),
+        env,
+        host: world.config.host.to_string(),
+        changed: changed.to_vec(),
+        paths: job.task.paths.iter().map(|path| path.key().to_owned()).collect(),
+    }
+}
+
+/// What a command is for, as far as its words tell.
+fn step_name(number: usize, command: &str) -> String {
+    let known = [("lint", ["clippy", "lint", "fmt"]), ("test", ["test", "check", "spec"])];
+    let lower = command.to_lowercase();
+    let found = known.iter().find(|(_, words)| words.iter().any(|word| lower.contains(word)));
+    match found {
+        Some((name, _)) => (*name).to_owned(),
+        None if lower.contains("build") => "build".to_owned(),
+        None => format!("step-{}", number + 1),
+    }
+}
+
+pub(super) async fn prove_base(world: World, desk: Arc<Desk>) {
+    let bench = desk.bench.lock().await;
+    let Some(bench) = bench.as_ref() else { return };
+    let red = match base_is_red(&world, bench).await {
+        Ok(red) => red,
+        // What cannot be run here says nothing about the base.
+        Err(error) => {
+            tracing::warn!(error = chain(&error), "the base was not verified");
+            None
+        }
+    };
+    world.put(Input::BaseProven { key: desk.key, red }).await;
+}
+
+async fn base_is_red(world: &World, bench: &Bench) -> Result<Option<String>> {
+    if bench.job.task.verify.is_empty() {
+        return Ok(None);
+    }
+    let git = bench.slot.git();
+    let tree = tree_of(&git, &bench.base).await?;
+    let name = crate::state::proof_name(&tree, &bench.job.task.verify);
+    if crate::state::is_proven(&world.config.state, &name).await {
+        return Ok(None);
+    }
+    let verdict = verify::verify(&verify_spec(world, bench, &tree, &[])).await?;
+    land::settle(&git, &tree, &bench.base, &bench.slot.copied).await?;
+    match verdict {
+        Verdict::Passed(_) => {
+            crate::state::prove(&world.config.state, &name).await;
+            Ok(None)
+        }
+        Verdict::Failed { tail, .. } => Ok(Some(tail)),
+    }
+}
+
+pub(super) async fn verify(world: World, desk: Arc<Desk>, work: Work) {
+    let bench = desk.bench.lock().await;
+    let Some(bench) = bench.as_ref() else { return };
+    let verdict = check(&world, bench, &work).await.map_err(|error| chain(&error));
+    world.put(Input::Verified { key: desk.key, verdict }).await;
+}
+
+async fn check(world: &World, bench: &Bench, work: &Work) -> Result<Verdict> {
+    let spec = verify_spec(world, bench, &work.tree, &work.changed);
+    let mut verdict = verify::verify(&spec).await?;
+    let git = bench.slot.git();
+    land::settle(&git, &work.tree, &bench.base, &bench.slot.copied).await?;
+    if let Verdict::Failed { tail, .. } = &mut verdict {
+        *tail = world.config.mask.clean(tail);
+    }
+    Ok(verdict)
+}
+
+/// The person's own identity where the repository has one, for an agent works for its owner.
+pub(super) async fn person(repo: &Git, actor: &str) -> Person {
+    let mut found = BTreeMap::new();
+    for key in ["user.name", "user.email"] {
+        let value = repo.try_run(&["config", "--get", key], &[]).await;
+        if let Some(text) = value.ok().map(|output| output.text()).filter(|text| !text.is_empty()) {
+            found.insert(key, text);
+        }
+    }
+    let name = found.remove("user.name").unwrap_or_else(|| actor.to_owned());
+    let email = found.remove("user.email");
+    Person { name, email: email.unwrap_or_else(|| format!("{actor}@devmesh.invalid")) }
+}
+
+pub(super) async fn land(world: World, desk: Arc<Desk>, order: LandOrder) {
+    let bench = desk.bench.lock().await;
+    let Some(bench) = bench.as_ref() else { return };
+    let landing = take_turn(&world, bench, &desk, order).await;
+    let repo = Git::at(&bench.job.repo_path);
+    let mut trees = Vec::new();
+    if let Ok((_, seen)) = &landing {
+        for found in &seen.found {
+            trees.push(tree_of(&repo, &found.commit).await.unwrap_or_default());
+        }
+    }
+    let landing = landing.map_err(|error| chain(&error));
+    world.put(Input::Landed { key: desk.key, landing, trees }).await;
+}
+
+async fn take_turn(
+    world: &World,
+    bench: &Bench,
+    desk: &Desk,
+    order: LandOrder,
+) -> Result<(Landing, Seen)> {
+    let LandOrder { job, work, turn, head, leased, until_ms, message } = order;
+    let repo = Git::at(&job.repo_path);
+    let turn = Turn {
+        author: person(&repo, job.task.by.as_str()).await,
+        repo: job.repo_path.clone(),
+        base: job.task.base.clone(),
+        target: job.task.target.clone(),
+        task: desk.key.task.to_string(),
+        attempt: desk.key.attempt,
+        token: turn,
+        title: job.task.title.clone(),
+        body: world.config.mask.clean(&crate::text::head(&message, 4_000)),
+        co_author: Some(world.config.profile.co_author.clone()),
+        work: work.commit.clone(),
+        work_base: work.base.clone(),
+        known: Known {
+            head,
+            since_s: (job.task.added_at.0 / 1_000).saturating_sub(CLOCK_SLACK_S),
+            ..Known::default()
+        },
+    };
+    let gates = Gates {
+        verified_tree: work.tree.clone(),
+        leased,
+        verify: verify_spec(world, bench, &work.tree, &work.changed),
+        copied: bench.slot.copied.clone(),
+        until_ms,
+        clock: world.clock,
+    };
+    let (landing, seen) = land::take(&turn, &gates).await?;
+    if let Landing::Landed { tree, .. } = &landing {
+        // The next base is this tree, and it has passed.
+        let name = crate::state::proof_name(tree, &job.task.verify);
+        crate::state::prove(&world.config.state, &name).await;
+    }
+    Ok((landing, seen))
+}
+
+pub(super) async fn rebase(world: World, desk: Arc<Desk>, work: Work, onto: String) {
+    let mut bench = desk.bench.lock().await;
+    let Some(bench) = bench.as_mut() else { return };
+    let git = bench.slot.git();
+    let done = land::rebase(&git, &work.commit, &onto, &bench.slot.copied).await;
+    if done.is_ok() {
+        bench.base = onto;
+    }
+    let conflicts = done.map_err(|error| chain(&error));
+    world.put(Input::Rebased { key: desk.key, conflicts }).await;
+}
+
+/// Stops the tool, saves the work, gives the slot back.
+pub(super) async fn drop_all(world: World, desk: Arc<Desk>) {
+    super::tool::stop(desk.clone()).await;
+    let taken = desk.bench.lock().await.take();
+    if let Some(bench) = taken {
+        if let Err(error) = save::save(&save_spec(&bench, &desk)).await {
+            // The slot keeps its note of whose work it holds: the next use saves it.
+            tracing::warn!(key = %desk.key, error = chain(&error), "not saved");
+        } else if let Err(error) = bench.slot.release().await {
+            tracing::warn!(key = %desk.key, error = chain(&error), "slot not released");
+        }
+    }
+    world.put(Input::Dropped(desk.key)).await;
+}
+
+/// The work has landed: its saves are forgotten, its slot given back.
+pub(super) async fn finish(world: World, desk: Arc<Desk>) {
+    let taken = desk.bench.lock().await.take();
+    if let Some(bench) = taken {
+        let git = Git::at(&bench.job.repo_path);
+        if let Err(error) = save::forget(&git, &desk.key.task.to_string()).await {
+            tracing::warn!(key = %desk.key, error = chain(&error), "saves not forgotten");
+        }
+        if let Err(error) = bench.slot.release().await {
+            tracing::warn!(key = %desk.key, error = chain(&error), "slot not released");
+        }
+    }
+    world.put(Input::Dropped(desk.key)).await;
+}

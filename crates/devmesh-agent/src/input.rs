@@ -1,0 +1,296 @@
+//! Everything that the process reacts to: one closed enum, read by one `select!`.
+
+use std::time::Duration;
+
+use devmesh_bus::notice::Notices;
+use devmesh_protocol::event::Notice;
+use devmesh_protocol::report::BeatReply;
+use devmesh_protocol::view::{RepoView, TaskView};
+use devmesh_protocol::{Rejection, SessionId, TaskId};
+use serde_json::Value;
+use tokio::sync::mpsc;
+use tokio::time::{Interval, MissedTickBehavior, interval};
+use tokio_util::sync::CancellationToken;
+
+use crate::clock::{Clock, Now};
+use crate::dialect::Fact;
+use crate::land::{Landing, Seen};
+use crate::process::EndCause;
+use crate::verify::Verdict;
+use crate::view::{Job, Key, Place, Work};
+
+/// One thing that happened, with its time.
+#[derive(Debug)]
+pub struct Timed {
+    /// When it was taken up.
+    pub now: Now,
+    /// What.
+    pub input: Input,
+}
+
+/// One thing that happened.
+#[derive(Debug)]
+pub enum Input {
+    /// Time passed.
+    Tick,
+    /// The process is to end.
+    Shutdown,
+    /// The coordinator answered the join.
+    Joined {
+        /// Of this session.
+        session: SessionId,
+        /// How.
+        answer: Answer,
+    },
+    /// Another session was begun.
+    SessionRenewed(SessionId),
+    /// A beat was answered, or not.
+    Beaten {
+        /// When it was sent, on the process's clock.
+        sent_ms: u64,
+        /// Of this session.
+        session: SessionId,
+        /// The answer.
+        answer: Option<BeatReply>,
+    },
+    /// The session was left.
+    Left,
+    /// An event's live notice.
+    Noticed(Box<Notice>),
+    /// The tasks that may concern this agent.
+    Reconciled(Vec<TaskView>),
+    /// A task whose auction is open was looked at.
+    LookedAt {
+        /// The task.
+        task: TaskId,
+        /// Whether and how well it can be done here.
+        sight: Option<Sight>,
+    },
+    /// A task was looked up.
+    LookedUp {
+        /// The attempt.
+        key: Key,
+        /// What is to be done, or why that cannot be.
+        job: Result<Box<Job>, String>,
+    },
+    /// A command about the attempt was answered.
+    Answered {
+        /// The attempt.
+        key: Key,
+        /// The verb's name.
+        verb: &'static str,
+        /// How.
+        answer: Answer,
+    },
+    /// The posted commands were answered; the first refusal, if any.
+    Posted {
+        /// The attempt.
+        key: Key,
+        /// The first refusal.
+        refused: Option<Rejection>,
+    },
+    /// The slot is ready.
+    Prepared {
+        /// The attempt.
+        key: Key,
+        /// Where, and the work in it that may land as it is; or why not.
+        place: Result<Box<Prepared>, String>,
+    },
+    /// The base was verified.
+    BaseProven {
+        /// The attempt.
+        key: Key,
+        /// The failure's tail, where it failed.
+        red: Option<String>,
+    },
+    /// The tool told something.
+    Told {
+        /// The attempt.
+        key: Key,
+        /// What.
+        fact: Fact,
+    },
+    /// The tool ended.
+    ToolEnded {
+        /// The attempt.
+        key: Key,
+        /// How.
+        end: ToolEnd,
+    },
+    /// The work was saved, where there was something new.
+    Saved {
+        /// The attempt.
+        key: Key,
+        /// The commit.
+        commit: Option<String>,
+    },
+    /// The work was captured.
+    Captured {
+        /// The attempt.
+        key: Key,
+        /// What has been made, and what stands in its way.
+        captured: Result<Captured, String>,
+    },
+    /// The work was verified.
+    Verified {
+        /// The attempt.
+        key: Key,
+        /// How that ended, or why it could not be run.
+        verdict: Result<Verdict, String>,
+    },
+    /// The turn ended.
+    Landed {
+        /// The attempt.
+        key: Key,
+        /// How, and who else moved the branch; or why git refused.
+        landing: Result<(Landing, Seen), String>,
+        /// Trees of the commits found, in their order.
+        trees: Vec<String>,
+    },
+    /// The work stands on another commit.
+    Rebased {
+        /// The attempt.
+        key: Key,
+        /// The paths in conflict.
+        conflicts: Result<Vec<String>, String>,
+    },
+    /// What people have said beyond what was known.
+    Said {
+        /// The attempt.
+        key: Key,
+        /// The words.
+        words: Vec<String>,
+    },
+    /// The plan was read.
+    FrameworkRead(String),
+    /// The attempt's tool is stopped, its work saved, its slot given back.
+    Dropped(Key),
+}
+
+/// A coordinator's answer.
+#[derive(Debug, Clone)]
+pub enum Answer {
+    /// It happened.
+    Done {
+        /// The record.
+        seq: Option<u64>,
+        /// The verb's result.
+        result: Value,
+    },
+    /// It was refused.
+    Refused(Rejection),
+}
+
+/// How well a task can be done here.
+#[derive(Debug, Clone)]
+pub struct Sight {
+    /// Its repository.
+    pub repo: RepoView,
+    /// A used worktree of that repository stands ready.
+    pub warm: bool,
+    /// The one-minute load per processor, in thousandths.
+    pub load_milli: i64,
+    /// The commit that it would start from.
+    pub base_commit: String,
+}
+
+/// A slot made ready.
+#[derive(Debug)]
+pub struct Prepared {
+    /// Where.
+    pub place: Place,
+    /// The work restored in it.
+    pub work: Option<Work>,
+    /// How much of what was said is in the prompt.
+    pub said: usize,
+}
+
+/// How a tool's run ended.
+#[derive(Debug, Clone)]
+pub struct ToolEnd {
+    /// Why.
+    pub cause: EndCause,
+    /// Its exit code.
+    pub exit: Option<i32>,
+    /// Whether its dialect marks the end of a success.
+    pub marks_end: bool,
+    /// The end of its stderr, or why it could not be started.
+    pub tail: String,
+    /// Its text is that of a limit.
+    pub rate_limited: bool,
+    /// Its text asks for a sign-in.
+    pub sign_in: bool,
+    /// When its limit ends, as far as its words tell, wall time.
+    pub reset_at_ms: Option<u64>,
+}
+
+/// What has been made.
+#[derive(Debug, Clone)]
+pub struct Captured {
+    /// The work; none where nothing was changed.
+    pub work: Option<Work>,
+    /// Paths that still hold conflict markers.
+    pub unresolved: Vec<String>,
+    /// Paths that no lease can name.
+    pub unnamable: Vec<String>,
+}
+
+/// How often time is looked at.
+const TICK: Duration = Duration::from_millis(250);
+
+/// All sources of input.
+pub(crate) struct Inputs {
+    clock: Clock,
+    results: mpsc::Receiver<Input>,
+    notices: Option<Notices>,
+    ticks: Interval,
+    shutdown: Option<CancellationToken>,
+}
+
+impl Inputs {
+    pub(crate) fn new(
+        clock: Clock,
+        results: mpsc::Receiver<Input>,
+        notices: Notices,
+        shutdown: CancellationToken,
+    ) -> Self {
+        let mut ticks = interval(TICK);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        Self { clock, results, notices: Some(notices), ticks, shutdown: Some(shutdown) }
+    }
+
+    /// The next input, with the time at which it is taken up.
+    pub(crate) async fn next(&mut self) -> Timed {
+        let input = loop {
+            let (notices, shutdown) = (&mut self.notices, &self.shutdown);
+            tokio::select! {
+                () = until(shutdown) => {
+                    self.shutdown = None;
+                    break Input::Shutdown;
+                }
+                Some(result) = self.results.recv() => break result,
+                notice = heard(notices) => match notice {
+                    Some(notice) => break Input::Noticed(Box::new(notice)),
+                    // The connection is closed for good; beats will tell what follows.
+                    None => self.notices = None,
+                },
+                _ = self.ticks.tick() => break Input::Tick,
+            }
+        };
+        Timed { now: self.clock.now(), input }
+    }
+}
+
+async fn until(shutdown: &Option<CancellationToken>) {
+    match shutdown {
+        Some(token) => token.cancelled().await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn heard(notices: &mut Option<Notices>) -> Option<Notice> {
+    match notices {
+        Some(notices) => notices.next().await,
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,381 @@
+//! An attempt on its way: looked up, started, prepared, run, captured, leased, verified.
+
+use devmesh_protocol::command::lock::Acquire;
+use devmesh_protocol::command::task::{
+    Abandon, LandBegin, Phase as ToldPhase, Progress, Receipt, ReviewBy, Start, Verdict as Told,
+    Verified,
+};
+use devmesh_protocol::limits::{PATHS_MAX, WAIT_MS_MAX};
+use devmesh_protocol::{Code, Mode, RepoPath, SessionId, Verb};
+
+use super::tool::{failure_from, failure_of, progress};
+use super::{ending, landing};
+use crate::classify::{Class, Classified};
+use crate::clock::Now;
+use crate::effect::Effect;
+use crate::input::{Answer, Captured, Prepared};
+use crate::verify::Verdict;
+use crate::view::{Attempt, Failure, Job, Key, Phase, View};
+
+/// Refusals of one set of leases before the attempt is given back.
+const LEASE_REFUSALS_MAX: u32 = 20;
+
+pub(super) fn begin(view: &mut View, attempt: Attempt) -> Vec<Effect> {
+    let key = attempt.key;
+    let seen = attempt.token;
+    view.attempt = Some(attempt);
+    vec![Effect::LookUp { key, seen }]
+}
+
+pub(super) fn looked_up(view: &mut View, key: Key, job: Result<Box<Job>, String>) -> Vec<Effect> {
+    let session = view.session.clone();
+    let Some(attempt) = view.attempt_of(key).filter(|it| it.phase == Phase::Looking) else {
+        return Vec::new();
+    };
+    match job {
+        Ok(job) => {
+            let base_commit = Some(job.base_commit.clone());
+            attempt.job = Some(*job);
+            if attempt.adopted {
+                return prepare(view, key);
+            }
+            attempt.phase = Phase::Starting;
+            let (task, number, token) = (key.task, key.attempt, attempt.token);
+            let start = Start { task, attempt: number, token, base_commit };
+            vec![Effect::Send { key, session, verb: Box::new(Verb::TaskStart(start)) }]
+        }
+        Err(reason) => give_back(view, key, &reason, true),
+    }
+}
+
+fn prepare(view: &mut View, key: Key) -> Vec<Effect> {
+    let (rules, framework) = (view.rules.clone(), view.framework.clone());
+    let Some(attempt) = view.attempt_of(key) else { return Vec::new() };
+    let Some(job) = attempt.job.clone() else { return Vec::new() };
+    attempt.phase = Phase::Preparing;
+    vec![Effect::Prepare { key, job: Box::new(job), rules, framework }]
+}
+
+/// A command about the attempt was answered; which one, its phase tells.
+pub(super) fn answered(
+    view: &mut View,
+    key: Key,
+    verb: &'static str,
+    answer: Answer,
+) -> Vec<Effect> {
+    let Some(attempt) = view.attempt_of(key) else { return Vec::new() };
+    if let Answer::Refused(rejection) = &answer
+        && matches!(
+            rejection.code,
+            Code::StaleToken | Code::AgentNotRegistered | Code::TaskNotFound | Code::NotPermitted
+        )
+    {
+        // Somebody else has the task, or nobody: this attempt lands nothing.
+        return ending::let_go(view);
+    }
+    match (&attempt.phase, verb) {
+        (Phase::Starting, "task.start") => match answer {
+            Answer::Done { .. } => prepare(view, key),
+            Answer::Refused(_) => ending::let_go(view),
+        },
+        (Phase::Leasing { .. }, "lock.acquire") => leased(view, key, answer),
+        (Phase::Telling, "task.verified") => verdict_told(view, key, answer),
+        (Phase::Queueing, "land.begin") => landing::began(view, key, answer),
+        (Phase::Yielding(_), "land.end") => landing::yielded(view, key, answer),
+        _ => Vec::new(),
+    }
+}
+
+pub(super) fn prepared(
+    view: &mut View,
+    now: Now,
+    key: Key,
+    place: Result<Box<Prepared>, String>,
+) -> Vec<Effect> {
+    let Some(attempt) = view.attempt_of(key).filter(|it| it.phase == Phase::Preparing) else {
+        return Vec::new();
+    };
+    let prepared = match place {
+        Ok(prepared) => *prepared,
+        Err(reason) => {
+            let failure = failure_of("setup", &reason, false);
+            return ending::fail(view, key, failure);
+        }
+    };
+    attempt.saved_ms = now.ms;
+    attempt.said = attempt.said.max(prepared.said);
+    attempt.place = Some(prepared.place);
+    // An attempt of this session that was proven before its process died goes on to land.
+    let proven = match (&attempt.receipt, &prepared.work) {
+        (Some(receipt), Some(work)) => {
+            receipt.tree == work.tree && receipt.verdict != Told::Failed && attempt.adopted
+        }
+        _ => false,
+    };
+    if proven && let Some(work) = prepared.work {
+        let paths = work.changed.clone();
+        attempt.work = Some(work);
+        return lease(view, key, paths, true);
+    }
+    attempt.receipt = None;
+    let own_verify = attempt.job.as_ref().is_some_and(|job| job.task.verify != job.repo.verify);
+    let continues = attempt.place.as_ref().is_some_and(|place| place.continues);
+    if own_verify || continues {
+        return run_first(view, key);
+    }
+    attempt.phase = Phase::ProvingBase;
+    vec![Effect::ProveBase { key }]
+}
+
+/// On a base that fails by itself no attempt is spent.
+pub(super) fn base_proven(view: &mut View, key: Key, red: Option<String>) -> Vec<Effect> {
+    let Some(attempt) = view.attempt_of(key).filter(|it| it.phase == Phase::ProvingBase) else {
+        return Vec::new();
+    };
+    if red.is_none() {
+        return run_first(view, key);
+    }
+    if let Some(job) = &attempt.job {
+        let (repo, commit) = (job.repo.repo.clone(), job.base_commit.clone());
+        view.red.insert(repo, commit);
+    }
+    give_back(view, key, "base red: the base fails its own verification", true)
+}
+
+fn run_first(view: &mut View, key: Key) -> Vec<Effect> {
+    let session = view.session.clone();
+    let Some(attempt) = view.attempt_of(key) else { return Vec::new() };
+    let Some(place) = &attempt.place else { return Vec::new() };
+    let prompt = place.prompt.clone();
+    attempt.phase = Phase::Running;
+    attempt.done = None;
+    // A session belongs to its worktree and host; only one of this very slot is continued.
+    let tool_session = attempt.tool_session.clone().filter(|_| attempt.adopted);
+    let mut effects = vec![Effect::Run { key, prompt, session: tool_session }];
+    effects.extend(tell_phase(attempt, session, ToldPhase::Working));
+    effects
+}
+
+/// The tool's next turn in the same session, or with the task again where it cannot resume.
+pub(super) fn run_again(view: &mut View, key: Key, news: &str) -> Vec<Effect> {
+    let session = view.session.clone();
+    let resumes = view.me.resumes;
+    let Some(attempt) = view.attempt_of(key) else { return Vec::new() };
+    let Some(place) = &attempt.place else { return Vec::new() };
+    let tool_session = attempt.tool_session.clone().filter(|_| resumes);
+    let prompt = match &tool_session {
+        Some(_) => news.to_owned(),
+        None => crate::prompt::again(&place.prompt, news),
+    };
+    attempt.phase = Phase::Running;
+    attempt.done = None;
+    attempt.receipt = None;
+    let mut effects = vec![Effect::Run { key, prompt, session: tool_session }];
+    effects.extend(tell_phase(attempt, session, ToldPhase::Working));
+    effects
+}
+
+fn tell_phase(attempt: &Attempt, session: SessionId, phase: ToldPhase) -> Option<Effect> {
+    let progress = Progress { phase: Some(phase), ..progress(attempt) };
+    Some(Effect::Tell { session, verb: Box::new(Verb::TaskProgress(progress)) })
+}
+
+/// A failure that the model may mend is told to it; hard or repeated ones end the attempt.
+pub(super) fn retry(view: &mut View, key: Key, failure: Failure) -> Vec<Effect> {
+    let retries_max = view.me.retries_max;
+    let Some(attempt) = view.attempt_of(key) else { return Vec::new() };
+    let repeated = attempt.failed_as.as_deref() == Some(&failure.fingerprint);
+    if failure.hard || repeated || attempt.retries >= retries_max {
+        return ending::fail(view, key, failure);
+    }
+    attempt.retries += 1;
+    attempt.failed_as = Some(failure.fingerprint.clone());
+    let prompt = crate::prompt::retry(&failure.class, &failure.hint, &failure.tail);
+    run_again(view, key, &prompt)
+}
+
+pub(super) fn captured(
+    view: &mut View,
+    key: Key,
+    captured: Result<Captured, String>,
+) -> Vec<Effect> {
+    let Some(attempt) = view.attempt_of(key).filter(|it| it.phase == Phase::Capturing) else {
+        return Vec::new();
+    };
+    let captured = match captured {
+        Ok(captured) => captured,
+        Err(reason) => return ending::fail(view, key, failure_of("capture", &reason, false)),
+    };
+    if !captured.unresolved.is_empty() {
+        let tail = captured.unresolved.join("\n");
+        let classified = Classified::of(Class::Conflict, &tail);
+        return retry(view, key, failure_from(&classified, &tail));
+    }
+    if !captured.unnamable.is_empty() {
+        let tail = format!("no lease can name {}", captured.unnamable.join(", "));
+        return ending::fail(view, key, failure_of("path", &tail, true));
+    }
+    let Some(work) = captured.work else {
+        let classified = Classified::of(Class::NoChange, "");
+        let tail = attempt.last_message.clone();
+        return retry(view, key, failure_from(&classified, &tail));
+    };
+    attempt.conflicts.clear();
+    let paths = work.changed.clone();
+    attempt.work = Some(work);
+    lease(view, key, paths, false)
+}
+
+/// Asks for a writing lease on each path, as many at a time as one request takes.
+pub(super) fn lease(view: &mut View, key: Key, paths: Vec<String>, verified: bool) -> Vec<Effect> {
+    let (session, wait_ms) = (view.session.clone(), view.me.lease_wait_ms);
+    let Some(attempt) = view.attempt_of(key) else { return Vec::new() };
+    let rest: Vec<String> =
+        paths.into_iter().filter(|path| !attempt.leased.contains(path)).collect();
+    if rest.is_empty() {
+        return if verified { queue(attempt, session) } else { verify(attempt) };
+    }
+    let some = rest.iter().take(PATHS_MAX);
+    let paths: Vec<RepoPath> = some.filter_map(|path| RepoPath::new(path).ok()).collect();
+    let repo = attempt.job.as_ref().map(|job| job.repo.repo.clone());
+    let acquire = Acquire {
+        paths,
+        mode: Mode::Write,
+        repo,
+        task: Some(key.task),
+        ttl_ms: None,
+        wait_ms: Some(wait_ms),
+        reason: None,
+    };
+    let refused = match attempt.phase {
+        Phase::Leasing { refused, .. } => refused,
+        _ => 0,
+    };
+    attempt.phase = Phase::Leasing { rest, refused, verified };
+    vec![Effect::Send { key, session, verb: Box::new(Verb::LockAcquire(acquire)) }]
+}
+
+fn leased(view: &mut View, key: Key, answer: Answer) -> Vec<Effect> {
+    let Some(attempt) = view.attempt_of(key) else { return Vec::new() };
+    let Phase::Leasing { rest, refused, verified } = &mut attempt.phase else {
+        return Vec::new();
+    };
+    let verified = *verified;
+    match answer {
+        Answer::Done { .. } => {
+            let taken = PATHS_MAX.min(rest.len());
+            let paths: Vec<String> = rest.drain(..taken).collect();
+            let rest = std::mem::take(rest);
+            *refused = 0;
+            attempt.leased.extend(paths);
+            lease(view, key, rest, verified)
+        }
+        // Waited in vain; a new request waits again, for it is not the attempt's fault.
+        Answer::Refused(rejection) if *refused < LEASE_REFUSALS_MAX => {
+            let known = matches!(
+                rejection.code,
+                Code::LockConflict | Code::LockTimeout | Code::LockDeadlock
+            );
+            if !known {
+                return ending::fail(view, key, failure_of("lease", &rejection.message, false));
+            }
+            *refused += 1;
+            let rest = std::mem::take(rest);
+            lease(view, key, rest, verified)
+        }
+        Answer::Refused(rejection) => {
+            let reason = format!("leases were not to be had: {}", rejection.message);
+            give_back(view, key, &reason, true)
+        }
+    }
+}
+
+fn verify(attempt: &mut Attempt) -> Vec<Effect> {
+    let Some(work) = attempt.work.clone() else { return Vec::new() };
+    attempt.phase = Phase::Verifying;
+    vec![Effect::Verify { key: attempt.key, work }]
+}
+
+pub(super) fn verified(view: &mut View, key: Key, verdict: Result<Verdict, String>) -> Vec<Effect> {
+    let session = view.session.clone();
+    let Some(attempt) = view.attempt_of(key).filter(|it| it.phase == Phase::Verifying) else {
+        return Vec::new();
+    };
+    let verdict = match verdict {
+        Ok(verdict) => verdict,
+        Err(reason) => return ending::fail(view, key, failure_of("verify", &reason, false)),
+    };
+    attempt.failure = match &verdict {
+        Verdict::Passed(_) => None,
+        Verdict::Failed { classified, tail, .. } => Some(failure_from(classified, tail)),
+    };
+    let receipt = told(&verdict);
+    attempt.receipt = Some(receipt.clone());
+    attempt.phase = Phase::Telling;
+    let body = Verified {
+        task: key.task,
+        attempt: key.attempt,
+        token: attempt.token,
+        receipt,
+        commit: attempt.work.as_ref().map(|work| work.commit.clone()),
+        usage: attempt.usage(),
+        class: attempt.failure.as_ref().map(|failure| failure.class.clone()),
+    };
+    vec![Effect::Send { key, session, verb: Box::new(Verb::TaskVerified(body)) }]
+}
+
+/// The receipt in the protocol's words.
+pub(super) fn told(verdict: &Verdict) -> Receipt {
+    let (receipt, failed) = match verdict {
+        Verdict::Passed(receipt) => (receipt, false),
+        Verdict::Failed { receipt, .. } => (receipt, true),
+    };
+    receipt.told(failed)
+}
+
+fn verdict_told(view: &mut View, key: Key, answer: Answer) -> Vec<Effect> {
+    let session = view.session.clone();
+    let Some(attempt) = view.attempt_of(key) else { return Vec::new() };
+    if let Answer::Refused(rejection) = answer {
+        return give_back(view, key, &rejection.message, true);
+    }
+    if let Some(failure) = attempt.failure.take() {
+        return retry(view, key, failure);
+    }
+    attempt.failed_as = None;
+    let review = attempt.job.as_ref().map_or(ReviewBy::None, |job| job.task.review);
+    if review != ReviewBy::None {
+        attempt.phase = Phase::Reviewing;
+        return vec![Effect::Save(key)];
+    }
+    queue(attempt, session)
+}
+
+/// Asks for a turn of the branch's merge queue.
+pub(super) fn queue(attempt: &mut Attempt, session: SessionId) -> Vec<Effect> {
+    let key = attempt.key;
+    let Some(work) = &attempt.work else { return Vec::new() };
+    let begin = LandBegin {
+        task: key.task,
+        attempt: key.attempt,
+        token: attempt.token,
+        tree: work.tree.clone(),
+        wait_ms: Some(WAIT_MS_MAX),
+    };
+    attempt.phase = Phase::Queueing;
+    vec![Effect::Send { key, session, verb: Box::new(Verb::LandBegin(begin)) }]
+}
+
+/// Ends the attempt without a result; the task goes back to the queue.
+pub(super) fn give_back(view: &mut View, key: Key, reason: &str, unspent: bool) -> Vec<Effect> {
+    let Some(attempt) = view.attempt_of(key) else { return Vec::new() };
+    let body = Abandon {
+        task: key.task,
+        attempt: key.attempt,
+        token: attempt.token,
+        reason: crate::text::head(reason, devmesh_protocol::limits::LINE_CHARS_MAX),
+        unspent,
+        usage: attempt.usage(),
+    };
+    ending::post(view, key, vec![Verb::TaskAbandon(body)])
+}

@@ -1,0 +1,202 @@
+//! Turns of the merge queue, and what follows when one does not land.
+
+use devmesh_protocol::command::task::{Complete, Found, LandEnd, LandOutcome};
+use devmesh_protocol::{Code, Verb};
+
+use super::attempt::{give_back, lease, queue, retry, run_again};
+use super::ending;
+use super::tool::{failure_from, failure_of};
+use crate::classify::{Class, Classified};
+use crate::effect::{Effect, LandOrder};
+use crate::input::Answer;
+use crate::land::{Landing, Seen};
+use crate::view::{After, Attempt, Key, Phase, View};
+
+pub(super) fn began(view: &mut View, key: Key, answer: Answer) -> Vec<Effect> {
+    let session = view.session.clone();
+    let until_ms = view.belief.until_ms().unwrap_or(0);
+    let Some(attempt) = view.attempt_of(key) else { return Vec::new() };
+    let (seq, result) = match answer {
+        Answer::Done { seq, result } => (seq, result),
+        Answer::Refused(rejection) => {
+            return match rejection.code {
+                Code::ReviewRequired => {
+                    attempt.phase = Phase::Reviewing;
+                    Vec::new()
+                }
+                Code::LockTimeout => queue(attempt, session),
+                _ => give_back(view, key, &rejection.message, false),
+            };
+        }
+    };
+    let number = |name: &str| result.get(name).and_then(serde_json::Value::as_u64);
+    let turn = number("turn").or(number("token")).or(seq).unwrap_or(attempt.token);
+    let head = result.get("head").and_then(serde_json::Value::as_str).map(str::to_owned);
+    let (Some(job), Some(work)) = (attempt.job.clone(), attempt.work.clone()) else {
+        return Vec::new();
+    };
+    attempt.turn = Some(turn);
+    attempt.phase = Phase::Landing;
+    let head = head.or_else(|| job.repo.head.clone());
+    let message = attempt.last_message.clone();
+    let leased = attempt.leased.clone();
+    let order = LandOrder { job, work, turn, head, leased, until_ms, message };
+    vec![Effect::Land { key, order: Box::new(order) }]
+}
+
+pub(super) fn landed(
+    view: &mut View,
+    key: Key,
+    landing: Result<(Landing, Seen), String>,
+    trees: Vec<String>,
+) -> Vec<Effect> {
+    let Some(attempt) = view.attempt_of(key).filter(|it| it.phase == Phase::Landing) else {
+        return Vec::new();
+    };
+    let (landing, seen) = match landing {
+        Ok(landing) => landing,
+        Err(reason) => (Landing::Blocked { reason, files: Vec::new() }, Seen::default()),
+    };
+    let mut end = land_end(attempt, &seen, trees);
+    match landing {
+        Landing::Landed { commit, tree, receipt, from, unsigned: _ } => {
+            end.commit = Some(commit);
+            end.tree = Some(tree);
+            end.receipt = receipt.map(|receipt| receipt.told(false));
+            end.from = from;
+            let complete = completed(attempt);
+            let verbs = vec![Verb::LandEnd(end), Verb::TaskComplete(complete)];
+            ending::post(view, key, verbs)
+        }
+        Landing::Nothing => {
+            end.outcome = LandOutcome::Yielded;
+            let tail = "the branch holds all of it already";
+            ending::fail_after(
+                view,
+                key,
+                vec![Verb::LandEnd(end)],
+                failure_of("nothing_to_land", tail, false),
+            )
+        }
+        Landing::Conflict(conflict) => {
+            end.outcome = LandOutcome::Conflict;
+            end.paths.clone_from(&conflict.paths);
+            let prompt = crate::prompt::conflict(&conflict.paths);
+            yield_turn(view, key, end, After::Rebase { onto: conflict.ours, prompt })
+        }
+        Landing::Broken { onto, receipt: _, classified, tail } => {
+            end.outcome = LandOutcome::Conflict;
+            end.message = Some(format!("merged, it does not pass: {}", classified.class.name()));
+            let hint = "Together with what others have landed meanwhile it does not pass; the \
+                        worktree stands on their version with your changes applied.";
+            let prompt = crate::prompt::retry(classified.class.name(), hint, &tail);
+            yield_turn(view, key, end, After::Rebase { onto, prompt })
+        }
+        Landing::NotLeased(paths) => {
+            end.outcome = LandOutcome::Yielded;
+            yield_turn(view, key, end, After::Lease(paths))
+        }
+        Landing::TurnLost | Landing::InDoubt => {
+            end.outcome = LandOutcome::Yielded;
+            yield_turn(view, key, end, After::Queue)
+        }
+        Landing::Blocked { reason, files } => {
+            end.outcome = LandOutcome::Blocked;
+            end.paths = files;
+            let limit = devmesh_protocol::limits::LINE_CHARS_MAX;
+            end.message = Some(crate::text::head(&reason, limit));
+            yield_turn(view, key, end, After::Wait)
+        }
+    }
+}
+
+fn completed(attempt: &Attempt) -> Complete {
+    let message = attempt.last_message.trim();
+    Complete {
+        task: attempt.key.task,
+        attempt: attempt.key.attempt,
+        token: attempt.token,
+        message: (!message.is_empty()).then(|| crate::text::head(message, 20_000)),
+        usage: attempt.usage(),
+    }
+}
+
+fn land_end(attempt: &Attempt, seen: &Seen, trees: Vec<String>) -> LandEnd {
+    let own = attempt.key;
+    let found = seen.found.iter().zip(trees).filter_map(|(found, tree)| {
+        let task = found.task.parse().ok()?;
+        let commit = found.commit.clone();
+        let other = Key { task, attempt: found.attempt } != own;
+        other.then_some(Found { task, attempt: found.attempt, commit, tree })
+    });
+    LandEnd {
+        task: own.task,
+        attempt: own.attempt,
+        token: attempt.token,
+        outcome: LandOutcome::Landed,
+        commit: None,
+        tree: None,
+        receipt: None,
+        from: None,
+        found: found.collect(),
+        paths: Vec::new(),
+        message: None,
+    }
+}
+
+fn yield_turn(view: &mut View, key: Key, end: LandEnd, after: After) -> Vec<Effect> {
+    let session = view.session.clone();
+    let Some(attempt) = view.attempt_of(key) else { return Vec::new() };
+    attempt.turn = None;
+    attempt.phase = Phase::Yielding(after);
+    vec![Effect::Send { key, session, verb: Box::new(Verb::LandEnd(end)) }]
+}
+
+pub(super) fn yielded(view: &mut View, key: Key, answer: Answer) -> Vec<Effect> {
+    let session = view.session.clone();
+    let Some(attempt) = view.attempt_of(key) else { return Vec::new() };
+    let Phase::Yielding(after) = attempt.phase.clone() else { return Vec::new() };
+    if let Answer::Refused(rejection) = answer {
+        return give_back(view, key, &rejection.message, true);
+    }
+    match after {
+        After::Rebase { onto, prompt } => {
+            let Some(work) = attempt.work.clone() else { return Vec::new() };
+            attempt.phase = Phase::Rebasing { prompt };
+            if let Some(place) = &mut attempt.place {
+                place.base.clone_from(&onto);
+            }
+            vec![Effect::Rebase { key, work, onto }]
+        }
+        After::Lease(paths) => lease(view, key, paths, true),
+        After::Queue => queue(attempt, session),
+        After::Wait => {
+            attempt.phase = Phase::Blocked;
+            vec![Effect::Save(key)]
+        }
+    }
+}
+
+pub(super) fn rebased(
+    view: &mut View,
+    key: Key,
+    conflicts: Result<Vec<String>, String>,
+) -> Vec<Effect> {
+    let Some(attempt) = view.attempt_of(key) else { return Vec::new() };
+    let Phase::Rebasing { prompt } = attempt.phase.clone() else { return Vec::new() };
+    match conflicts {
+        Ok(conflicts) if conflicts.is_empty() => {
+            // Conflicts are no failure of the model's and use no retry up, but endless ones do.
+            run_again(view, key, &prompt)
+        }
+        Ok(conflicts) => {
+            let prompt = crate::prompt::conflict(&conflicts);
+            attempt.conflicts = conflicts;
+            run_again(view, key, &prompt)
+        }
+        Err(reason) => {
+            let classified = Classified::of(Class::Conflict, &reason);
+            retry(view, key, failure_from(&classified, &reason))
+        }
+    }
+}

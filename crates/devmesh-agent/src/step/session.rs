@@ -1,0 +1,162 @@
+//! Joining, beating, finding one's own attempts again, and bidding.
+
+use std::collections::BTreeMap;
+
+use devmesh_protocol::limits::{BEAT_MS, RETRY_AFTER_MS};
+use devmesh_protocol::report::BeatReply;
+use devmesh_protocol::view::TaskView;
+use devmesh_protocol::{Code, SessionId, TaskId};
+
+use super::{attempt, ending};
+use crate::clock::Now;
+use crate::effect::Effect;
+use crate::input::{Answer, Sight};
+use crate::view::{Attempt, Key, Standing, View};
+
+pub(super) fn tick(view: &mut View, now: Now) -> Vec<Effect> {
+    match view.standing {
+        Standing::Out { join_at_ms } if now.ms >= join_at_ms && !view.leaving => join(view),
+        Standing::In if view.beat_sent_ms.is_none_or(|sent| now.ms >= sent + BEAT_MS) => {
+            vec![beat(view, now)]
+        }
+        Standing::Out { .. } | Standing::Joining | Standing::In => Vec::new(),
+    }
+}
+
+fn join(view: &mut View) -> Vec<Effect> {
+    view.standing = Standing::Joining;
+    let mut join = view.me.join.clone();
+    join.seen = (view.seen > 0).then_some(view.seen);
+    vec![Effect::Join { session: view.session.clone(), join }]
+}
+
+fn beat(view: &mut View, now: Now) -> Effect {
+    view.beat_sent_ms = Some(now.ms);
+    Effect::Beat { session: view.session.clone(), seen: view.seen }
+}
+
+pub(super) fn joined(
+    view: &mut View,
+    now: Now,
+    session: &SessionId,
+    answer: Answer,
+) -> Vec<Effect> {
+    if *session != view.session {
+        return Vec::new();
+    }
+    match answer {
+        Answer::Done { seq, result } => {
+            view.standing = Standing::In;
+            view.seen = view.seen.max(seq.unwrap_or(0));
+            view.rules = rules_of(&result);
+            vec![beat(view, now), Effect::Resend, Effect::Reconcile]
+        }
+        Answer::Refused(rejection) => {
+            let wait = rejection.retry_after_ms.unwrap_or(RETRY_AFTER_MS);
+            view.standing = Standing::Out { join_at_ms: now.ms + wait };
+            // The session was reaped: it never acts again, a new one may.
+            let dead = rejection.code == Code::AgentNotRegistered;
+            if dead { vec![Effect::RenewSession(view.session.clone())] } else { Vec::new() }
+        }
+    }
+}
+
+fn rules_of(result: &serde_json::Value) -> Vec<(String, String)> {
+    let rules = result.pointer("/rulebook/rules").and_then(serde_json::Value::as_object);
+    let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
+    rules.into_iter().flatten().map(|(id, rule)| (id.clone(), text(rule))).collect()
+}
+
+pub(super) fn renewed(view: &mut View, session: SessionId) -> Vec<Effect> {
+    view.session = session;
+    view.belief = crate::believe::Belief::new(view.me.ttl_ms);
+    view.beat_sent_ms = None;
+    if view.leaving {
+        return vec![Effect::Exit];
+    }
+    match view.standing {
+        Standing::Out { .. } => Vec::new(),
+        Standing::Joining | Standing::In => join(view),
+    }
+}
+
+pub(super) fn beaten(
+    view: &mut View,
+    session: &SessionId,
+    sent_ms: u64,
+    answer: Option<BeatReply>,
+) -> Vec<Effect> {
+    let Some(reply) = answer.filter(|_| *session == view.session) else { return Vec::new() };
+    if !reply.live {
+        return lost(view);
+    }
+    view.belief.answered(sent_ms);
+    // Notices are best effort: where records went by unheard, the state is asked.
+    let behind = reply.seq > view.seen;
+    view.seen = view.seen.max(reply.seq);
+    if behind && view.attempt.is_none() { vec![Effect::Reconcile] } else { Vec::new() }
+}
+
+/// The session has ended without this process ending it.
+pub(super) fn lost(view: &mut View) -> Vec<Effect> {
+    if !matches!(view.standing, Standing::In) {
+        return Vec::new();
+    }
+    view.standing = Standing::Out { join_at_ms: 0 };
+    let mut effects = ending::let_go(view);
+    effects.push(Effect::RenewSession(view.session.clone()));
+    effects
+}
+
+pub(super) fn reconciled(view: &mut View, now: Now, tasks: Vec<TaskView>) -> Vec<Effect> {
+    let mut effects = Vec::new();
+    for task in tasks {
+        let Some(running) = &task.attempt else {
+            if task.state == "queued" && view.is_free(now.wall_ms) {
+                effects.extend(look_at(view, task.task));
+            }
+            continue;
+        };
+        let own = running.actor == view.me.actor && running.session == view.session;
+        if own && view.attempt.is_none() && view.standing == Standing::In && !view.leaving {
+            let key = Key { task: task.task, attempt: running.attempt };
+            let mut attempt = Attempt::awarded(key, running.token);
+            attempt.adopted = running.started_at.is_some();
+            attempt.tool_session.clone_from(&task.tool_session);
+            attempt.used = running.usage;
+            attempt.receipt.clone_from(&running.receipt);
+            effects.extend(attempt::begin(view, attempt));
+        }
+    }
+    effects
+}
+
+/// An auction is open: first see whether the task can be done here.
+pub(super) fn look_at(view: &mut View, task: TaskId) -> Option<Effect> {
+    view.looking.insert(task).then_some(Effect::LookAt(task))
+}
+
+pub(super) fn looked_at(
+    view: &mut View,
+    now: Now,
+    task: TaskId,
+    sight: Option<Sight>,
+) -> Vec<Effect> {
+    view.looking.remove(&task);
+    let Some(sight) = sight.filter(|_| view.is_free(now.wall_ms)) else { return Vec::new() };
+    // A base that fails its own verification costs nobody a bid until it has moved.
+    if view.red.get(&sight.repo.repo) == Some(&sight.base_commit) {
+        return Vec::new();
+    }
+    let session = view.session.clone();
+    vec![Effect::Bid { session, task, score: score(&sight) }]
+}
+
+/// What only this host knows: a worktree that is warm, processors that are free.
+fn score(sight: &Sight) -> BTreeMap<String, i64> {
+    let free = (1_000 - sight.load_milli).clamp(-1_000, 1_000) / 10;
+    BTreeMap::from([
+        ("free".to_owned(), free),
+        ("warm".to_owned(), if sight.warm { 100 } else { 0 }),
+    ])
+}
