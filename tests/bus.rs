@@ -1,6 +1,7 @@
 //! Messages over a real server without credentials: commands, notices, and what stands beside the
 //! log.
 
+mod accounts;
 mod intake;
 mod media;
 mod notice;

@@ -173,4 +173,6 @@ async fn a_report_is_heard() {
     let host = HostId::new("h1").unwrap();
     assert_eq!(message.incoming, Incoming::Report { host });
     assert_eq!(serde_json::from_slice::<HostReport>(&message.payload).unwrap(), report);
+    assert_eq!(message.reply.as_str(), "");
+    intake.replies().send(&message.reply, "unasked".into()).await.unwrap();
 }

@@ -184,13 +184,12 @@ impl Client {
         })
     }
 
-    /// Tells what a host measures, and waits for no answer. It has a reply subject all the same:
-    /// that is what shows the coordinator that it came through the import.
+    /// Tells what a host measures. Nobody answers.
     pub async fn report(&self, report: &HostReport) -> Result<()> {
         let body = to_json(report, "a report")?;
         let subject = subject::report(&self.mesh, &report.host);
         self.nats
-            .publish_with_reply(subject, self.nats.new_inbox(), body)
+            .publish(subject, body)
             .await
             .map_err(|error| Error::new(ErrorKind::Connect, "send a report").because(error))
     }

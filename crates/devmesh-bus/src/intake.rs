@@ -5,8 +5,9 @@
 //! is handed out as such, at once, and the coordinator says `LIMIT_EXCEEDED`.
 //!
 //! **Trust.** A message is somebody's only if its subject parses exactly and, where the accounts
-//! rule holds, it came through the import: its reply subject starts `_R_.`. What a server publishes
-//! for itself because a client told it to has no such reply subject. Anything else is counted and
+//! rule holds, it came through the import: the server's own header names the actor in the subject
+//! as its sender, and the reply subject starts `_R_.` (a report expects no answer and needs none).
+//! What a server publishes because a client told it to has neither. Anything else is counted and
 //! dropped.
 
 use std::collections::BTreeMap;
@@ -36,7 +37,7 @@ const CHUNK: usize = 256;
 /// Who may be believed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Trust {
-    /// What came through an import.
+    /// What came through the import from the actor that the subject names.
     Accounts,
     /// Everybody: for test servers without credentials.
     Everybody,
@@ -51,18 +52,23 @@ pub struct Message {
     pub encoding: Encoding,
     /// The body; empty where it is over the bound.
     pub payload: Bytes,
-    /// Where the answer goes. A report needs none, but any answer lets the server forget it.
+    /// Where the answer goes.
     pub reply: ReplyTo,
     /// Its actor's queue was full: it is refused, not executed.
     pub is_over_bound: bool,
 }
 
-/// Where an answer goes.
+/// Where an answer goes; nowhere for a report, to which an answer is not sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReplyTo(Subject);
 
 impl ReplyTo {
-    /// The subject.
+    /// Of what expects no answer.
+    fn nowhere() -> Self {
+        Self(Subject::from_static(""))
+    }
+
+    /// The subject; empty where no answer is expected.
     #[must_use]
     pub fn as_str(&self) -> &str {
         self.0.as_str()
@@ -172,6 +178,9 @@ impl Drop for Intake {
 impl Replies {
     /// Sends one answer. It is with the server some time later; nobody learns if it is lost.
     pub async fn send(&self, to: &ReplyTo, payload: Bytes) -> Result<()> {
+        if to.0.is_empty() {
+            return Ok(());
+        }
         let sent = self.client.publish(to.0.clone(), payload).await;
         sent.map_err(|error| Error::new(ErrorKind::Connect, "send an answer").because(error))
     }

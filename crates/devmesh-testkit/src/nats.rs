@@ -1,12 +1,12 @@
 //! A real nats-server for a test: free port, own store, ended when the value is dropped.
 
-use std::ffi::OsString;
 use std::fs;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use devmesh_bus::server::find;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::{Value, json};
@@ -35,25 +35,12 @@ pub struct TestServer {
     child: Option<Child>,
 }
 
-/// Where the nats-server binary is: `DEVMESH_NATS_SERVER`, or the newest in the cache that
-/// `cargo xtask setup` fills.
+/// The nats-server binary that devmesh itself would run.
 ///
 /// # Panics
 /// If there is none: without it none of these tests means anything.
-#[must_use]
-pub fn binary() -> PathBuf {
-    if let Some(path) = std::env::var_os("DEVMESH_NATS_SERVER") {
-        return path.into();
-    }
-    let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from).unwrap_or_else(|| {
-        let home = std::env::var_os("HOME").unwrap_or_else(|| OsString::from("/root"));
-        Path::new(&home).join(".cache")
-    });
-    let versions = fs::read_dir(cache.join("devmesh/nats-server")).into_iter().flatten().flatten();
-    let mut found: Vec<_> = versions.map(|version| version.path().join("nats-server")).collect();
-    found.retain(|path| path.is_file());
-    found.sort();
-    found.pop().expect("a nats-server: set DEVMESH_NATS_SERVER or run `cargo xtask setup`")
+pub async fn binary() -> PathBuf {
+    find(None).await.expect("a nats-server: `cargo xtask setup` fetches one").path
 }
 
 impl TestServer {
@@ -131,7 +118,7 @@ impl TestServer {
         let config = self.dir.path().join("nats.conf");
         fs::write(&config, self.config(&ports)).expect("the configuration written");
         let log = fs::File::create(self.dir.path().join("nats.log")).expect("a log file");
-        let child = Command::new(binary())
+        let child = Command::new(binary().await)
             .arg("--config")
             .arg(&config)
             .stdin(Stdio::null())

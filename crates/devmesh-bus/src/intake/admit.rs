@@ -8,6 +8,7 @@ use devmesh_protocol::limits::REQUEST_BYTES_MAX;
 use devmesh_protocol::subject::Incoming;
 
 use super::{Message, ReplyTo, Trust};
+use crate::cred::{Sender, is_import_reply};
 
 /// Why a message is dropped; the name it is counted under.
 pub(super) type Reason = &'static str;
@@ -19,23 +20,38 @@ pub(super) fn admit(
     message: async_nats::Message,
 ) -> Result<Message, Reason> {
     let incoming = Incoming::parse(mesh, &message.subject).ok_or("subject")?;
-    let reply = message.reply.ok_or("reply")?;
-    if trust == Trust::Accounts && !is_import_reply(&reply) {
+    let needs_reply = !matches!(incoming, Incoming::Report { .. });
+    let headers = message.headers.as_ref();
+    if trust == Trust::Accounts {
+        let sender = Sender::of(headers).ok_or("sender")?;
+        if sender.name != owner(&incoming) {
+            return Err("other_sender");
+        }
+        if needs_reply && !message.reply.as_deref().is_some_and(is_import_reply) {
+            return Err("reply");
+        }
+    }
+    if needs_reply && message.reply.is_none() {
         return Err("reply");
     }
     let is_over_bound = message.payload.len() > REQUEST_BYTES_MAX;
     Ok(Message {
-        encoding: encoding(message.headers.as_ref()),
+        encoding: encoding(headers),
         payload: if is_over_bound { Bytes::new() } else { message.payload },
-        reply: ReplyTo(reply),
+        reply: message.reply.map_or_else(ReplyTo::nowhere, ReplyTo),
         is_over_bound,
         incoming,
     })
 }
 
-/// Whether a reply subject is one that an import made, so that the answer goes back through it.
-fn is_import_reply(reply: &str) -> bool {
-    reply.strip_prefix("_R_.").is_some_and(|rest| !rest.is_empty())
+/// The name that the sender's credential must have.
+fn owner(incoming: &Incoming) -> &str {
+    match incoming {
+        Incoming::Command { actor, .. }
+        | Incoming::Query { actor, .. }
+        | Incoming::Beat { actor } => actor.as_str(),
+        Incoming::Report { host } => host.as_str(),
+    }
 }
 
 /// JSON, unless the header says CBOR. Names of headers are spelled as people like.

@@ -27,38 +27,48 @@ fn let_in(
     admit(&MeshId::new("m").unwrap(), trust, message)
 }
 
-fn check(subject: &str, reply: Option<&str>) -> &'static str {
-    match let_in(Trust::Accounts, subject, reply, None, 2) {
+fn info(kind: &str, name: &str) -> Option<HeaderMap> {
+    let mut headers = HeaderMap::new();
+    let text = format!(r#"{{"kind":"{kind}","name_tag":"{name}","tags":["role:agent"]}}"#);
+    headers.insert("Nats-Request-Info", text);
+    Some(headers)
+}
+
+fn check(subject: &str, reply: Option<&str>, headers: Option<HeaderMap>) -> &'static str {
+    match let_in(Trust::Accounts, subject, reply, headers, 2) {
         Ok(_) => "in",
         Err(reason) => reason,
     }
 }
 
 #[test]
-fn what_came_through_the_import_is_let_in() {
-    for subject in [
-        "devmesh.m.cmd.alice.lock.acquire",
-        "devmesh.m.query.alice.state",
-        "devmesh.m.beat.alice",
-        "devmesh.m.report.h1",
-    ] {
-        assert_eq!(check(subject, Some("_R_.abc")), "in", "{subject}");
+fn a_request_of_its_own_sender_through_the_import_is_let_in() {
+    for subject in
+        ["devmesh.m.cmd.alice.lock.acquire", "devmesh.m.query.alice.state", "devmesh.m.beat.alice"]
+    {
+        assert_eq!(check(subject, Some("_R_.abc"), info("Client", "alice")), "in", "{subject}");
     }
+    assert_eq!(check("devmesh.m.report.h1", None, info("Client", "h1")), "in");
 }
 
 #[test]
-fn all_else_is_kept_out() {
+fn what_has_another_reply_subject_or_sender_is_kept_out() {
     let command = "devmesh.m.cmd.alice.agent.leave";
-    for reply in [
-        None,
-        Some("devmesh.m.log"),
-        Some("_INBOX.alice.1"),
-        Some("_R_."),
-        Some("$JS.ACK.S.C.1.2.3.4.5"),
-    ] {
-        assert_eq!(check(command, reply), "reply", "{reply:?}");
-        assert_eq!(check("devmesh.m.report.h1", reply), "reply", "{reply:?}");
+    for reply in [None, Some("devmesh.m.log"), Some("_INBOX.alice.1"), Some("_R_."), Some("$JS.A")]
+    {
+        assert_eq!(check(command, reply, info("Client", "alice")), "reply", "{reply:?}");
     }
+    let reply = Some("_R_.abc");
+    assert_eq!(check(command, reply, None), "sender");
+    assert_eq!(check(command, reply, info("JetStream", "alice")), "sender");
+    assert_eq!(check(command, reply, info("Client", "")), "sender");
+    assert_eq!(check(command, reply, info("Client", "bob")), "other_sender");
+    assert_eq!(check("devmesh.m.report.h1", None, None), "sender");
+    assert_eq!(check("devmesh.m.report.h1", None, info("Client", "h2")), "other_sender");
+}
+
+#[test]
+fn what_is_no_subject_of_the_mesh_is_kept_out() {
     for subject in [
         "devmesh.n.cmd.alice.agent.leave",
         "devmesh.m.cmd.Alice.agent.leave",
@@ -67,7 +77,11 @@ fn all_else_is_kept_out() {
         "devmesh.m.log",
         "devmesh.m.beat.alice.more",
     ] {
-        assert_eq!(check(subject, Some("_R_.abc")), "subject", "{subject}");
+        assert_eq!(
+            check(subject, Some("_R_.abc"), info("Client", "alice")),
+            "subject",
+            "{subject}"
+        );
     }
 }
 
