@@ -1,5 +1,7 @@
 //! A real server with real credentials: what each role may do works, what it may not is refused.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
+
 mod cluster;
 mod forge;
 mod revoke;
