@@ -32,6 +32,14 @@ pub enum Error {
         /// The name.
         name: String,
     },
+    /// The name belongs to a role of its own.
+    #[error("mint {name} as {}: that name is the {name}'s alone; choose another", role_name(*asked))]
+    Reserved {
+        /// The name.
+        name: String,
+        /// The role that was asked for.
+        asked: Role,
+    },
     /// The mesh name cannot stand in a subject.
     #[error("use the mesh name {name:?}: mesh names match [a-z0-9][a-z0-9-]{{0,30}}")]
     MeshName {

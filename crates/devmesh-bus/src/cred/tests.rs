@@ -266,3 +266,16 @@ fn a_sender_is_who_the_server_says() {
     }
     assert_eq!(Sender::of(None), None);
 }
+
+#[test]
+fn the_names_that_the_domain_believes_are_their_roles_alone() {
+    let (_dir, trust) = trust();
+    for (name, role) in
+        [("admin", Role::Agent), ("admin", Role::Person), ("coordinator", Role::Admin)]
+    {
+        let error = trust.mint(name, role).unwrap_err();
+        assert!(matches!(error, Error::Reserved { .. }), "{name} as {role:?}: {error:?}");
+    }
+    trust.mint("admin", Role::Admin).unwrap();
+    trust.mint("coordinator", Role::Coordinator).unwrap();
+}

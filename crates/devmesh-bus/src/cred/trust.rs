@@ -179,6 +179,11 @@ impl Trust {
         if !is_name(name) {
             return Err(Error::Name { name: name.to_owned() });
         }
+        // The domain believes these two names: who carries one must be what it says.
+        let reserved = [("admin", Role::Admin), ("coordinator", Role::Coordinator)];
+        if reserved.iter().any(|(reserved, only)| name == *reserved && role != *only) {
+            return Err(Error::Reserved { name: name.to_owned(), asked: role });
+        }
         let _lock = disk::lock(&self.dir.join("keys"))?;
         let now = now();
         let mut users = self.users()?;
