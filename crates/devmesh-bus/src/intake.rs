@@ -63,6 +63,12 @@ pub struct Message {
 pub struct ReplyTo(Subject);
 
 impl ReplyTo {
+    /// An address of one's own making: for a coordinator that is driven without a bus.
+    #[must_use]
+    pub fn to_subject(subject: &str) -> Self {
+        Self(Subject::from(subject))
+    }
+
     /// Of what expects no answer.
     fn nowhere() -> Self {
         Self(Subject::from_static(""))
