@@ -40,6 +40,8 @@ mod shell;
 pub mod slot;
 mod state;
 pub mod step;
+#[cfg(test)]
+mod tests;
 mod text;
 pub mod verify;
 pub mod view;

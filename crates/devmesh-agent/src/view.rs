@@ -27,6 +27,10 @@ pub struct View {
     pub beat_sent_ms: Option<u64>,
     /// The highest `seq` it has seen.
     pub seen: u64,
+    /// The highest `seq` of a notice.
+    pub heard: u64,
+    /// The `seq` that the last beat was answered with.
+    pub beaten: u64,
     /// The rules, by id.
     pub rules: Vec<(String, String)>,
     /// The plan that all work to.
@@ -89,6 +93,8 @@ impl View {
             belief,
             beat_sent_ms: None,
             seen: 0,
+            heard: 0,
+            beaten: 0,
             rules: Vec::new(),
             framework: None,
             paused: false,

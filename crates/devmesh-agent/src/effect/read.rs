@@ -79,7 +79,9 @@ async fn repo_of(world: &World, repo: &RepoId) -> Option<RepoView> {
 
 pub(super) async fn reconcile(world: World) {
     let mut tasks = Vec::new();
-    for state in ["queued", "claimed", "working", "verifying", "review", "landing", "paused"] {
+    for state in
+        ["queued", "claimed", "working", "verifying", "review", "landing", "paused", "blocked"]
+    {
         let body = json!({ "state": state });
         if let Some(value) = ask(&world, "tasks", body).await {
             tasks.extend(many::<TaskView>(value, "tasks"));

@@ -201,8 +201,10 @@ pub(super) async fn freeze(desk: Arc<Desk>, still: bool) {
 
 /// Ends the tool and returns when nothing of it is left.
 pub(super) async fn stop(desk: Arc<Desk>) {
-    if let Some(run) = desk.run.lock().await.take() {
+    // The lock is let go at once: the reader of the run's end takes it too.
+    let run = desk.run.lock().await.take();
+    if let Some(run) = run {
         run.stop().await;
-        let _over = desk.running.lock().await;
     }
+    let _over = desk.running.lock().await;
 }

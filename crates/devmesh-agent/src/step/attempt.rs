@@ -79,6 +79,7 @@ pub(super) fn answered(
             Answer::Refused(_) => ending::let_go(view),
         },
         (Phase::Leasing { .. }, "lock.acquire") => leased(view, key, answer),
+        (Phase::Announcing, "task.progress") => verify(attempt),
         (Phase::Telling, "task.verified") => verdict_told(view, key, answer),
         (Phase::Queueing, "land.begin") => landing::began(view, key, answer),
         (Phase::Yielding(_), "land.end") => landing::yielded(view, key, answer),
@@ -143,7 +144,6 @@ pub(super) fn base_proven(view: &mut View, key: Key, red: Option<String>) -> Vec
 }
 
 fn run_first(view: &mut View, key: Key) -> Vec<Effect> {
-    let session = view.session.clone();
     let Some(attempt) = view.attempt_of(key) else { return Vec::new() };
     let Some(place) = &attempt.place else { return Vec::new() };
     let prompt = place.prompt.clone();
@@ -151,14 +151,11 @@ fn run_first(view: &mut View, key: Key) -> Vec<Effect> {
     attempt.done = None;
     // A session belongs to its worktree and host; only one of this very slot is continued.
     let tool_session = attempt.tool_session.clone().filter(|_| attempt.adopted);
-    let mut effects = vec![Effect::Run { key, prompt, session: tool_session }];
-    effects.extend(tell_phase(attempt, session, ToldPhase::Working));
-    effects
+    vec![Effect::Run { key, prompt, session: tool_session }]
 }
 
 /// The tool's next turn in the same session, or with the task again where it cannot resume.
 pub(super) fn run_again(view: &mut View, key: Key, news: &str) -> Vec<Effect> {
-    let session = view.session.clone();
     let resumes = view.me.resumes;
     let Some(attempt) = view.attempt_of(key) else { return Vec::new() };
     let Some(place) = &attempt.place else { return Vec::new() };
@@ -170,14 +167,7 @@ pub(super) fn run_again(view: &mut View, key: Key, news: &str) -> Vec<Effect> {
     attempt.phase = Phase::Running;
     attempt.done = None;
     attempt.receipt = None;
-    let mut effects = vec![Effect::Run { key, prompt, session: tool_session }];
-    effects.extend(tell_phase(attempt, session, ToldPhase::Working));
-    effects
-}
-
-fn tell_phase(attempt: &Attempt, session: SessionId, phase: ToldPhase) -> Option<Effect> {
-    let progress = Progress { phase: Some(phase), ..progress(attempt) };
-    Some(Effect::Tell { session, verb: Box::new(Verb::TaskProgress(progress)) })
+    vec![Effect::Run { key, prompt, session: tool_session }]
 }
 
 /// A failure that the model may mend is told to it; hard or repeated ones end the attempt.
@@ -233,7 +223,7 @@ pub(super) fn lease(view: &mut View, key: Key, paths: Vec<String>, verified: boo
     let rest: Vec<String> =
         paths.into_iter().filter(|path| !attempt.leased.contains(path)).collect();
     if rest.is_empty() {
-        return if verified { queue(attempt, session) } else { verify(attempt) };
+        return if verified { queue(attempt, session) } else { announce(attempt, session) };
     }
     let some = rest.iter().take(PATHS_MAX);
     let paths: Vec<RepoPath> = some.filter_map(|path| RepoPath::new(path).ok()).collect();
@@ -288,6 +278,15 @@ fn leased(view: &mut View, key: Key, answer: Answer) -> Vec<Effect> {
             give_back(view, key, &reason, true)
         }
     }
+}
+
+/// Says that the verify commands are about to run. Answered before they do: told late, it would
+/// overtake their outcome.
+fn announce(attempt: &mut Attempt, session: SessionId) -> Vec<Effect> {
+    attempt.phase = Phase::Announcing;
+    let progress = Progress { phase: Some(ToldPhase::Verifying), ..progress(attempt) };
+    let verb = Box::new(Verb::TaskProgress(progress));
+    vec![Effect::Send { key: attempt.key, session, verb }]
 }
 
 fn verify(attempt: &mut Attempt) -> Vec<Effect> {

@@ -12,6 +12,7 @@ use crate::view::{Attempt, Key, Phase, View};
 pub(super) fn noticed(view: &mut View, now: Now, notice: Notice) -> Vec<Effect> {
     let Notice { seq, event, .. } = notice;
     view.seen = view.seen.max(seq);
+    view.heard = view.heard.max(seq);
     match event {
         Event::AuctionOpened(opened) if view.is_free(now.wall_ms) => {
             session::look_at(view, opened.task).into_iter().collect()

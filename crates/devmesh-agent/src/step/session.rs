@@ -13,6 +13,9 @@ use crate::effect::Effect;
 use crate::input::{Answer, Sight};
 use crate::view::{Attempt, Key, Standing, View};
 
+/// Auctions looked at after a gap in the notices.
+const LOOKS_MAX: usize = 4;
+
 pub(super) fn tick(view: &mut View, now: Now) -> Vec<Effect> {
     match view.standing {
         Standing::Out { join_at_ms } if now.ms >= join_at_ms && !view.leaving => join(view),
@@ -48,6 +51,7 @@ pub(super) fn joined(
         Answer::Done { seq, result } => {
             view.standing = Standing::In;
             view.seen = view.seen.max(seq.unwrap_or(0));
+            view.heard = view.heard.max(view.seen);
             view.rules = rules_of(&result);
             vec![beat(view, now), Effect::Resend, Effect::Reconcile]
         }
@@ -91,10 +95,13 @@ pub(super) fn beaten(
         return lost(view);
     }
     view.belief.answered(sent_ms);
-    // Notices are best effort: where records went by unheard, the state is asked.
-    let behind = reply.seq > view.seen;
+    // Notices are best effort: a record told by the beat before and not heard of since went by
+    // unheard, so the state is asked.
+    let missed = view.beaten > view.heard;
+    view.heard = view.heard.max(view.beaten);
+    view.beaten = reply.seq;
     view.seen = view.seen.max(reply.seq);
-    if behind && view.attempt.is_none() { vec![Effect::Reconcile] } else { Vec::new() }
+    if missed && view.attempt.is_none() { vec![Effect::Reconcile] } else { Vec::new() }
 }
 
 /// The session has ended without this process ending it.
@@ -110,10 +117,11 @@ pub(super) fn lost(view: &mut View) -> Vec<Effect> {
 
 pub(super) fn reconciled(view: &mut View, now: Now, tasks: Vec<TaskView>) -> Vec<Effect> {
     let mut effects = Vec::new();
+    let mut open: Vec<(u8, TaskId)> = Vec::new();
     for task in tasks {
         let Some(running) = &task.attempt else {
-            if task.state == "queued" && view.is_free(now.wall_ms) {
-                effects.extend(look_at(view, task.task));
+            if task.state == "queued" {
+                open.push((task.priority, task.task));
             }
             continue;
         };
@@ -126,6 +134,12 @@ pub(super) fn reconciled(view: &mut View, now: Now, tasks: Vec<TaskView>) -> Vec
             attempt.used = running.usage;
             attempt.receipt.clone_from(&running.receipt);
             effects.extend(attempt::begin(view, attempt));
+        }
+    }
+    if view.is_free(now.wall_ms) {
+        open.sort_unstable();
+        for (_, task) in open.into_iter().take(LOOKS_MAX) {
+            effects.extend(look_at(view, task));
         }
     }
     effects

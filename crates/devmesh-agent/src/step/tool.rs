@@ -70,7 +70,9 @@ pub(super) fn saved(view: &mut View, now: Now, key: Key, commit: Option<String>)
     let session = view.session.clone();
     let Some(attempt) = view.attempt_of(key) else { return Vec::new() };
     attempt.saved_ms = now.ms;
-    let Some(commit) = commit else { return Vec::new() };
+    // An attempt that is over has nothing more to tell.
+    let over = matches!(attempt.phase, Phase::Ending | Phase::Dropping);
+    let Some(commit) = commit.filter(|_| !over) else { return Vec::new() };
     let progress = Progress { saved: Some(commit), ..progress(attempt) };
     vec![Effect::Tell { session, verb: Box::new(Verb::TaskProgress(progress)) }]
 }

@@ -100,6 +100,8 @@ pub enum Phase {
         /// It is verified already and goes on to land.
         verified: bool,
     },
+    /// It is told that the work is about to be verified.
+    Announcing,
     /// The work is verified.
     Verifying,
     /// The outcome is told.
