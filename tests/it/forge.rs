@@ -248,8 +248,11 @@ async fn an_own_blob_that_poses_as_anothers_report_has_no_sender() {
 
 #[tokio::test]
 async fn the_header_that_names_the_sender_cannot_be_brought_along() {
-    let mut scene = Scene::set().await;
-    let claim = r#"{"kind":"Client","name_tag":"bob","tags":["role:person"]}"#;
+    let scene = Scene::set().await;
+    let mut reports = scene.core.subscribe("devmesh.my-mesh.report.*").await.unwrap();
+    scene.core.flush().await.unwrap();
+    let host = scene.world.connect("host-1", Role::Probe, Account::Mesh).await;
+    let claim = r#"{"kind":"Client","name_tag":"host-2","tags":["role:probe"]}"#;
     let name = "Nats-Request-Info";
     let spellings: [&[&str]; 4] = [&[name], &[name, name], &["nats-request-info"], &["A", name]];
     for names in spellings {
@@ -257,16 +260,10 @@ async fn the_header_that_names_the_sender_cannot_be_brought_along() {
         for name in names {
             headers.append(*name, claim);
         }
-        let own = "devmesh.my-mesh.cmd.alice.task.add".to_owned();
-        let sent = scene.alice.publish_with_reply_and_headers(
-            own,
-            scene.alice.new_inbox(),
-            headers,
-            "{}".into(),
-        );
-        sent.await.unwrap();
-        let command = tokio::time::timeout(WITHIN, scene.commands.next()).await.unwrap().unwrap();
-        let sender = Sender { name: "alice".to_owned(), role: Role::Agent };
-        assert_eq!(Sender::of(command.headers.as_ref()), Some(sender), "{names:?}");
+        let own = "devmesh.my-mesh.report.host-1".to_owned();
+        host.publish_with_headers(own, headers, "{}".into()).await.unwrap();
+        let report = tokio::time::timeout(WITHIN, reports.next()).await.unwrap().unwrap();
+        let sender = Sender { name: "host-1".to_owned(), role: Role::Probe };
+        assert_eq!(Sender::of(report.headers.as_ref()), Some(sender), "{names:?}");
     }
 }
