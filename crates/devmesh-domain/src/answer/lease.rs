@@ -1,0 +1,100 @@
+//! Answers about leases.
+
+use devmesh_protocol::command::lock::Acquire;
+use devmesh_protocol::event::lock::{LockConverted, WithdrawnWhy};
+use devmesh_protocol::{Code, Command, CommandId, Event, LeaseId, Record, Rejection};
+use serde_json::{Value, json};
+
+use crate::state::State;
+use crate::state::lease::{Holder, Lease};
+
+/// A wait that ended with what it was for.
+pub(super) const ENDED: WithdrawnWhy = WithdrawnWhy::Ended;
+
+fn one(id: LeaseId, lease: &Lease) -> Value {
+    json!({
+        "lease": id,
+        "repo": lease.repo,
+        "path": lease.path,
+        "mode": lease.mode,
+        "token": id.seq,
+        "expires_at": lease.expires_at,
+    })
+}
+
+/// The id of a lease after its conversion.
+pub(super) fn converted(record: &Record, e: &LockConverted) -> LeaseId {
+    e.index.map_or(e.lease, |index| LeaseId { seq: record.seq, index })
+}
+
+/// The leases that a record gives to whom `to` says; as it gave them, whatever has become of
+/// them since.
+pub(super) fn granted(
+    state: &State,
+    record: &Record,
+    to: impl Fn(Option<&CommandId>) -> bool,
+) -> Vec<Value> {
+    let mut leases = Vec::new();
+    for event in &record.events {
+        if let Event::LockGranted(e) = event
+            && to(e.waited.as_ref())
+        {
+            let id = LeaseId { seq: record.seq, index: e.index };
+            leases.push(json!({
+                "lease": id,
+                "repo": e.repo,
+                "path": e.path,
+                "mode": e.mode,
+                "token": id.seq,
+                "expires_at": e.expires_at,
+            }));
+        }
+        if let Event::LockConverted(e) = event
+            && to(e.waited.as_ref())
+        {
+            let id = converted(record, e);
+            let path = state.leases.get(&id);
+            leases.push(json!({
+                "lease": id,
+                "repo": path.map(|lease| &lease.repo),
+                "path": path.map(|lease| &lease.path),
+                "mode": e.to,
+                "token": id.seq,
+                "expires_at": path.and_then(|lease| lease.expires_at),
+            }));
+        }
+    }
+    leases
+}
+
+/// The caller's own leases that give already what it asks for.
+pub(super) fn covering(state: &State, command: &Command, body: &Acquire) -> Vec<Value> {
+    let Ok(repo) = crate::decide::repo(state, body.repo.as_ref()) else { return Vec::new() };
+    let holder =
+        Holder { actor: command.actor.clone(), session: command.session.clone(), task: body.task };
+    let ids = body.paths.iter().filter_map(|path| state.covering(&holder, &repo, path, body.mode));
+    let ids: std::collections::BTreeSet<LeaseId> = ids.collect();
+    ids.into_iter().flat_map(|id| as_it_is(state, id)).collect()
+}
+
+/// One lease as it stands.
+pub(super) fn as_it_is(state: &State, id: LeaseId) -> Vec<Value> {
+    state.leases.get(&id).map(|lease| one(id, lease)).into_iter().collect()
+}
+
+/// What somebody is told whose wait ended without what it was for.
+pub(super) fn withdrawn(id: &CommandId, why: WithdrawnWhy) -> Rejection {
+    let (code, text) = match why {
+        WithdrawnWhy::TimedOut => (Code::LockTimeout, "the wait is over; others still hold it"),
+        WithdrawnWhy::Asked => (Code::LockTimeout, "the wait was withdrawn, as was asked"),
+        WithdrawnWhy::Ended => {
+            (Code::StaleToken, "the session, attempt or lease that it was for has ended")
+        }
+    };
+    let name = match why {
+        WithdrawnWhy::TimedOut => "timed_out",
+        WithdrawnWhy::Asked => "asked",
+        WithdrawnWhy::Ended => "ended",
+    };
+    Rejection::new(code, text).with("request", id.to_string()).with("why", name)
+}

@@ -1,0 +1,23 @@
+//! Decisions about tasks: who may do what with one, in which state.
+
+mod add;
+mod attempt;
+mod auction;
+mod due;
+mod guard;
+mod hold;
+mod land;
+mod talk;
+
+pub(super) use add::{add, edit};
+pub(super) use attempt::{abandon, complete, fail, progress, session_ended, start, verified};
+pub(crate) use auction::is_free;
+pub(super) use auction::{auction_close, bid};
+pub use auction::{bidders, eligible, open_auctions};
+pub(super) use due::follow;
+pub(super) use hold::{cancel, pause, resume, retry, revert};
+pub(super) use land::{land_begin, land_end};
+pub(super) use talk::{answer, ask, review, say};
+
+#[cfg(test)]
+mod tests;

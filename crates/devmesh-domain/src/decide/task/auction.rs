@@ -1,0 +1,335 @@
+//! Auctions: which ready tasks have a bidder, who may bid, and who wins.
+
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+
+use devmesh_protocol::command::task as body;
+use devmesh_protocol::event::task::{AuctionLapsed, AuctionOpened, Bid, TaskAwarded};
+use devmesh_protocol::limits::{BID_WINDOW_MS, BIDS_KEPT_MAX, GRANTS_PER_RECORD_MAX, START_MS};
+use devmesh_protocol::{
+    ActorId, At, Code, Command, Event, Mode, Rejection, RepoId, RepoPath, TaskId,
+};
+
+use super::super::{agent, lock};
+use super::guard::{find, permit};
+use crate::state::State;
+use crate::state::agent::Agent;
+use crate::state::lease::Holder;
+use crate::state::task::{AGE_MS, Place, Task};
+
+/// Why an agent could not take a task, with the code that a bid of it would be refused with.
+fn unfit(state: &State, task: &Task, name: &ActorId, agent: &Agent) -> Option<(Code, String)> {
+    if agent.silent {
+        return Some((Code::AgentNotRegistered, "it has not been heard for a while".to_owned()));
+    }
+    if let Some(lacks) = &agent.suspended {
+        let what = format!("{:?}", lacks.resource).to_lowercase();
+        let text =
+            format!("it is suspended: it needs {} {what}, {} are free", lacks.needs, lacks.free);
+        return Some((Code::AgentSuspended, text));
+    }
+    if agent.draining {
+        return Some((Code::NotPermitted, "it is draining".to_owned()));
+    }
+    if let Some(other) = agent.task {
+        return Some((Code::NotPermitted, format!("it works on {other}")));
+    }
+    if let Some(text) = mismatch(task, agent) {
+        return Some((Code::NotPermitted, text));
+    }
+    let version = state.mesh().framework.map(|(version, _)| version);
+    if version.is_some_and(|version| agent.framework_read != Some(version)) {
+        return Some((Code::FrameworkUnread, "it has not read the framework".to_owned()));
+    }
+    if let Err(lacks) = agent::fits(state, &agent.host, &agent.needs) {
+        let what = format!("{:?}", lacks.resource).to_lowercase();
+        let text = format!(
+            "{} lacks {what}: {name} needs {}, {} are free",
+            agent.host, lacks.needs, lacks.free
+        );
+        return Some((Code::InsufficientResources, text));
+    }
+    None
+}
+
+/// What of the task's own terms an agent does not meet.
+fn mismatch(task: &Task, agent: &Agent) -> Option<String> {
+    let spec = &task.spec;
+    if let Some(tool) = spec.tool.as_ref().filter(|tool| **tool != agent.tool) {
+        // A backup's turn comes when the tool that was asked for has spent a try.
+        if task.tries == 0 || !spec.backup_tools.contains(&agent.tool) {
+            return Some(format!("its tool is {}, and {tool} is asked for", agent.tool));
+        }
+    }
+    let lacks = spec.needs.iter().find(|need| !agent.capabilities.contains(need));
+    if let Some(need) = lacks {
+        return Some(format!("it lacks the capability {need}"));
+    }
+    if !agent.repos.is_empty() && !agent.repos.contains(&spec.repo) {
+        return Some(format!("it does not have repository {}", spec.repo));
+    }
+    if !agent.for_persons.is_empty() && !agent.for_persons.contains(&spec.by) {
+        return Some(format!("it takes no tasks of {}", spec.by));
+    }
+    None
+}
+
+/// Who could take a task now, and why the others could not: for early closing of a bid window,
+/// and for explanations.
+pub fn eligible(state: &State, id: TaskId) -> Vec<(ActorId, Result<(), String>)> {
+    let Some(task) = state.tasks.get(&id) else { return Vec::new() };
+    let stands = stands_in_the_way(state, task);
+    let judge = |(name, agent): (&ActorId, &Agent)| {
+        let fit = match (unfit(state, task, name, agent), &stands) {
+            (Some((_, why)), _) => Err(why),
+            (None, Some(why)) => Err(why.clone()),
+            (None, None) => Ok(()),
+        };
+        (name.clone(), fit)
+    };
+    state.agents.iter().map(judge).collect()
+}
+
+/// The idle agents that could take a task now. A bid window can close when all of them have bid.
+pub fn bidders(state: &State, id: TaskId) -> Vec<ActorId> {
+    let Some(task) = state.tasks.get(&id) else { return Vec::new() };
+    if stands_in_the_way(state, task).is_some() {
+        return Vec::new();
+    }
+    idle(state)
+        .filter(|(name, agent)| unfit(state, task, name, agent).is_none())
+        .map(|(name, _)| name.clone())
+        .collect()
+}
+
+/// The auctions that are open, and when each closes at the latest.
+pub fn open_auctions(state: &State) -> Vec<(TaskId, At)> {
+    let closes_at = |id: &TaskId| Some((*id, state.tasks.get(id)?.auction?.closes_at));
+    state.index.auctions.iter().filter_map(closes_at).collect()
+}
+
+fn idle(state: &State) -> impl Iterator<Item = (&ActorId, &Agent)> {
+    state.index.idle.iter().filter_map(|name| Some((name, state.agents.get(name)?)))
+}
+
+/// What no agent could change: a paused mesh, paths that others hold.
+fn stands_in_the_way(state: &State, task: &Task) -> Option<String> {
+    if state.mesh().paused {
+        return Some("the mesh is paused".to_owned());
+    }
+    let spec = &task.spec;
+    if !lock::touch_set_free(state, &spec.repo, &spec.paths, mode(task)) {
+        return Some("others hold paths that it declares".to_owned());
+    }
+    None
+}
+
+/// Whether somebody who holds nothing could hold these paths now.
+pub(crate) fn is_free(state: &State, repo: &RepoId, paths: &[RepoPath], mode: Mode) -> bool {
+    lock::touch_set_free(state, repo, paths, mode)
+}
+
+/// How an award holds the declared paths.
+fn mode(task: &Task) -> Mode {
+    if task.spec.share { Mode::CoWrite } else { Mode::Intent }
+}
+
+/// Opens auctions, best place first, as many as there are idle agents without one.
+pub(super) fn open(state: &State, at: At) -> Vec<Event> {
+    let index = &state.index;
+    let stirred = &index.tasks.stirred;
+    let free = index.idle.len().saturating_sub(index.auctions.len()).min(GRANTS_PER_RECORD_MAX);
+    if free == 0 || state.mesh().paused || !stirred.is_fresh() {
+        return Vec::new();
+    }
+    let mut search = Search { state, at, bidders: BTreeMap::new(), free: BTreeMap::new() };
+    let events: Vec<Event> = if stirred.all {
+        index.ready.iter().filter_map(|place| search.open(*place)).take(free).collect()
+    } else {
+        let stirred = stirred.places.iter().filter(|place| index.ready.contains(*place));
+        stirred.filter_map(|place| search.open(*place)).take(free).collect()
+    };
+    if events.is_empty() {
+        stirred.remember_nothing();
+    }
+    events
+}
+
+/// Opens one auction again whose time has come, where it can be opened; `opened` others are
+/// opened in the same record.
+pub(super) fn open_auction(state: &State, id: TaskId, at: At, opened: usize) -> Option<Event> {
+    let index = &state.index;
+    if state.mesh().paused || index.idle.len() <= index.auctions.len() + opened {
+        return None;
+    }
+    let ready_at = state.tasks.get(&id)?.ready_at?;
+    let mut search = Search { state, at, bidders: BTreeMap::new(), free: BTreeMap::new() };
+    search.open((ready_at, id))
+}
+
+/// One search for tasks with a bidder. What tasks have in common is looked at once.
+struct Search<'s> {
+    state: &'s State,
+    at: At,
+    bidders: BTreeMap<Terms<'s>, bool>,
+    free: BTreeMap<(&'s str, &'s str, Mode), bool>,
+}
+
+/// All that decides which agents a task could go to.
+type Terms<'s> = (&'s str, Option<&'s str>, &'s [String], &'s [String], &'s ActorId);
+
+impl<'s> Search<'s> {
+    fn open(&mut self, (_, id): Place) -> Option<Event> {
+        let task = self.state.tasks.get(&id)?;
+        (self.has_bidder(task) && self.is_free(task) && !self.would_overtake(task))
+            .then(|| AuctionOpened { task: id, closes_at: self.at + BID_WINDOW_MS }.into())
+    }
+
+    fn has_bidder(&mut self, task: &'s Task) -> bool {
+        let spec = &task.spec;
+        let backup: &[String] = if task.tries == 0 { &[] } else { &spec.backup_tools };
+        let terms = (spec.repo.as_str(), spec.tool.as_deref(), &*spec.needs, backup, &spec.by);
+        let state = self.state;
+        *self.bidders.entry(terms).or_insert_with(|| {
+            idle(state).any(|(name, agent)| unfit(state, task, name, agent).is_none())
+        })
+    }
+
+    fn is_free(&mut self, task: &'s Task) -> bool {
+        let (state, spec) = (self.state, &task.spec);
+        let mode = mode(task);
+        spec.paths.iter().all(|path| {
+            *self.free.entry((spec.repo.as_str(), path.key(), mode)).or_insert_with(|| {
+                lock::touch_set_free(state, &spec.repo, std::slice::from_ref(path), mode)
+            })
+        })
+    }
+
+    /// A task that has waited ten minutes for paths is not overtaken by a younger one on them,
+    /// as long as somebody could take it.
+    fn would_overtake(&mut self, task: &'s Task) -> bool {
+        let state = self.state;
+        let ready = &state.index.tasks.ready_paths;
+        if ready.is_empty() || task.spec.paths.is_empty() {
+            return false;
+        }
+        let Some(since) = task.ready_at else { return false };
+        let mut older = Vec::new();
+        for path in &task.spec.paths {
+            let keys = crate::fold::overlapping(state, &task.spec.repo, path);
+            older.extend(keys.into_iter().filter_map(|key| ready.get(&key)?.first()));
+        }
+        older.into_iter().any(|&(_, id)| {
+            let Some(other) = state.tasks.get(&id) else { return false };
+            let waits = other.ready_at.filter(|at| self.at.since(*at) >= AGE_MS);
+            let first = waits.is_some_and(|at| (at, id) < (since, task.spec.task));
+            first && !self.is_free(other) && self.has_bidder(other)
+        })
+    }
+}
+
+/// Whether a bid is taken. The bid itself is remembered by who asked: it is sealed, and of the
+/// bids only the award's best are on record.
+pub(crate) fn bid(
+    state: &State,
+    command: &Command,
+    body: &body::Bid,
+) -> Result<Vec<Event>, Rejection> {
+    let agent = agent::live_session(state, command)?;
+    let task = find(state, body.task)?;
+    permit(task, "task.bid")?;
+    match unfit(state, task, &command.actor, agent) {
+        None => Ok(Vec::new()),
+        Some((code, why)) => {
+            let text = format!("{} cannot bid on {}: {why}", command.actor, body.task);
+            Err(Rejection::new(code, text))
+        }
+    }
+}
+
+/// The award, its leases and its token in one record; or no award.
+pub(crate) fn auction_close(state: &State, id: TaskId, bids: &[Bid], at: At) -> Vec<Event> {
+    let Some(task) = state.tasks.get(&id).filter(|task| task.auction.is_some()) else {
+        return Vec::new();
+    };
+    let ranked = rank(state, task, bids);
+    let award = match (stands_in_the_way(state, task), ranked.first()) {
+        (Some(why), _) => Err(why),
+        (None, None) if bids.is_empty() => Err("no bid came".to_owned()),
+        (None, None) => Err("nobody who bid can take it now".to_owned()),
+        (None, Some(best)) => award(state, task, best, &ranked, at),
+    };
+    award.unwrap_or_else(|why| vec![AuctionLapsed { task: id, why }.into()])
+}
+
+fn award(
+    state: &State,
+    task: &Task,
+    best: &Bid,
+    ranked: &[Bid],
+    at: At,
+) -> Result<Vec<Event>, String> {
+    let gone = || format!("{} has gone", best.actor);
+    let agent = state.agents.get(&best.actor).ok_or_else(gone)?;
+    let device = agent::fits(state, &agent.host, &agent.needs)
+        .map_err(|_| format!("{} has no room for {}", agent.host, best.actor))?;
+    let spec = &task.spec;
+    let holder = Holder {
+        actor: best.actor.clone(),
+        session: Some(agent.session.clone()),
+        task: Some(spec.task),
+    };
+    let leases = lock::grant_for_award(state, &holder, &spec.repo, &spec.paths, mode(task), 0)
+        .ok_or("others hold paths that it declares")?;
+    let awarded = TaskAwarded {
+        task: spec.task,
+        attempt: task.attempts + 1,
+        actor: best.actor.clone(),
+        session: agent.session.clone(),
+        host: agent.host.clone(),
+        needs: agent.needs,
+        device,
+        start_by: at + START_MS,
+        bids: ranked.iter().take(BIDS_KEPT_MAX).cloned().collect(),
+    };
+    let mut events = vec![awarded.into()];
+    events.extend(leases);
+    Ok(events)
+}
+
+/// The bids that count, best first; of equal ones first the agent that has been idle longest.
+fn rank(state: &State, task: &Task, bids: &[Bid]) -> Vec<Bid> {
+    let mut best: BTreeMap<ActorId, Bid> = BTreeMap::new();
+    for bid in bids {
+        let Some(agent) = state.agents.get(&bid.actor) else { continue };
+        if unfit(state, task, &bid.actor, agent).is_some() {
+            continue;
+        }
+        let mut score = bid.score.clone();
+        score.insert("capability".to_owned(), capability(task, agent));
+        let total = score.values().fold(0, |sum: i64, term| sum.saturating_add(*term));
+        let bid = Bid { actor: bid.actor.clone(), score, total };
+        let better = |old: &Bid| (old.total, &old.score) < (bid.total, &bid.score);
+        if best.get(&bid.actor).is_none_or(better) {
+            best.insert(bid.actor.clone(), bid);
+        }
+    }
+    let mut ranked: Vec<Bid> = best.into_values().collect();
+    let since = |actor: &ActorId| state.agents.get(actor).map_or(u64::MAX, |a| a.idle_since);
+    ranked.sort_by_key(|bid| (Reverse(bid.total), since(&bid.actor), bid.actor.clone()));
+    ranked
+}
+
+/// What the coordinator itself knows of how well an agent suits: the tool that is asked for
+/// before its backups, and specialists before those whom other tasks may need.
+fn capability(task: &Task, agent: &Agent) -> i64 {
+    let spec = &task.spec;
+    let spare = agent.capabilities.iter().filter(|has| !spec.needs.contains(has)).count();
+    let spare = i64::try_from(spare.min(20)).unwrap_or(20);
+    let tool = match &spec.tool {
+        Some(tool) if *tool == agent.tool => 100,
+        Some(_) => 50,
+        None => 0,
+    };
+    tool - spare
+}

@@ -1,0 +1,100 @@
+//! What time and free places lead to by themselves: awards that were not taken up, answers that
+//! did not come, turns that can begin, auctions that can open.
+
+use devmesh_protocol::event::lock::WithdrawnWhy;
+use devmesh_protocol::event::mesh::TextRef;
+use devmesh_protocol::event::task::{
+    AttemptEnded, AuctionLapsed, Ended, LandBegan, LandWithdrawn, Next, TaskAnswered, TaskUnblocked,
+};
+use devmesh_protocol::limits::GRANTS_PER_RECORD_MAX;
+use devmesh_protocol::{At, Event, TaskId};
+
+use super::auction::{open, open_auction};
+use crate::state::State;
+use crate::state::index::Due;
+
+/// One record's worth, and nothing where nothing is due.
+pub(crate) fn follow(state: &State, at: At) -> Vec<Event> {
+    let mut events = due(state, at);
+    if events.is_empty() {
+        events = turns(state);
+    }
+    if events.is_empty() {
+        events = open(state, at);
+    }
+    events
+}
+
+fn due(state: &State, at: At) -> Vec<Event> {
+    let mut opened = 0;
+    let due = state.index.due.iter().take_while(|(when, _)| *when <= at);
+    due.filter_map(|(_, due)| match due {
+        Due::Start(task) => not_started(state, *task),
+        Due::Auction(task) => Some(try_again(state, *task, at, &mut opened)),
+        Due::Land(task) => withdrawn(state, *task),
+        Due::Question(task) => default(state, *task),
+        Due::Unblock(task) => Some(TaskUnblocked { task: *task }.into()),
+        Due::Lease(_) | Due::Waiter(_) => None,
+    })
+    .take(GRANTS_PER_RECORD_MAX)
+    .collect()
+}
+
+fn not_started(state: &State, id: TaskId) -> Option<Event> {
+    let attempt = state.tasks.get(&id)?.attempt.as_ref()?;
+    let ended = AttemptEnded {
+        task: id,
+        attempt: attempt.number,
+        why: Ended::NotStarted,
+        spent: false,
+        next: Next::Queued,
+        usage: None,
+    };
+    Some(ended.into())
+}
+
+fn try_again(state: &State, id: TaskId, at: At, opened: &mut usize) -> Event {
+    if let Some(event) = open_auction(state, id, at, *opened) {
+        *opened += 1;
+        return event;
+    }
+    let why = "no agent is free that could take it".to_owned();
+    AuctionLapsed { task: id, why }.into()
+}
+
+fn withdrawn(state: &State, id: TaskId) -> Option<Event> {
+    let spec = &state.tasks.get(&id)?.spec;
+    let queue = state.lands.get(&(spec.repo.clone(), spec.target.clone()))?;
+    let waiter = queue.waiting.iter().find(|waiter| waiter.task == id)?;
+    let (attempt, id) = (waiter.attempt, waiter.id.clone());
+    let why = WithdrawnWhy::TimedOut;
+    Some(LandWithdrawn { task: waiter.task, attempt, id, why }.into())
+}
+
+fn default(state: &State, id: TaskId) -> Option<Event> {
+    let question = state.tasks.get(&id)?.question.as_ref()?;
+    let answer = TextRef::to(question.default.as_ref()?);
+    Some(TaskAnswered { task: id, question: question.id, answer, by: None }.into())
+}
+
+/// The first who waits, and is not held, has the next turn.
+fn turns(state: &State) -> Vec<Event> {
+    let free = state.index.tasks.lands.iter().take(GRANTS_PER_RECORD_MAX);
+    free.filter_map(|target| {
+        let queue = state.lands.get(target)?;
+        let held = |id| state.tasks.get(id).is_some_and(|task| task.paused);
+        let waiter = queue.waiting.iter().find(|waiter| !held(&waiter.task))?;
+        let (repo, target) = target.clone();
+        let began = LandBegan {
+            task: waiter.task,
+            attempt: waiter.attempt,
+            repo,
+            target,
+            tree: waiter.tree.clone(),
+            head: queue.head.clone(),
+            waited: Some(waiter.id.clone()),
+        };
+        Some(began.into())
+    })
+    .collect()
+}

@@ -1,0 +1,60 @@
+//! Auctions: opened, lapsed, and open again when something has changed.
+
+use devmesh_protocol::event::task::{AuctionLapsed, AuctionOpened};
+use devmesh_protocol::limits::BID_WINDOW_MS;
+use devmesh_protocol::{At, Record, TaskId};
+
+use super::list::{change, stir_all};
+use crate::state::State;
+use crate::state::task::{Auction, Task};
+
+pub(crate) fn auction_opened(state: &mut State, record: &Record, e: &AuctionOpened) {
+    change(state, e.task, |task| {
+        task.reopens_at = None;
+        task.auction = Some(Auction { seq: record.seq, closes_at: e.closes_at });
+    });
+}
+
+pub(crate) fn auction_lapsed(state: &mut State, record: &Record, e: &AuctionLapsed) {
+    change(state, e.task, |task| {
+        if task.auction.take().is_some() {
+            put_off(task, record.at);
+        } else {
+            // Its time has come and nobody could bid: it stands in line until that changes.
+            task.reopens_at = None;
+        }
+    });
+    // A place among the open auctions is free.
+    stir_all(state);
+}
+
+/// The next auction waits a second, then two, four, at most thirty.
+pub(super) fn put_off(task: &mut Task, at: At) {
+    let wait_ms = 1_000_u64 << task.lapses.min(5);
+    task.lapses = task.lapses.saturating_add(1);
+    task.reopens_at = Some(at + wait_ms.min(30_000));
+}
+
+/// An agent became free: whoever waits after a lapse need not wait longer.
+pub(super) fn agent_free(state: &mut State) {
+    let lapsed: Vec<TaskId> = state.index.tasks.lapsed.iter().copied().collect();
+    for id in lapsed {
+        change(state, id, |task| {
+            task.lapses = 0;
+            task.reopens_at = None;
+        });
+    }
+    stir_all(state);
+}
+
+/// Bids are not in the log: a new term asks for them again.
+pub(super) fn reopen_windows(state: &mut State, at: At) {
+    let open: Vec<TaskId> = state.index.auctions.iter().copied().collect();
+    for id in open {
+        change(state, id, |task| {
+            if let Some(auction) = &mut task.auction {
+                auction.closes_at = auction.closes_at.max(at + BID_WINDOW_MS);
+            }
+        });
+    }
+}

@@ -1,0 +1,278 @@
+//! The look-ups of tasks, kept exact: whoever changes a task does it here, between taking its
+//! entries out and putting them back.
+
+use devmesh_protocol::event::task::Blocked;
+use devmesh_protocol::{At, Event, RepoId, RepoPath, TaskId};
+
+use crate::state::State;
+use crate::state::index::Due;
+use crate::state::task::{AGE_MS, Phase, Place, Task};
+
+/// Changes a task, and whatever is derived from it.
+pub(super) fn change(state: &mut State, id: TaskId, f: impl FnOnce(&mut Task)) {
+    let Some(task) = state.tasks.get(&id) else { return };
+    let (before, was) = (task.place(id), outcome(task.phase));
+    let aged = task.ready_at.is_some_and(|since| state.at.since(since) >= AGE_MS);
+    unlist(state, id);
+    if let Some(task) = state.tasks.get_mut(&id) {
+        f(task);
+    }
+    list(state, id);
+    let Some(task) = state.tasks.get(&id) else { return };
+    // Younger tasks do not overtake one that has waited long for the same paths.
+    if before.is_some() && task.place(id).is_none() && aged {
+        stir_all(state);
+    }
+    if was != outcome(state.tasks.get(&id).map_or(Phase::Queued, |task| task.phase)) {
+        relist_dependants(state, id);
+    }
+}
+
+/// What a task's phase means for those that depend on it: whether it is over, and whether well.
+fn outcome(phase: Phase) -> (bool, bool) {
+    (phase.has_ended(), phase == Phase::Completed)
+}
+
+fn relist_dependants(state: &mut State, id: TaskId) {
+    // All who name it, not only those who still wait: a task that is retried is waited for again.
+    let waiting = state.index.dependants.get(&id).cloned().unwrap_or_default();
+    for dependant in waiting {
+        unlist(state, dependant);
+        list(state, dependant);
+    }
+}
+
+/// Takes out all entries of a task.
+fn unlist(state: &mut State, id: TaskId) {
+    let Some(task) = state.tasks.get(&id) else { return };
+    let keys = match task.place(id) {
+        Some(_) => path_keys(state, &task.spec.repo, &task.spec.paths),
+        None => Vec::new(),
+    };
+    let index = &mut state.index;
+    let name = task.state_name();
+    if let Some(n) = index.task_counts.get_mut(name) {
+        *n -= 1;
+        if *n == 0 {
+            index.task_counts.remove(name);
+        }
+    }
+    if !task.phase.has_ended() {
+        index.live_tasks -= 1;
+        for dependency in &task.spec.depends_on {
+            if let Some(set) = index.dependants.get_mut(dependency) {
+                set.remove(&id);
+                if set.is_empty() {
+                    index.dependants.remove(dependency);
+                }
+            }
+        }
+    }
+    if let Some(place) = task.place(id) {
+        index.ready.remove(&place);
+        for key in keys {
+            if let Some(set) = index.tasks.ready_paths.get_mut(&key) {
+                set.remove(&place);
+                if set.is_empty() {
+                    index.tasks.ready_paths.remove(&key);
+                }
+            }
+        }
+    }
+    index.auctions.remove(&id);
+    index.tasks.lapsed.remove(&id);
+    if let Some(question) = &task.question {
+        index.tasks.questions.remove(&question.id);
+    }
+    for due in dues(task, id) {
+        index.due.remove(&due);
+    }
+}
+
+/// Puts in all entries of a task, once it is settled what stands before it.
+pub(super) fn list(state: &mut State, id: TaskId) {
+    settle(state, id);
+    let Some(task) = state.tasks.get(&id) else { return };
+    let place = task.place(id);
+    let keys = match place {
+        Some(_) => path_keys(state, &task.spec.repo, &task.spec.paths),
+        None => Vec::new(),
+    };
+    let index = &mut state.index;
+    *index.task_counts.entry(task.state_name()).or_default() += 1;
+    if !task.phase.has_ended() {
+        index.live_tasks += 1;
+        for dependency in &task.spec.depends_on {
+            let dep = state.tasks.get(dependency);
+            if dep.is_some_and(|dep| dep.phase != Phase::Completed) {
+                index.dependants.entry(*dependency).or_default().insert(id);
+            }
+        }
+    }
+    if let Some(place) = place {
+        index.ready.insert(place);
+        for key in keys {
+            index.tasks.ready_paths.entry(key).or_default().insert(place);
+        }
+        index.tasks.stirred.stir();
+        index.tasks.stirred.places.insert(place);
+    }
+    if task.auction.is_some() {
+        index.auctions.insert(id);
+    }
+    if task.reopens_at.is_some() {
+        index.tasks.lapsed.insert(id);
+    }
+    if let Some(question) = &task.question {
+        index.tasks.questions.insert(question.id, id);
+    }
+    index.due.extend(dues(task, id));
+}
+
+/// Says of a queued task whether a dependency stands in its way, and since when it is ready.
+fn settle(state: &mut State, id: TaskId) {
+    let Some(task) = state.tasks.get(&id) else { return };
+    let (mut blocked, mut ready_at) = (task.blocked.clone(), None);
+    if task.phase == Phase::Queued {
+        let mut completed = true;
+        let mut lost = None;
+        for dependency in &task.spec.depends_on {
+            let phase = state.tasks.get(dependency).map(|dep| dep.phase);
+            completed &= phase == Some(Phase::Completed);
+            if matches!(phase, Some(Phase::Failed | Phase::Cancelled)) {
+                lost = lost.or(Some(*dependency));
+            }
+        }
+        if matches!(blocked, None | Some(Blocked::Dependency(_))) {
+            blocked = lost.map(Blocked::Dependency);
+        }
+        if completed && !task.paused && blocked.is_none() {
+            ready_at = task.ready_at.or(Some(state.at));
+        }
+    } else if matches!(blocked, Some(Blocked::Dependency(_))) {
+        blocked = None;
+    }
+    let waits = task.auction.is_some() || task.reopens_at.is_some();
+    let stops = ready_at.is_none() && waits;
+    if blocked != task.blocked || ready_at != task.ready_at || stops {
+        let task = state.tasks.get_mut(&id).expect("it was there a moment ago");
+        task.blocked = blocked;
+        task.ready_at = ready_at;
+        if stops {
+            task.auction = None;
+            task.reopens_at = None;
+        }
+    }
+}
+
+/// What of a task becomes due.
+pub(crate) fn dues(task: &Task, id: TaskId) -> Vec<(At, Due)> {
+    let mut dues = Vec::new();
+    if let Some(attempt) = task.attempt.as_ref().filter(|a| a.started_at.is_none()) {
+        dues.push((attempt.start_by, Due::Start(id)));
+    }
+    if let Some(at) = task.reopens_at {
+        dues.push((at, Due::Auction(id)));
+    }
+    if let Some(question) = task.question.as_ref().filter(|q| q.default.is_some())
+        && let Some(at) = question.deadline
+    {
+        dues.push((at, Due::Question(id)));
+    }
+    if let Some(Blocked::RateLimit(Some(at))) = task.blocked {
+        dues.push((at, Due::Unblock(id)));
+    }
+    dues
+}
+
+/// The keys by which paths of a repository are compared.
+fn path_keys(state: &State, repo: &RepoId, paths: &[RepoPath]) -> Vec<(RepoId, String)> {
+    let fold = state.repos.get(repo).is_some_and(|repo| repo.added.ignore_case);
+    let key = |path: &RepoPath| match fold {
+        true => path.case_folded().key().to_owned(),
+        false => path.key().to_owned(),
+    };
+    paths.iter().map(|path| (repo.clone(), key(path))).collect()
+}
+
+/// Before a lease goes or gets weaker: the ready tasks whose paths it overlaps are worth a look.
+pub(crate) fn foresee(state: &mut State, event: &Event) {
+    if state.index.tasks.ready_paths.is_empty() {
+        return;
+    }
+    let id = if let Event::LockReleased(e) = event {
+        e.lease
+    } else if let Event::LockExpired(e) = event {
+        e.lease
+    } else if let Event::LockBroken(e) = event {
+        e.lease
+    } else if let Event::LockConverted(e) = event {
+        e.lease
+    } else {
+        return;
+    };
+    let Some(lease) = state.leases.get(&id) else { return };
+    let keys = overlapping(state, &lease.repo, &lease.path);
+    let ready = &state.index.tasks.ready_paths;
+    let places: Vec<Place> =
+        keys.iter().filter_map(|key| ready.get(key)).flatten().copied().collect();
+    if !places.is_empty() {
+        let stirred = &mut state.index.tasks.stirred;
+        stirred.stir();
+        stirred.places.extend(places);
+    }
+}
+
+/// The declared paths of ready tasks that a path overlaps.
+pub(crate) fn overlapping(state: &State, repo: &RepoId, path: &RepoPath) -> Vec<(RepoId, String)> {
+    let ready = &state.index.tasks.ready_paths;
+    let key = path_keys(state, repo, std::slice::from_ref(path)).remove(0).1;
+    let above = ancestors(&key).map(|above| (repo.clone(), above.to_owned()));
+    let mut keys: Vec<_> = above.filter(|key| ready.contains_key(key)).collect();
+    let within = if key.is_empty() { String::new() } else { format!("{key}/") };
+    let from = (repo.clone(), within.clone());
+    let below = ready.range(from..).map(|(key, _)| key);
+    let below = below.take_while(|(of, path)| of == repo && path.starts_with(&within));
+    keys.extend(below.filter(|(_, path)| *path != key).cloned());
+    keys
+}
+
+/// The path itself and all above it, up to the whole repository.
+fn ancestors(key: &str) -> impl Iterator<Item = &str> {
+    let cuts = key.match_indices('/').map(|(i, _)| &key[..i]);
+    let whole = (!key.is_empty()).then_some("");
+    whole.into_iter().chain(cuts).chain(std::iter::once(key))
+}
+
+/// After an event of somebody else's: what makes an agent free, or frees much at once.
+pub(crate) fn review_stir(state: &mut State, event: &Event) {
+    let frees_agent = matches!(
+        event,
+        Event::AgentJoined(_)
+            | Event::AgentResumed(_)
+            | Event::AgentUnsuspended(_)
+            | Event::FrameworkRead(_)
+    );
+    let frees_much = matches!(
+        event,
+        Event::HostMeasured(_)
+            | Event::LeasesLapsed(_)
+            | Event::SessionLost(_)
+            | Event::AgentLeft(_)
+            | Event::LockWithdrawn(_)
+            | Event::MeshResumed(_)
+            | Event::EpochStarted(_)
+    );
+    if frees_agent {
+        super::auction::agent_free(state);
+    } else if frees_much {
+        stir_all(state);
+    }
+}
+
+/// Any ready task may have a bidder now.
+pub(crate) fn stir_all(state: &mut State) {
+    let stirred = &mut state.index.tasks.stirred;
+    stirred.stir();
+    stirred.all = true;
+}

@@ -1,0 +1,148 @@
+//! Tasks as people and programs see them.
+
+use devmesh_protocol::command::task::{Judgement, ReviewBy, Usd};
+use devmesh_protocol::event::task::Ended;
+use devmesh_protocol::query::Tasks;
+use devmesh_protocol::view::{AttemptView, PastAttemptView, QuestionView, SaidView, TaskView};
+use devmesh_protocol::{ActorId, Code, Rejection, TaskId};
+use serde_json::Value;
+
+use super::list::{behind, page};
+use super::value;
+use crate::state::State;
+use crate::state::task::{Attempt, Past, Phase, Task};
+
+/// Part of the tasks, in the order of adding.
+pub(super) fn tasks(state: &State, query: &Tasks) -> Vec<Value> {
+    if let Some(name) = &query.state
+        && !state.index.task_counts.contains_key(name.as_str())
+    {
+        return Vec::new();
+    }
+    let wanted = |task: &Task| {
+        query.state.as_ref().is_none_or(|name| task.state_name() == name)
+            && query.repo.as_ref().is_none_or(|repo| task.spec.repo == *repo)
+            && query.review.is_none_or(|by| waits_for(task, by))
+    };
+    let rows = state.tasks.range(behind(query.after)).map(|(_, task)| task);
+    page(rows.filter(|task| wanted(task)).map(|task| value(task_row(state, task))), query.limit)
+}
+
+fn waits_for(task: &Task, by: ReviewBy) -> bool {
+    task.phase == Phase::Review && task.spec.review == by
+}
+
+/// One task, with what was said about it. Its texts are null until somebody fills them in.
+pub(super) fn one(state: &State, id: TaskId) -> Result<TaskView, Rejection> {
+    let task = state.tasks.get(&id).ok_or_else(|| {
+        Rejection::new(Code::TaskNotFound, format!("there is no task {id}"))
+            .with("task", id.to_string())
+    })?;
+    let said = task.said.iter().map(|said| SaidView {
+        by: said.by.clone().unwrap_or_else(ActorId::coordinator),
+        at: said.at,
+        kind: said.kind.clone(),
+        text: None,
+    });
+    Ok(TaskView { said: said.collect(), ..task_row(state, task) })
+}
+
+/// The task as answers and lists show it, without texts.
+pub fn task(state: &State, id: TaskId) -> Option<TaskView> {
+    state.tasks.get(&id).map(|task| task_row(state, task))
+}
+
+fn task_row(state: &State, task: &Task) -> TaskView {
+    let spec = &task.spec;
+    let own_verify = !spec.verify.is_empty();
+    let repo = state.repos.get(&spec.repo).filter(|_| !own_verify);
+    let verify = repo.map_or(&spec.verify, |repo| &repo.added.verify).clone();
+    let past = task.landed.as_ref().and_then(|landed| landed.commit.clone());
+    TaskView {
+        task: spec.task,
+        title: spec.title.clone(),
+        state: task.state_name().to_owned(),
+        blocked: task.blocked.clone(),
+        repo: spec.repo.clone(),
+        base: spec.base.clone(),
+        target: spec.target.clone(),
+        paths: spec.paths.clone(),
+        priority: spec.priority,
+        depends_on: spec.depends_on.clone(),
+        needs: spec.needs.clone(),
+        tool: spec.tool.clone(),
+        review: spec.review,
+        key: spec.key.clone(),
+        verify,
+        flow: spec.flow,
+        max_attempts: spec.max_attempts,
+        max_cost_usd: Usd { micro: spec.max_cost_micro_usd },
+        max_wall_s: spec.max_wall_s,
+        tries: task.tries,
+        by: spec.by.clone(),
+        added_at: task.added_at,
+        ended_at: task.ended_at,
+        commit: past,
+        question: task.question.as_ref().map(|question| QuestionView {
+            question: question.id,
+            options: question.options.clone(),
+            default: question.default.clone(),
+            deadline: question.deadline,
+            text: None,
+        }),
+        attempt: task.attempt.as_ref().map(|attempt| attempt_view(state, task, attempt)),
+        attempts: task.past.iter().map(past_view).collect(),
+        reverts: spec.reverts,
+        prompt: None,
+        said: Vec::new(),
+        saved: task.saved.clone(),
+        tool_session: task.tool_session.clone(),
+    }
+}
+
+fn attempt_view(state: &State, task: &Task, attempt: &Attempt) -> AttemptView {
+    let target = (task.spec.repo.clone(), task.spec.target.clone());
+    let turn = state.lands.get(&target).and_then(|queue| queue.turn.as_ref());
+    let tree = attempt.receipt.as_ref().map(|receipt| &receipt.tree);
+    let approved = attempt
+        .review
+        .as_ref()
+        .is_some_and(|(judged, verdict)| *verdict == Judgement::Approve && Some(judged) == tree);
+    AttemptView {
+        attempt: attempt.number,
+        token: attempt.token,
+        actor: attempt.actor.clone(),
+        session: attempt.session.clone(),
+        host: attempt.host.clone(),
+        awarded_at: attempt.awarded_at,
+        started_at: attempt.started_at,
+        base_commit: attempt.base_commit.clone(),
+        receipt: attempt.receipt.clone(),
+        approved,
+        turn: turn.filter(|turn| turn.task == task.spec.task).map(|turn| turn.token),
+        usage: attempt.usage,
+        message: None,
+    }
+}
+
+fn past_view(past: &Past) -> PastAttemptView {
+    PastAttemptView {
+        attempt: past.number,
+        actor: past.actor.clone(),
+        why: word(&past.why).to_owned(),
+        next: past.next,
+        ended_at: past.ended_at,
+    }
+}
+
+/// Why an attempt ended, in a word.
+pub(super) fn word(why: &Ended) -> &'static str {
+    match why {
+        Ended::NotStarted => "not_started",
+        Ended::Failed { .. } => "failed",
+        Ended::Abandoned { .. } => "abandoned",
+        Ended::SessionEnded => "session_ended",
+        Ended::Cancelled => "cancelled",
+        Ended::Superseded => "superseded",
+    }
+}

@@ -1,0 +1,138 @@
+//! The mesh itself: scalars, repositories, merge queues, notes, and the memory of commands.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use devmesh_protocol::event::mesh::{RepoAdded, TextRef};
+use devmesh_protocol::{ActorId, At, Code, CommandId, Digest, RepoPath, TaskId};
+use serde::Serialize;
+
+/// Scalars.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Mesh {
+    /// The current term, 0 before the first.
+    pub epoch: u64,
+    /// Who leads it.
+    pub node: String,
+    /// The record that began it.
+    pub epoch_seq: u64,
+    /// The format the leader writes.
+    pub format: u32,
+    /// Tasks added so far: the number of the newest.
+    pub tasks_added: u64,
+    /// Nothing new starts.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub paused: bool,
+    /// Running tools are stopped too.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub paused_now: bool,
+    /// The architect.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub architect: Option<ActorId>,
+    /// The plan, where one is published: version and text.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub framework: Option<(u64, TextRef)>,
+}
+
+/// A repository.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Repo {
+    /// As added, all defaults filled in.
+    pub added: RepoAdded,
+}
+
+/// The merge queue of one branch: one holder at a time, the others in order.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct LandQueue {
+    /// Who has the turn.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub turn: Option<Turn>,
+    /// Who waits, first first.
+    #[serde(skip_serializing_if = "VecDeque::is_empty")]
+    pub waiting: VecDeque<LandWaiter>,
+    /// The branch's head as the log knows it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub head: Option<String>,
+}
+
+/// A turn of a merge queue.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Turn {
+    /// Whose.
+    pub task: TaskId,
+    /// Of which attempt.
+    pub attempt: u32,
+    /// The record that granted it.
+    pub token: u64,
+    /// The tree it means to land.
+    pub tree: String,
+}
+
+/// An attempt that waits for its turn.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct LandWaiter {
+    /// Whose.
+    pub task: TaskId,
+    /// Of which attempt.
+    pub attempt: u32,
+    /// The tree it means to land.
+    pub tree: String,
+    /// The request.
+    pub id: CommandId,
+    /// Since when it waits.
+    pub queued_at: At,
+    /// Until when it waits.
+    pub deadline: At,
+}
+
+/// A note.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Note {
+    /// What is known.
+    pub value: TextRef,
+    /// How sure its author is, 0 to 100.
+    pub confidence: u8,
+    /// The paths it is about.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub paths: Vec<RepoPath>,
+    /// Its author.
+    pub by: ActorId,
+    /// When.
+    pub at: At,
+}
+
+/// What became of a command: enough to give the same answer again.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Receipt {
+    /// Its body; another one under the same id is refused.
+    pub body: Digest,
+    /// The record; the answer is made from it again.
+    pub seq: u64,
+    /// Where it waited: the record that ended the wait.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub answered: Option<u64>,
+    /// It still waits.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub waiting: bool,
+}
+
+/// The order in which an actor's receipts came, so that the oldest go first.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct ReceiptOrder {
+    /// Oldest first.
+    pub ids: VecDeque<CommandId>,
+    /// The greatest UUIDv7 time that was ever forgotten, in milliseconds: what is unknown and
+    /// not newer than this might have been executed.
+    pub forgotten_ms: u64,
+}
+
+/// How many of an actor's refusals were recorded within a minute.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Refusals {
+    /// When that minute began.
+    pub since: At,
+    /// Recorded ones.
+    pub recorded: u32,
+    /// Suppressed ones that are on record, by code.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub suppressed: BTreeMap<Code, u64>,
+}
