@@ -1,0 +1,205 @@
+//! Answers: never before their record, once for ever, and proven where they rest on state alone.
+
+use devmesh_bus::log::memory::Fault;
+use serde_json::json;
+
+use crate::fixture::World;
+
+fn id(n: u32) -> String {
+    format!("0190a000-0000-7000-8000-{n:012}")
+}
+
+#[test]
+fn an_answer_leaves_when_its_record_is_acknowledged_and_not_before() {
+    let mut world = World::led();
+    world.furnish();
+    world.script([Fault::Delay]);
+    world.send(0, "a", "alice", "note.share", json!({ "key": "k", "value": "v", "id": id(1) }));
+    world.pass(300);
+    assert!(world.answered("a").is_none());
+    assert_eq!(world.open.release(), 1);
+    world.pass(10);
+    assert_eq!(world.answered("a").unwrap()["ok"], true);
+    world.check();
+}
+
+#[test]
+fn what_is_decided_during_an_append_is_one_batch() {
+    let mut world = World::led();
+    world.furnish();
+    let before = world.open.entries().len();
+    world.script([Fault::Delay]);
+    for n in 0..50 {
+        let body = json!({ "paths": [format!("src/{n}.rs")], "mode": "write", "id": id(n) });
+        world.send(0, &format!("c{n}"), "alice", "lock.acquire", body);
+        world.work();
+    }
+    world.open.release();
+    world.pass(20);
+    assert_eq!(world.open.entries().len(), before + 2);
+    assert!((0..50).all(|n| world.answered(&format!("c{n}")).unwrap()["ok"] == true));
+    world.check();
+}
+
+#[test]
+fn the_same_id_gets_the_same_answer_and_another_body_none() {
+    let mut world = World::led();
+    world.furnish();
+    let body = json!({ "paths": ["a.rs"], "mode": "write", "id": id(1) });
+    let first = world.ok("alice", "lock.acquire", body.clone());
+    let again = world.ok("alice", "lock.acquire", body);
+    assert_eq!(first, again);
+    let other = json!({ "paths": ["b.rs"], "mode": "write", "id": id(1) });
+    let other = world.call("alice", "lock.acquire", other);
+    assert_eq!(other["error"]["code"], "BAD_REQUEST");
+    // The id is the actor's own: bob's is another attempt.
+    let bobs = json!({ "paths": ["b.rs"], "mode": "write", "id": id(1) });
+    world.ok("bob", "lock.acquire", bobs);
+    assert_eq!(world.records_of(&id(1)).len(), 2);
+    world.check();
+}
+
+#[test]
+fn the_same_id_again_while_its_record_is_in_flight_waits_for_it_too() {
+    let mut world = World::led();
+    world.furnish();
+    world.script([Fault::Delay]);
+    let body = json!({ "paths": ["a.rs"], "mode": "write", "id": id(1) });
+    world.send(0, "a", "alice", "lock.acquire", body.clone());
+    world.work();
+    world.send(0, "b", "alice", "lock.acquire", body);
+    world.pass(100);
+    assert!(world.answered("a").is_none() && world.answered("b").is_none());
+    world.open.release();
+    world.pass(10);
+    assert_eq!(world.answered("a").unwrap(), world.answered("b").unwrap());
+    world.check();
+}
+
+#[test]
+fn an_old_answer_is_made_again_from_the_log() {
+    let mut world = World::led();
+    world.furnish();
+    let body = json!({ "paths": ["a.rs"], "mode": "write", "id": id(1) });
+    let first = world.ok("alice", "lock.acquire", body.clone());
+    world.fill(4_200);
+    let seq = first["seq"].as_u64().unwrap();
+    assert!(world.nodes[0].view.past.recent(seq).is_none(), "the record must be old");
+    let again = world.ok("alice", "lock.acquire", body);
+    assert_eq!(first, again);
+    world.check();
+}
+
+#[test]
+fn a_refusal_that_is_history_is_recorded_and_any_other_is_not() {
+    let mut world = World::led();
+    world.furnish();
+    world.ok("alice", "lock.acquire", json!({ "paths": ["a.rs"], "mode": "write" }));
+    let refused = world.call("bob", "lock.acquire", json!({ "paths": ["a.rs"], "mode": "write" }));
+    assert_eq!(refused["error"]["code"], "LOCK_CONFLICT");
+    assert!(refused["seq"].is_u64(), "{refused}");
+    let before = world.reader().chain().seq;
+    let refused = world.call("codex-1", "lock.acquire", json!({ "paths": ["b"], "mode": "read" }));
+    assert_eq!(refused["error"]["code"], "AGENT_NOT_REGISTERED");
+    assert_eq!((&refused["seq"], world.reader().chain().seq), (&json!(null), before));
+    world.check();
+}
+
+#[test]
+fn too_many_refusals_are_told_together() {
+    let mut world = World::led();
+    world.furnish();
+    world.ok("alice", "lock.acquire", json!({ "paths": ["a.rs"], "mode": "write" }));
+    let before = world.reader().chain().seq;
+    for n in 0..200 {
+        let body = json!({ "paths": ["a.rs"], "mode": "write" });
+        world.send(0, &format!("c{n}"), "bob", "lock.acquire", body);
+    }
+    world.pass(100);
+    for n in 0..200 {
+        let answer = world.answered(&format!("c{n}")).unwrap();
+        assert_eq!(answer["error"]["code"], "LOCK_CONFLICT", "{n}");
+    }
+    let recorded = world.reader().chain().seq - before;
+    assert!((30..=32).contains(&recorded), "{recorded}");
+    world.pass(61_000);
+    let told: u64 = world
+        .records()
+        .iter()
+        .flat_map(|r| &r.events)
+        .map(|event| match event {
+            devmesh_protocol::Event::RefusalsSuppressed(e) => e.n,
+            _ => 0,
+        })
+        .sum();
+    assert_eq!(told + 30, 200);
+    world.check();
+}
+
+#[test]
+fn a_refusal_from_a_state_that_may_be_old_waits_until_it_is_proven() {
+    let mut world = World::led();
+    world.furnish();
+    // Somebody else begins a term while this leader sleeps.
+    world.nodes[0].runs = false;
+    let second = world.add_node(None);
+    world.until(5_000, |world| world.nodes[second].view.is_leading());
+    world.nodes[0].runs = true;
+    world.beats = false;
+    world.send(0, "a", "codex-1", "lock.acquire", json!({ "paths": ["b"], "mode": "read" }));
+    world.pass(50);
+    assert!(world.answered("a").is_none(), "{:?}", world.answered("a"));
+    assert!(!world.nodes[0].view.is_leading());
+    world.check();
+}
+
+#[test]
+fn a_wait_is_answered_at_its_newest_address_when_it_is_granted() {
+    let mut world = World::led();
+    world.furnish();
+    world.ok("alice", "lock.acquire", json!({ "paths": ["a.rs"], "mode": "write" }));
+    let wait = json!({ "paths": ["a.rs"], "mode": "write", "wait_ms": 60_000, "id": id(7) });
+    world.send(0, "first", "bob", "lock.acquire", wait.clone());
+    world.pass(5_000);
+    world.send(0, "second", "bob", "lock.acquire", wait);
+    world.pass(100);
+    world.ok("alice", "lock.release", json!({ "paths": ["a.rs"] }));
+    world.pass(10);
+    assert!(world.answered("first").is_none());
+    let answer = world.answered("second").unwrap();
+    assert_eq!(answer["result"]["leases"][0]["path"], "a.rs", "{answer}");
+    assert_eq!(world.records_of(&id(7)).len(), 1);
+    world.check();
+}
+
+#[test]
+fn a_wait_that_is_over_is_answered_so() {
+    let mut world = World::led();
+    world.furnish();
+    world.ok("alice", "lock.acquire", json!({ "paths": ["a.rs"], "mode": "write" }));
+    let wait = json!({ "paths": ["a.rs"], "mode": "write", "wait_ms": 400, "id": id(7) });
+    world.send(0, "w", "bob", "lock.acquire", wait);
+    world.pass(395);
+    assert!(world.answered("w").is_none());
+    world.pass(30);
+    assert_eq!(world.answered("w").unwrap()["error"]["code"], "LOCK_TIMEOUT");
+    world.check();
+}
+
+#[test]
+fn a_leader_that_stops_answers_what_it_has_decided() {
+    let mut world = World::led();
+    world.furnish();
+    world.script([Fault::Delay]);
+    world.send(0, "a", "alice", "note.share", json!({ "key": "k", "value": "v" }));
+    world.work();
+    world.stop(0);
+    world.pass(50);
+    assert!(!world.nodes[0].done);
+    world.open.release();
+    world.pass(50);
+    assert!(world.nodes[0].done);
+    assert_eq!(world.answered("a").unwrap()["ok"], true);
+    assert!(!world.nodes[0].hears);
+    world.check();
+}

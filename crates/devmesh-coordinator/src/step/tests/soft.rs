@@ -1,0 +1,330 @@
+//! Soft state: heartbeats, bids, reports, texts, queries.
+
+use devmesh_protocol::Event;
+use devmesh_protocol::report::{Gpu, HostReport};
+use devmesh_protocol::{At, Digest, HostId};
+use serde_json::{Value, json};
+
+use crate::fixture::World;
+
+fn join(world: &mut World, actor: &str, session: &str) -> Value {
+    let body = json!({ "tool": "codex", "host": "h1", "session": session });
+    world.ok(actor, "agent.join", body)
+}
+
+fn has(world: &World, kind: &str) -> usize {
+    world.records().iter().flat_map(|r| &r.events).filter(|e| e.kind() == kind).count()
+}
+
+#[test]
+fn a_beat_is_answered_with_what_its_session_holds() {
+    let mut world = World::led();
+    world.furnish();
+    join(&mut world, "codex-1", "s1");
+    let lease = world.ok(
+        "codex-1",
+        "lock.acquire",
+        json!({ "session": "s1", "paths": ["a.rs"], "mode": "write" }),
+    );
+    world.beat(0, "b", "codex-1", "s1", 0);
+    world.pass(5);
+    let answer = world.answered("b").unwrap();
+    assert_eq!(answer["live"], true);
+    assert_eq!(answer["leases"], json!([lease["result"]["leases"][0]["lease"]]));
+    world.beat(0, "c", "codex-1", "s2", 0);
+    world.pass(5);
+    assert_eq!(world.answered("c").unwrap()["live"], false);
+}
+
+#[test]
+fn a_beat_is_answered_only_by_a_leader_that_has_proved_it_within_a_second() {
+    let mut world = World::led();
+    world.furnish();
+    join(&mut world, "codex-1", "s1");
+    world.pass(3_000);
+    world.nodes[0].runs = false;
+    let second = world.add_node(None);
+    world.until(5_000, |world| world.nodes[second].view.is_leading());
+    world.beats = false;
+    world.nodes[0].runs = true;
+    world.beat(0, "b", "codex-1", "s1", 0);
+    world.pass(20);
+    assert!(world.answered("b").is_none());
+    world.beat(second, "c", "codex-1", "s1", 0);
+    world.pass(20);
+    assert_eq!(world.answered("c").unwrap()["epoch"], 2);
+}
+
+#[test]
+fn a_silent_session_loses_its_leases_then_itself_and_never_early() {
+    let mut world = World::led();
+    world.furnish();
+    join(&mut world, "codex-1", "s1");
+    world.ok(
+        "codex-1",
+        "lock.acquire",
+        json!({ "session": "s1", "paths": ["a.rs"], "mode": "write", "ttl_ms": 15_000 }),
+    );
+    for n in 0..5 {
+        world.pass(4_000);
+        world.beat(0, &format!("b{n}"), "codex-1", "s1", 0);
+        world.work();
+    }
+    world.pass(19_900);
+    assert_eq!((has(&world, "leases_lapsed"), has(&world, "session_lost")), (0, 0));
+    world.pass(500);
+    assert_eq!((has(&world, "leases_lapsed"), has(&world, "session_lost")), (1, 0));
+    world.pass(9_400);
+    assert_eq!(has(&world, "session_lost"), 0);
+    world.pass(500);
+    assert_eq!((has(&world, "leases_lapsed"), has(&world, "session_lost")), (1, 1));
+    let silent = world.records().into_iter().flat_map(|r| r.events).find_map(|e| match e {
+        Event::LeasesLapsed(e) => Some(e.silent_ms),
+        _ => None,
+    });
+    assert!((20_000..=20_400).contains(&silent.unwrap()), "{silent:?}");
+    world.check();
+}
+
+#[test]
+fn a_standby_that_heard_beats_frees_nothing_early_after_a_takeover() {
+    let mut world = World::led();
+    world.furnish();
+    let second = world.add_node(None);
+    join(&mut world, "codex-1", "s1");
+    world.ok(
+        "codex-1",
+        "lock.acquire",
+        json!({ "session": "s1", "paths": ["a.rs"], "mode": "write", "ttl_ms": 1_000 }),
+    );
+    world.pass(60_000 - 60_000 % 5 - 57_000);
+    world.beat(second, "b", "codex-1", "s1", 0);
+    world.nodes[0].runs = false;
+    world.until(5_000, |world| world.nodes[second].view.is_leading());
+    let led_at = world.mono;
+    world.until(20_000, |world| has(world, "leases_lapsed") == 1);
+    assert!(world.mono >= led_at + 6_000 - 1_500, "{}", world.mono - led_at);
+    world.check();
+}
+
+#[test]
+fn somebody_who_has_seen_more_than_there_is_halts_the_leader() {
+    let mut world = World::led();
+    world.furnish();
+    join(&mut world, "codex-1", "s1");
+    let seq = world.reader().chain().seq;
+    world.beat(0, "b", "codex-1", "s1", seq);
+    world.pass(2_000);
+    assert!(world.nodes[0].halted.is_none());
+    world.beat(0, "c", "codex-1", "s1", seq + 1);
+    world.pass(50);
+    let halted = world.nodes[0].halted.as_ref().expect("it halts").to_string();
+    assert!(halted.contains("rolled back") && halted.contains("codex-1"), "{halted}");
+}
+
+#[test]
+fn somebody_who_has_seen_what_the_next_leader_wrote_does_not_halt_the_one_before() {
+    let mut world = World::led();
+    world.furnish();
+    join(&mut world, "codex-1", "s1");
+    world.nodes[0].runs = false;
+    let second = world.add_node(None);
+    world.until(5_000, |world| world.nodes[second].view.is_leading());
+    world.ok("alice", "note.share", json!({ "key": "k", "value": "v" }));
+    let seen = world.reader().chain().seq;
+    world.beats = false;
+    world.nodes[0].runs = true;
+    world.beat(0, "b", "codex-1", "s1", seen);
+    world.pass(100);
+    assert!(world.nodes[0].halted.is_none());
+    assert!(!world.nodes[0].view.is_leading());
+}
+
+#[test]
+fn a_changed_capacity_is_a_record_and_a_sample_is_not() {
+    let mut world = World::led();
+    world.furnish();
+    let gpu = Gpu {
+        device: 1,
+        name: "x".into(),
+        vram_total_mb: 80_000,
+        vram_used_mb: 5,
+        vram_limit_mb: Some(40_000),
+        use_percent: None,
+        celsius: None,
+    };
+    let mut report = HostReport {
+        host: HostId::new("h1").unwrap(),
+        at: At(1),
+        ram_total_mb: 64_000,
+        ram_free_mb: 9,
+        ram_limit_mb: Some(32_000),
+        swap_total_mb: 0,
+        swap_used_mb: 0,
+        cpus: 8,
+        cpu_milli: 1,
+        load1_milli: 1,
+        pressure: None,
+        disk_free_mb: 1,
+        gpus: vec![gpu],
+        slots: 4,
+    };
+    world.report(0, &report);
+    world.pass(20);
+    report.ram_free_mb = 100;
+    world.report(0, &report);
+    world.pass(20);
+    assert_eq!(has(&world, "host_measured"), 1);
+    let measured = world.records().into_iter().flat_map(|r| r.events).find_map(|e| match e {
+        Event::HostMeasured(e) => Some(e.capacity),
+        _ => None,
+    });
+    let measured = measured.unwrap();
+    assert_eq!((measured.ram_mb, measured.vram_mb, measured.slots), (32_000, vec![0, 40_000], 4));
+    report.slots = 5;
+    world.report(0, &report);
+    world.pass(20);
+    assert_eq!(has(&world, "host_measured"), 2);
+    world.ask(0, "q", "hosts", json!({}));
+    world.pass(20);
+    let hosts = world.answered("q").unwrap();
+    assert!(hosts.to_string().contains("\"ram_free_mb\":100"), "{hosts}");
+}
+
+#[test]
+fn a_text_is_stored_before_the_record_that_names_it() {
+    let mut world = World::led();
+    world.furnish();
+    let body = json!({ "title": "t", "prompt": "do this", "repo": "web" });
+    let answer = world.ok("alice", "task.add", body);
+    let digest = Digest::of(b"do this");
+    assert_eq!(world.texts[&digest], "do this");
+    let task = answer["result"]["task"].clone();
+    world.ask(0, "q", "task", json!({ "task": task }));
+    world.pass(20);
+    assert_eq!(world.answered("q").unwrap()["result"]["prompt"], "do this");
+    // A coordinator that has never seen it reads it.
+    world.nodes[0].runs = false;
+    let second = world.add_node(None);
+    world.until(5_000, |world| world.nodes[second].view.is_leading());
+    world.ask(second, "r", "task", json!({ "task": task }));
+    world.ask(second, "s", "text", json!({ "digest": digest }));
+    world.pass(20);
+    assert_eq!(world.answered("r").unwrap()["result"]["prompt"], "do this");
+    assert_eq!(world.answered("s").unwrap()["result"]["text"], "do this");
+    world.check();
+}
+
+#[test]
+fn a_text_that_cannot_be_stored_disturbs_nobody_else() {
+    let mut world = World::led();
+    world.furnish();
+    world.texts_fail = true;
+    world.send(0, "a", "alice", "task.add", json!({ "title": "t", "prompt": "x", "repo": "web" }));
+    world.pass(100);
+    assert!(world.answered("a").is_none());
+    world.ok("bob", "lock.acquire", json!({ "paths": ["a.rs"], "mode": "read" }));
+    assert_eq!(has(&world, "task_added"), 0);
+    world.texts_fail = false;
+    world.ok("alice", "task.add", json!({ "title": "t", "prompt": "x", "repo": "web" }));
+    world.check();
+}
+
+#[test]
+fn redacted_bytes_are_deleted_and_not_shown_and_the_log_still_verifies() {
+    let mut world = World::led();
+    world.furnish();
+    world.ok("alice", "note.share", json!({ "key": "k", "value": "secret" }));
+    let digest = Digest::of(b"secret");
+    world.ok("alice", "redact", json!({ "digest": digest }));
+    assert_eq!(world.deleted, [digest]);
+    world.ask(0, "q", "notes", json!({}));
+    world.ask(0, "t", "text", json!({ "digest": digest }));
+    world.pass(20);
+    assert!(!world.answered("q").unwrap().to_string().contains("secret"));
+    assert!(!world.answered("t").unwrap().to_string().contains("secret"));
+    world.check();
+}
+
+#[test]
+fn a_query_waits_for_the_record_it_asks_for_and_not_for_ever() {
+    let mut world = World::led();
+    world.furnish();
+    let seq = world.reader().chain().seq;
+    world.ask(0, "now", "state", json!({ "at_least": seq }));
+    world.ask(0, "soon", "state", json!({ "at_least": seq + 1 }));
+    world.ask(0, "never", "state", json!({ "at_least": seq + 100 }));
+    world.pass(100);
+    assert_eq!(world.answered("now").unwrap()["seq"], seq);
+    assert!(world.answered("soon").is_none());
+    world.ok("alice", "note.share", json!({ "key": "k", "value": "v" }));
+    world.pass(5);
+    assert_eq!(world.answered("soon").unwrap()["seq"], seq + 1);
+    world.pass(2_000);
+    let never = world.answered("never").unwrap();
+    assert_eq!(never["error"]["code"], "SEQ_NOT_REACHED");
+    assert_eq!(never["seq"], seq + 1);
+}
+
+#[test]
+fn a_query_sees_nothing_that_is_not_acknowledged() {
+    let mut world = World::led();
+    world.furnish();
+    world.script([devmesh_bus::log::memory::Fault::Delay]);
+    world.send(0, "a", "alice", "lock.acquire", json!({ "paths": ["a.rs"], "mode": "write" }));
+    world.work();
+    world.ask(0, "q", "locks", json!({}));
+    world.pass(200);
+    assert!(!world.answered("q").unwrap().to_string().contains("a.rs"));
+    world.open.release();
+    world.pass(10);
+    world.ask(0, "r", "locks", json!({}));
+    world.pass(10);
+    assert!(world.answered("r").unwrap().to_string().contains("a.rs"));
+}
+
+#[test]
+fn bids_are_answered_from_memory_and_the_best_wins() {
+    let mut world = World::led();
+    world.furnish();
+    world.ok("admin", "actor.add", json!({ "actor": "codex-2", "role": "agent" }));
+    let mut report = HostReport {
+        host: HostId::new("h1").unwrap(),
+        at: At(1),
+        ram_total_mb: 64_000,
+        ram_free_mb: 64_000,
+        ram_limit_mb: None,
+        swap_total_mb: 0,
+        swap_used_mb: 0,
+        cpus: 8,
+        cpu_milli: 1,
+        load1_milli: 1,
+        pressure: None,
+        disk_free_mb: 1,
+        gpus: vec![],
+        slots: 8,
+    };
+    report.slots = 8;
+    world.report(0, &report);
+    join(&mut world, "codex-1", "s1");
+    join(&mut world, "codex-2", "s2");
+    let task = world.ok("alice", "task.add", json!({ "title": "t", "repo": "web" }));
+    let task = task["result"]["task"].clone();
+    world.until(1_000, |world| has(world, "auction_opened") == 1);
+    let opened = world.mono;
+    let bid =
+        |session: &str, n: i64| json!({ "session": session, "task": task, "score": { "free": n } });
+    let before = world.reader().chain().seq;
+    let first = world.ok("codex-1", "task.bid", bid("s1", 10));
+    assert_eq!((&first["seq"], &first["result"]["leading"]), (&json!(null), &json!(true)));
+    assert_eq!(world.reader().chain().seq, before);
+    world.ok("codex-2", "task.bid", bid("s2", 20));
+    world.pass(5);
+    assert!(world.mono < opened + 150, "closed early");
+    let awarded = world.records().into_iter().flat_map(|r| r.events).find_map(|e| match e {
+        Event::TaskAwarded(e) => Some(e.actor.to_string()),
+        _ => None,
+    });
+    assert_eq!(awarded.as_deref(), Some("codex-2"));
+    world.check();
+}

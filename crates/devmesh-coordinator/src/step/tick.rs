@@ -1,0 +1,145 @@
+//! Time passes: deadlines, silences, auctions, claims.
+
+use devmesh_bus::notice::LEADER_BEAT_MS;
+use devmesh_domain::decide::suppressed;
+use devmesh_domain::glance;
+use devmesh_protocol::command::internal::Internal;
+use devmesh_protocol::limits::{GRACE_MS, LEASE_TTL_MS_MIN};
+use devmesh_protocol::{ActorId, SessionId, TaskId};
+
+use super::desk::{Desk, Fate};
+use super::{desk, query};
+use crate::effect::Effect;
+use crate::input::Now;
+use crate::term::{self, own_record};
+use crate::view::{Role, View};
+
+/// How far wall and monotonic clock may run apart before a term ends: a closed lid, a clock set.
+const DRIFT_MS_MAX: u64 = 2_000;
+/// Between two looks over the sessions.
+const LOOK_MS: u64 = 250;
+/// Nothing can follow from a silence that is shorter.
+const SILENT_MS_MIN: u64 = LEASE_TTL_MS_MIN + GRACE_MS;
+/// Between two writes of the head to the state folder.
+const REMEMBER_MS: u64 = 1_000;
+/// How long a coordinator without anything to do sleeps.
+const IDLE_MS: u64 = 100;
+/// The pause before an auction that could not be closed is looked at again.
+const AUCTION_AGAIN_MS: u64 = 100;
+
+pub(super) fn tick(view: &mut View, now: Now, out: &mut Vec<Effect>) {
+    match &view.role {
+        Role::Leading(_) => desk(view, now, out, |desk| desk.tick()),
+        Role::Standby { claim_at } if *claim_at <= now.mono_ms && !view.stopping => {
+            term::claim(view, out);
+        }
+        Role::Standby { .. }
+        | Role::CatchingUp { .. }
+        | Role::Away { .. }
+        | Role::Claiming(_)
+        | Role::Halted => {}
+    }
+    query::expire(view, now, out);
+    let head = *view.settled.chain();
+    let (remembered_at, remembered) = view.remembered;
+    if head.stream_seq > remembered && now.mono_ms.saturating_sub(remembered_at) >= REMEMBER_MS {
+        view.remembered = (now.mono_ms, head.stream_seq);
+        out.push(Effect::Remember(head));
+    }
+}
+
+/// When the next tick is due, by the monotonic clock.
+pub fn wake_at(view: &View, now: Now) -> u64 {
+    let mut wake = now.mono_ms + IDLE_MS;
+    match &view.role {
+        Role::Leading(term) => {
+            if term.has_more {
+                return now.mono_ms;
+            }
+            wake = wake.min(term.beat_at + LEADER_BEAT_MS);
+            if let Some(due) = glance::next_due(&term.ahead) {
+                wake = wake.min(term.mono(due));
+            }
+            if let Some((closes_at, _)) = view.bids.first() {
+                wake = wake.min(term.mono(closes_at));
+            }
+        }
+        Role::Standby { claim_at } => wake = wake.min(*claim_at),
+        Role::CatchingUp { .. } | Role::Away { .. } | Role::Claiming(_) | Role::Halted => {}
+    }
+    // Deadlines come to the millisecond; spinning through the one before is of no use.
+    wake.max(now.mono_ms + 1)
+}
+
+impl Desk<'_> {
+    fn tick(&mut self) -> Fate {
+        let drift = self.term.drift_ms(self.now);
+        if drift > DRIFT_MS_MAX {
+            let why = format!("the clocks ran {drift} ms apart: this machine slept, or was set");
+            return Fate::End { why, claim: true };
+        }
+        if self.now.mono_ms.saturating_sub(self.term.beat_at) >= LEADER_BEAT_MS {
+            self.beat_as_leader();
+        }
+        if self.now.mono_ms.saturating_sub(self.term.looked_at) >= LOOK_MS {
+            self.term.looked_at = self.now.mono_ms;
+            self.end_silent_sessions();
+        }
+        self.close_auctions();
+        self.tell_suppressed();
+        self.follow(None);
+        Fate::GoOn
+    }
+
+    /// Refusals that were only counted go on record together, when their minute is over.
+    fn tell_suppressed(&mut self) {
+        while let Some((actor, counts)) = self.view.suppressed.take(self.now.mono_ms) {
+            let events = suppressed(&actor, &counts);
+            if !events.is_empty() {
+                let record = own_record(self.term.ahead.seq + 1, self.at(), None, events);
+                self.record(None, record);
+            }
+        }
+    }
+
+    fn end_silent_sessions(&mut self) {
+        let now = self.now.mono_ms;
+        let silent: Vec<(ActorId, SessionId, u64)> = glance::sessions(&self.term.ahead)
+            .map(|(actor, session)| {
+                (actor, session, self.view.sessions.silent_ms(actor, session, now))
+            })
+            .filter(|(.., silent_ms)| *silent_ms >= SILENT_MS_MIN)
+            .map(|(actor, session, silent_ms)| (actor.clone(), session.clone(), silent_ms))
+            .collect();
+        for (actor, session, silent_ms) in silent {
+            let internal = Internal::SessionSilent { actor, session, silent_ms };
+            if self.internal(internal, None) {
+                let seq = self.term.ahead.seq;
+                self.follow(Some(seq));
+            }
+        }
+        self.view.sessions.prune(now);
+    }
+
+    fn close_auctions(&mut self) {
+        let at = self.at();
+        while let Some((closes_at, task)) = self.view.bids.first()
+            && closes_at <= at
+        {
+            self.close_auction(task);
+        }
+    }
+
+    /// Decides an auction on the bids that came.
+    pub(super) fn close_auction(&mut self, task: TaskId) {
+        let bids = self.view.bids.close(task);
+        let Some(auction) = glance::auction(&self.term.ahead, task) else { return };
+        if self.internal(Internal::AuctionClose { task, bids }, Some(auction.seq)) {
+            let seq = self.term.ahead.seq;
+            self.follow(Some(seq));
+        } else {
+            let again = self.at() + AUCTION_AGAIN_MS;
+            self.view.bids.open(task, again.max(auction.closes_at));
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! Glances at the state: the little that a coordinator compares its own memory with (heartbeats,
+//! bids, reports, deadlines, texts). Each is a look-up, or a walk over agents or open auctions.
+
+use devmesh_protocol::event::Capacity;
+use devmesh_protocol::query::What;
+use devmesh_protocol::{ActorId, At, Digest, HostId, LeaseId, SessionId, TaskId};
+use serde_json::Value;
+
+use crate::state::State;
+use crate::state::task::Auction;
+
+/// When something becomes due, the soonest.
+pub fn next_due(state: &State) -> Option<At> {
+    state.index.due.first().map(|(at, _)| *at)
+}
+
+/// The live session of an agent.
+pub fn live_session<'s>(state: &'s State, actor: &ActorId) -> Option<&'s SessionId> {
+    state.agents.get(actor).map(|agent| &agent.session)
+}
+
+/// The live sessions of all agents.
+pub fn sessions(state: &State) -> impl Iterator<Item = (&ActorId, &SessionId)> {
+    state.agents.iter().map(|(actor, agent)| (actor, &agent.session))
+}
+
+/// The leases of a session.
+pub fn leases(state: &State, actor: &ActorId, session: &SessionId) -> Vec<LeaseId> {
+    let holder = (actor.clone(), Some(session.clone()));
+    let leases = state.index.leases_by_session.get(&holder);
+    leases.map(|leases| leases.iter().copied().collect()).unwrap_or_default()
+}
+
+/// What a host can give, as the log knows it.
+pub fn capacity<'s>(state: &'s State, host: &HostId) -> Option<&'s Capacity> {
+    state.hosts.get(host)
+}
+
+/// The open auction of a task.
+pub fn auction(state: &State, task: TaskId) -> Option<Auction> {
+    state.tasks.get(&task)?.auction
+}
+
+/// All open auctions.
+pub fn auctions(state: &State) -> impl Iterator<Item = (TaskId, Auction)> {
+    state.index.auctions.iter().filter_map(|task| Some((*task, auction(state, *task)?)))
+}
+
+/// The texts that belong into an answer, each with its place in `value` as a JSON pointer.
+pub fn texts(state: &State, what: &What, value: &Value) -> Vec<(String, Digest)> {
+    match what {
+        What::Task(of) => task_texts(state, of.task),
+        What::Notes(_) => note_texts(state, value),
+        What::Text(of) => vec![("/text".to_owned(), of.digest)],
+        What::State
+        | What::Tasks(_)
+        | What::Agents(_)
+        | What::Locks(_)
+        | What::LockCheck(_)
+        | What::Hosts(_)
+        | What::Repos(_)
+        | What::Settings
+        | What::Why(_) => Vec::new(),
+    }
+}
+
+fn task_texts(state: &State, task: TaskId) -> Vec<(String, Digest)> {
+    let Some(task) = state.tasks.get(&task) else { return Vec::new() };
+    let prompt = task.spec.prompt.iter().map(|text| ("/prompt".to_owned(), text.digest));
+    let question = task.question.iter().map(|q| ("/question/text".to_owned(), q.text.digest));
+    let said = task.said.iter().enumerate();
+    let said = said.map(|(i, said)| (format!("/said/{i}/text"), said.text.digest));
+    prompt.chain(question).chain(said).collect()
+}
+
+fn note_texts(state: &State, value: &Value) -> Vec<(String, Digest)> {
+    let (prefix, notes) = match value {
+        Value::Array(notes) => ("", Some(notes)),
+        _ => ("/notes", value.get("notes").and_then(Value::as_array)),
+    };
+    let shown = notes.into_iter().flatten().enumerate();
+    shown
+        .filter_map(|(i, note)| {
+            let key = note.get("key")?.as_str()?.to_owned();
+            Some((format!("{prefix}/{i}/value"), state.notes.get(&key)?.value.digest))
+        })
+        .collect()
+}
