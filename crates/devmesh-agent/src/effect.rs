@@ -117,6 +117,10 @@ impl Performer {
                 let desk = self.desk(key);
                 at(&desk, worktree::land(world, desk.clone(), *order));
             }
+            Effect::Publish { key, job, work, flow, message } => {
+                let desk = self.desk(key);
+                at(&desk, worktree::publish(world, desk.clone(), *job, work, flow, message));
+            }
             Effect::Rebase { key, work, onto } => {
                 let desk = self.desk(key);
                 at(&desk, worktree::rebase(world, desk.clone(), work, onto));

@@ -147,6 +147,15 @@ pub enum Input {
         /// Trees of the commits found, in their order.
         trees: Vec<String>,
     },
+    /// What an earlier process left in the outbox has been answered.
+    Resent,
+    /// The work was published without the merge queue.
+    Published {
+        /// The attempt.
+        key: Key,
+        /// Or why not.
+        done: Result<(), String>,
+    },
     /// The work stands on another commit.
     Rebased {
         /// The attempt.

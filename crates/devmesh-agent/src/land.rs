@@ -5,6 +5,7 @@
 //! ref. A turn is [`prepare`], then the caller's gates (leases, verification), then [`publish`],
 //! repeated when somebody moved the branch in between.
 
+mod aside;
 mod commit;
 mod publish;
 mod refs;
@@ -13,6 +14,7 @@ mod turn;
 #[cfg(test)]
 mod tests;
 
+pub use aside::{make_branch, write_patch};
 pub use commit::{Conflict, Person};
 pub use publish::Published;
 pub use refs::{Found, Seen};
@@ -155,6 +157,10 @@ pub async fn prepare(turn: &Turn) -> Result<Preparation> {
         return Ok(Preparation::Landed { commit, tree, seen });
     }
     let branches = Branches { base: &turn.base, target: &turn.target, author: &turn.author };
+    if seen.found.iter().any(|found| found.task == turn.task) {
+        // Another attempt of the task has landed it: that one counts.
+        return Ok(Preparation::Nothing { seen });
+    }
     let parent = match onto(&git, &branches, head.as_deref(), &base).await? {
         Ok(parent) => parent,
         Err(files) => {

@@ -133,11 +133,12 @@ enum Control {
     Thaw(oneshot::Sender<()>),
 }
 
-/// Starts the CLI.
+/// Starts the CLI. Between its start and its supervision nothing waits, so that giving up the
+/// caller can leave none behind.
 ///
 /// # Errors
-/// When it cannot be started or its run cannot be noted.
-pub async fn start(spec: RunSpec) -> Result<(Run, mpsc::Receiver<RunEvent>)> {
+/// When it cannot be started.
+pub fn start(spec: RunSpec) -> Result<(Run, mpsc::Receiver<RunEvent>)> {
     let marker = Uuid::now_v7().to_string();
     let mut command = tokio::process::Command::new(&spec.program);
     command.args(&spec.args).current_dir(&spec.cwd);
@@ -149,10 +150,9 @@ pub async fn start(spec: RunSpec) -> Result<(Run, mpsc::Receiver<RunEvent>)> {
     let child = command.spawn().doing(|| format!("start {}", spec.program))?;
     let pid = child.id().unwrap_or_default();
     let tree = Tree::of(Some(pid), marker.clone());
-    let file = RunFile::write(&spec.runs, pid, &marker, &spec.label).await?;
     let (events, receiver) = mpsc::channel(LINES_WAITING_MAX);
     let (control, commands) = mpsc::channel(16);
-    tokio::spawn(supervise::supervise(child, tree, spec, file, events, commands));
+    tokio::spawn(supervise::supervise(child, tree, spec, marker, events, commands));
     Ok((Run { control, pid }, receiver))
 }
 

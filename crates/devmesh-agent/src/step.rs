@@ -41,6 +41,8 @@ pub fn step(view: &mut View, timed: Timed) -> Vec<Effect> {
         Input::Captured { key, captured } => attempt::captured(view, key, captured),
         Input::Verified { key, verdict } => attempt::verified(view, key, verdict),
         Input::Landed { key, landing, trees } => landing::landed(view, key, landing, trees),
+        Input::Resent => vec![Effect::Reconcile],
+        Input::Published { key, done } => landing::published(view, key, done),
         Input::Rebased { key, conflicts } => landing::rebased(view, key, conflicts),
         Input::Said { key, words } => news::said(view, key, words),
         Input::FrameworkRead(text) => {

@@ -134,8 +134,8 @@ async fn what_cannot_be_mended_fails_and_lands_nothing() {
     let repo = TestRepo::new();
     let mesh = Mesh::start(&repo, &["echo 'test failed'; exit 1"]).await;
     let agent = agent(&mesh, &repo, "cat > /dev/null; date +%N > out").await;
-    let fail = mesh.saw("task.fail").await;
-    assert_eq!(fail["class"], "test");
+    let given_back = mesh.saw("task.abandon").await;
+    assert_eq!(given_back["unspent"], true, "each failed verification was a try");
     assert_eq!(mesh.bodies("task.verified").len(), 2, "the same failure twice is enough");
     assert!(!mesh.verbs().contains(&"land.begin".to_owned()));
     let saved = repo.git(&["for-each-ref", "--format=%(refname)", "refs/devmesh/work"]);
@@ -225,9 +225,9 @@ async fn a_rate_limit_costs_no_attempt() {
     let mesh = Mesh::start(&repo, &[]).await;
     let script = "echo 'Error: 429 Too Many Requests, retry after 120' >&2; exit 1";
     let agent = agent(&mesh, &repo, script).await;
-    let body = mesh.saw("task.abandon").await;
-    assert_eq!(body["unspent"], true);
-    assert!(body["reason"].as_str().unwrap().starts_with("rate limited until 2"), "{body}");
+    let body = mesh.saw("task.fail").await;
+    assert_eq!((&body["class"], &body["hard"]), (&json!("rate_limit"), &json!(false)));
+    assert!(body["message"].as_str().unwrap().starts_with("limited until 2"), "{body}");
     agent.stop().await;
 }
 
@@ -275,7 +275,8 @@ async fn what_was_not_answered_is_sent_again_by_the_next_process() {
     let agent = agent(&mesh, &repo, "true").await;
     let sent = mesh.saw("task.complete").await;
     assert_eq!((&sent["id"], &sent["attempt"]), (&json!(id), &json!(4)));
+    let file = state.join("outbox.json");
+    let stands = || std::fs::read_to_string(&file).unwrap();
+    until("the answered command is out of the outbox", || stands() == "[]").await;
     agent.stop().await;
-    let outbox = crate::outbox::Outbox::open(&state, &actor).await.unwrap();
-    assert!(outbox.waiting().is_empty());
 }

@@ -1,5 +1,7 @@
 //! What belongs to one attempt in this process: its slot, its running tool.
 
+use std::sync::Arc;
+
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
@@ -18,7 +20,7 @@ pub(crate) struct Desk {
     /// The tool, while one runs.
     pub(crate) run: Mutex<Option<Run>>,
     /// Held while a tool runs.
-    pub(crate) running: Mutex<()>,
+    pub(crate) running: Arc<Mutex<()>>,
     /// It stands still, and so will a tool that is started now.
     pub(crate) frozen: Mutex<bool>,
 }
@@ -39,7 +41,7 @@ impl Desk {
             cancel: CancellationToken::new(),
             bench: Mutex::new(None),
             run: Mutex::new(None),
-            running: Mutex::new(()),
+            running: Arc::default(),
             frozen: Mutex::new(false),
         }
     }

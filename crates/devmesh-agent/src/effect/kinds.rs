@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use devmesh_protocol::command::agent::Join;
+use devmesh_protocol::command::task::Flow;
 use devmesh_protocol::event::TextRef;
 use devmesh_protocol::{SessionId, TaskId, Verb};
 
@@ -132,6 +133,19 @@ pub enum Effect {
         key: Key,
         /// What is landed, and under which conditions.
         order: Box<LandOrder>,
+    },
+    /// Publish it without the merge queue.
+    Publish {
+        /// The attempt.
+        key: Key,
+        /// What is to be done.
+        job: Box<Job>,
+        /// What has been made.
+        work: Work,
+        /// As what.
+        flow: Flow,
+        /// The tool's final message, for the commit.
+        message: String,
     },
     /// Put the work on another commit.
     Rebase {

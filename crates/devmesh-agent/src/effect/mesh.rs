@@ -64,6 +64,7 @@ pub(super) async fn resend(world: World) {
         tracing::info!(verb = command.verb.name(), id = %command.id, "sending again");
         let _ = deliver(&world, &command).await;
     }
+    world.put(Input::Resent).await;
 }
 
 pub(super) async fn bid(

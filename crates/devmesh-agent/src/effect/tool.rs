@@ -14,7 +14,7 @@ use super::desk::Desk;
 use crate::dialect::{self, Fact, Parser};
 use crate::error::{Error, Result};
 use crate::input::{Input, ToolEnd};
-use crate::process::{self, EndCause, Line, RunEnd, RunEvent, RunSpec, Stream};
+use crate::process::{self, EndCause, Line, Run, RunEnd, RunEvent, RunSpec, Stream};
 use crate::profile::Wanted;
 use crate::view::Key;
 
@@ -99,18 +99,16 @@ async fn watch(
     session: Option<&str>,
 ) -> Result<ToolEnd> {
     let spec = spec_of(world, desk, prompt, session).await?;
-    let (run, mut events) = process::start(spec).await?;
-    if *desk.frozen.lock().await {
-        run.freeze().await;
-    }
-    *desk.run.lock().await = Some(run);
+    let running = desk.running.clone().lock_owned().await;
+    // From here to the spawn nothing waits: the reader outlives this future when the attempt is
+    // let go, and whoever waits for `running` waits for the tool's very end.
+    let (run, mut events) = process::start(spec)?;
     let (lines, stored) = mpsc::channel(LINES_WAITING_MAX);
     tokio::spawn(store(world.clone(), desk.key, stored));
-    // Outlives this future when the attempt is let go: the run is stopped then, and whoever waits
-    // for `running` waits for its very end.
     let (world, desk) = (world.clone(), desk.clone());
     let reading = tokio::spawn(async move {
-        let _running = desk.running.lock().await;
+        let _running = running;
+        register(&desk, run).await;
         let mut parser = Parser::new(world.config.profile.dialect);
         let mut tail = String::new();
         while let Some(event) = events.recv().await {
@@ -133,6 +131,19 @@ async fn watch(
     match reading.await {
         Ok(Some(end)) => Ok(end),
         Ok(None) | Err(_) => Err(Error::Config { reason: "the run ended without a word".into() }),
+    }
+}
+
+/// Makes the run known to whoever stops or freezes it; what was asked before holds for it too.
+async fn register(desk: &Desk, run: Run) {
+    if *desk.frozen.lock().await {
+        run.freeze().await;
+    }
+    let mut place = desk.run.lock().await;
+    if desk.cancel.is_cancelled() {
+        run.stop().await;
+    } else {
+        *place = Some(run);
     }
 }
 

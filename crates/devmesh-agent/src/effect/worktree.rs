@@ -5,6 +5,7 @@ use std::ffi::OsString;
 use std::sync::Arc;
 
 use devmesh_protocol::RepoPath;
+use devmesh_protocol::command::task::Flow;
 
 use super::desk::{Bench, Desk};
 use super::{LandOrder, World, read};
@@ -54,11 +55,12 @@ async fn fill(
 ) -> Result<Prepared> {
     let settings = settings_of(&job).await;
     let mut bench = desk.bench.lock().await;
+    let base_commit = start_of(&job, desk).await?;
     let slot = slot::prepare(&SlotSpec {
         repo: job.repo_path.clone(),
         repo_name: job.repo.repo.to_string(),
         root: world.config.worktrees.clone(),
-        base: job.base_commit.clone(),
+        base: base_commit.clone(),
         copy: strings(&settings, "worktree", "copy"),
         setup: job.repo.setup.clone(),
         setup_inputs: strings(&settings, "worktree", "setup_inputs"),
@@ -69,9 +71,9 @@ async fn fill(
     .await?;
     let git = slot.git();
     let task = desk.key.task.to_string();
-    let restored = save::restore(&git, &task, &job.base_commit).await?;
+    let restored = save::restore(&git, &task, &base_commit).await?;
     let (base, continues) = match restored {
-        Restored::Nothing => (job.base_commit.clone(), false),
+        Restored::Nothing => (base_commit, false),
         Restored::Onto { base } => (base, true),
     };
     let bench = bench.insert(Bench { slot, base, job });
@@ -97,6 +99,17 @@ async fn fill(
     let worktree = bench.slot.path.clone();
     let place = Place { worktree, base: bench.base.clone(), prompt, continues };
     Ok(Prepared { place, work, said: count })
+}
+
+/// Where the worktree begins. Work that was proven under an earlier process stands on its own
+/// base still: on another it would be another tree, and the proof none.
+async fn start_of(job: &Job, desk: &Desk) -> Result<String> {
+    let running = job.task.attempt.as_ref().filter(|it| it.attempt == desk.key.attempt);
+    if running.is_none_or(|it| it.receipt.is_none() && it.turn.is_none()) {
+        return Ok(job.base_commit.clone());
+    }
+    let saved = save::last_of(&Git::at(&job.repo_path), &desk.key.task.to_string()).await?;
+    Ok(saved.map_or_else(|| job.base_commit.clone(), |saved| saved.base))
 }
 
 /// `devmesh.toml` as it stands at the base commit; the attempt's own is never read.
@@ -293,26 +306,9 @@ async fn take_turn(
     order: LandOrder,
 ) -> Result<(Landing, Seen)> {
     let LandOrder { job, work, turn, head, leased, until_ms, message } = order;
-    let repo = Git::at(&job.repo_path);
-    let turn = Turn {
-        author: person(&repo, job.task.by.as_str()).await,
-        repo: job.repo_path.clone(),
-        base: job.task.base.clone(),
-        target: job.task.target.clone(),
-        task: desk.key.task.to_string(),
-        attempt: desk.key.attempt,
-        token: turn,
-        title: job.task.title.clone(),
-        body: world.config.mask.clean(&crate::text::head(&message, 4_000)),
-        co_author: Some(world.config.profile.co_author.clone()),
-        work: work.commit.clone(),
-        work_base: work.base.clone(),
-        known: Known {
-            head,
-            since_s: (job.task.added_at.0 / 1_000).saturating_sub(CLOCK_SLACK_S),
-            ..Known::default()
-        },
-    };
+    let since_s = (job.task.added_at.0 / 1_000).saturating_sub(CLOCK_SLACK_S);
+    let known = Known { head, since_s, ..Known::default() };
+    let turn = Turn { token: turn, known, ..turn_of(world, desk, &job, &work, &message).await };
     let gates = Gates {
         verified_tree: work.tree.clone(),
         leased,
@@ -328,6 +324,53 @@ async fn take_turn(
         crate::state::prove(&world.config.state, &name).await;
     }
     Ok((landing, seen))
+}
+
+/// What is landed, without a turn's token.
+async fn turn_of(world: &World, desk: &Desk, job: &Job, work: &Work, message: &str) -> Turn {
+    let repo = Git::at(&job.repo_path);
+    Turn {
+        author: person(&repo, job.task.by.as_str()).await,
+        repo: job.repo_path.clone(),
+        base: job.task.base.clone(),
+        target: job.task.target.clone(),
+        task: desk.key.task.to_string(),
+        attempt: desk.key.attempt,
+        token: 0,
+        title: job.task.title.clone(),
+        body: world.config.mask.clean(&crate::text::head(message, 4_000)),
+        co_author: Some(world.config.profile.co_author.clone()),
+        work: work.commit.clone(),
+        work_base: work.base.clone(),
+        known: Known::default(),
+    }
+}
+
+/// A branch of its own, or a patch file, for work that a person takes from there.
+pub(super) async fn publish(
+    world: World,
+    desk: Arc<Desk>,
+    job: Job,
+    work: Work,
+    flow: Flow,
+    message: String,
+) {
+    let turn = turn_of(&world, &desk, &job, &work, &message).await;
+    let done = match flow {
+        Flow::Patch => {
+            let folder = world.config.state.join("patches");
+            land::write_patch(&turn, &folder).await.map(|path| path.display().to_string())
+        }
+        Flow::Merge | Flow::Branch | Flow::Pr => land::make_branch(&turn, &work.tree).await,
+    };
+    let done = match done {
+        Ok(place) => {
+            tracing::info!(key = %desk.key, place, "published");
+            Ok(())
+        }
+        Err(error) => Err(chain(&error)),
+    };
+    world.put(Input::Published { key: desk.key, done }).await;
 }
 
 pub(super) async fn rebase(world: World, desk: Arc<Desk>, work: Work, onto: String) {

@@ -82,7 +82,8 @@ pub async fn take(turn: &Turn, gates: &Gates) -> Result<(Landing, Seen)> {
         let prepared = match prepare(turn).await? {
             Preparation::Ready(prepared) => *prepared,
             Preparation::Landed { commit, tree, seen } => {
-                let (receipt, from, unsigned) = (None, None, None);
+                let receipt = proof_of(&commit, &tree, gates).await?;
+                let (from, unsigned) = (None, None);
                 return Ok((Landing::Landed { commit, tree, receipt, from, unsigned }, seen));
             }
             Preparation::Nothing { seen } => return Ok((Landing::Nothing, seen)),
@@ -134,7 +135,7 @@ async fn gate(
     let proven = prepared.tree == gates.verified_tree
         || receipts.iter().any(|receipt| receipt.tree == prepared.tree);
     if !proven {
-        match prove(prepared, gates).await? {
+        match prove(&prepared.commit, &prepared.tree, gates).await? {
             Verdict::Passed(receipt) => receipts.push(receipt),
             Verdict::Failed { receipt, classified, tail, .. } => {
                 let onto = prepared.parent.clone();
@@ -145,12 +146,24 @@ async fn gate(
     Ok((gates.clock.now_ms() >= gates.until_ms).then_some(Landing::InDoubt))
 }
 
-/// Verifies the merged tree in the attempt's slot, which is left standing at it.
-async fn prove(prepared: &Prepared, gates: &Gates) -> Result<Verdict> {
+/// Verifies a tree in the attempt's slot, which is left standing at it.
+async fn prove(commit: &str, tree: &str, gates: &Gates) -> Result<Verdict> {
     let git = Git::at(&gates.verify.worktree).within(super::LIMIT);
-    stand_at(&git, &prepared.commit, &gates.copied).await?;
-    let spec = VerifySpec { tree: prepared.tree.clone(), ..gates.verify.clone() };
+    stand_at(&git, commit, &gates.copied).await?;
+    let spec = VerifySpec { tree: tree.to_owned(), ..gates.verify.clone() };
     verify(&spec).await
+}
+
+/// The evidence for a tree that landed before its process could tell, where it is not the one
+/// that was verified: what was found out then was lost with that process.
+async fn proof_of(commit: &str, tree: &str, gates: &Gates) -> Result<Option<Receipt>> {
+    if tree == gates.verified_tree {
+        return Ok(None);
+    }
+    Ok(match prove(commit, tree, gates).await? {
+        Verdict::Passed(receipt) => Some(receipt),
+        Verdict::Failed { .. } => None,
+    })
 }
 
 /// Brings a slot to a commit; ignored and copied files stay.

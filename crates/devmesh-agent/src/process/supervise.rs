@@ -23,7 +23,7 @@ pub(super) async fn supervise(
     mut child: Child,
     mut tree: Tree,
     spec: RunSpec,
-    file: RunFile,
+    marker: String,
     events: mpsc::Sender<RunEvent>,
     mut commands: mpsc::Receiver<Control>,
 ) {
@@ -50,6 +50,15 @@ pub(super) async fn supervise(
         // A CLI that closes its stdin early has read what it wanted.
         tokio::spawn(async move { pipe.write_all(&prompt).await });
     }
+    let pid = child.id().unwrap_or_default();
+    let file = match RunFile::write(&spec.runs, pid, &marker, &spec.label).await {
+        Ok(file) => Some(file),
+        Err(error) => {
+            // It runs all the same; only a crash of this process would leave it behind.
+            tracing::warn!(%error, pid, "the run is not noted");
+            None
+        }
+    };
     let mut clock = Clock::start(spec.limits, flow.clone());
     let (cause, status) = watch(&mut child, &mut tree, &mut commands, &mut clock).await;
     tree.stop(if status.is_some() { SHORT_GRACE } else { spec.limits.grace }).await;
@@ -62,7 +71,9 @@ pub(super) async fn supervise(
             reader.abort();
         }
     }
-    file.remove().await;
+    if let Some(file) = file {
+        file.remove().await;
+    }
     let end = RunEnd {
         exit: status.and_then(|status| status.code()),
         signal: status.and_then(|status| status.signal()),

@@ -29,7 +29,7 @@ async fn to_end(mut events: mpsc::Receiver<RunEvent>) -> (Vec<Line>, RunEnd) {
 }
 
 async fn run(spec: RunSpec) -> (Vec<Line>, RunEnd) {
-    let (run, events) = start(spec).await.unwrap();
+    let (run, events) = start(spec).unwrap();
     let ended = to_end(events).await;
     drop(run);
     ended
@@ -132,7 +132,7 @@ async fn stopping_ends_what_hides_in_other_sessions() {
                   (setsid sh -c 'echo $$ > two; exec sleep 300' &) ; \
                   setsid sh -c 'trap \"\" TERM; echo $$ > three; while :; do sleep 1; done' & \
                   sleep 300";
-    let (run, events) = start(spec(&dir, script)).await.unwrap();
+    let (run, events) = start(spec(&dir, script)).unwrap();
     let mut pids = Vec::new();
     for name in ["one", "two", "three"] {
         pids.push(pid_in(&dir.path().join(name)).await);
@@ -158,7 +158,7 @@ async fn a_run_that_ends_by_itself_leaves_nothing_behind() {
 #[tokio::test]
 async fn dropping_the_handle_stops_the_run() {
     let dir = tempfile::tempdir().unwrap();
-    let (run, events) = start(spec(&dir, "sleep 300")).await.unwrap();
+    let (run, events) = start(spec(&dir, "sleep 300")).unwrap();
     drop(run);
     assert_eq!(to_end(events).await.1.cause, EndCause::Stopped);
 }
@@ -169,7 +169,7 @@ async fn a_frozen_tree_stands_still_and_its_time_too() {
     let script = "setsid sh -c 'echo $$ > one; while :; do sleep 0.02; echo x; done'";
     let mut spec = spec(&dir, script);
     spec.limits.idle = Duration::from_millis(1_500);
-    let (run, mut events) = start(spec).await.unwrap();
+    let (run, mut events) = start(spec).unwrap();
     let shell = pid_in(&dir.path().join("one")).await;
     let asked = Instant::now();
     run.freeze().await;
@@ -194,8 +194,18 @@ async fn a_frozen_tree_stands_still_and_its_time_too() {
 async fn the_runs_of_an_earlier_process_are_found_and_ended() {
     let dir = tempfile::tempdir().unwrap();
     let script = "setsid sh -c 'echo $$ > one; exec sleep 300' & sleep 300";
-    let (run, _events) = start(spec(&dir, script)).await.unwrap();
+    let (run, _events) = start(spec(&dir, script)).unwrap();
     let tool = pid_in(&dir.path().join("one")).await;
+    let noted = || {
+        std::fs::read_dir(dir.path().join("runs")).is_ok_and(|dir| {
+            dir.flatten().any(|file| file.file_name().to_string_lossy().ends_with(".run.json"))
+        })
+    };
+    let until = Instant::now() + Duration::from_secs(20);
+    while !noted() {
+        assert!(Instant::now() < until, "the run is not noted");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
     let found = fence(&dir.path().join("runs"), Duration::from_millis(200)).await.unwrap();
     assert_eq!(found.len(), 1);
     assert_eq!((found[0].label.as_str(), found[0].pid), ("t-1/1", i32::try_from(run.pid).unwrap()));
@@ -229,7 +239,7 @@ async fn a_program_that_is_not_there_is_an_error() {
     let dir = tempfile::tempdir().unwrap();
     let mut spec = spec(&dir, "");
     spec.program = "no-such-program".into();
-    let error = start(spec).await.unwrap_err().to_string();
+    let error = start(spec).unwrap_err().to_string();
     assert_eq!(error, "start no-such-program");
 }
 

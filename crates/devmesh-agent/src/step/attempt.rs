@@ -2,8 +2,8 @@
 
 use devmesh_protocol::command::lock::Acquire;
 use devmesh_protocol::command::task::{
-    Abandon, LandBegin, Phase as ToldPhase, Progress, Receipt, ReviewBy, Start, Verdict as Told,
-    Verified,
+    Abandon, Flow, LandBegin, Phase as ToldPhase, Progress, Receipt, ReviewBy, Start,
+    Verdict as Told, Verified,
 };
 use devmesh_protocol::limits::{PATHS_MAX, WAIT_MS_MAX};
 use devmesh_protocol::{Code, Mode, RepoPath, SessionId, Verb};
@@ -119,6 +119,9 @@ pub(super) fn prepared(
         return lease(view, key, paths, true);
     }
     attempt.receipt = None;
+    if attempt.turn.is_some() {
+        return landing::give_turn_back(view, key);
+    }
     let own_verify = attempt.job.as_ref().is_some_and(|job| job.task.verify != job.repo.verify);
     let continues = attempt.place.as_ref().is_some_and(|place| place.continues);
     if own_verify || continues {
@@ -136,14 +139,14 @@ pub(super) fn base_proven(view: &mut View, key: Key, red: Option<String>) -> Vec
     if red.is_none() {
         return run_first(view, key);
     }
-    if let Some(job) = &attempt.job {
-        let (repo, commit) = (job.repo.repo.clone(), job.base_commit.clone());
-        view.red.insert(repo, commit);
-    }
-    give_back(view, key, "base red: the base fails its own verification", true)
+    let job = attempt.job.as_ref().map(|job| (job.repo.repo.clone(), job.base_commit.clone()));
+    view.red.extend(job);
+    let tail = red.unwrap_or_default();
+    let failure = failure_of("base_red", &tail, false);
+    ending::fail(view, key, failure)
 }
 
-fn run_first(view: &mut View, key: Key) -> Vec<Effect> {
+pub(super) fn run_first(view: &mut View, key: Key) -> Vec<Effect> {
     let Some(attempt) = view.attempt_of(key) else { return Vec::new() };
     let Some(place) = &attempt.place else { return Vec::new() };
     let prompt = place.prompt.clone();
@@ -176,6 +179,11 @@ pub(super) fn retry(view: &mut View, key: Key, failure: Failure) -> Vec<Effect> 
     let Some(attempt) = view.attempt_of(key) else { return Vec::new() };
     let repeated = attempt.failed_as.as_deref() == Some(&failure.fingerprint);
     if failure.hard || repeated || attempt.retries >= retries_max {
+        // A failed verification has been told and has cost a try already.
+        let told = attempt.receipt.as_ref().is_some_and(|it| it.verdict == Told::Failed);
+        if told && !failure.hard {
+            return give_back(view, key, &format!("given up on: {}", failure.class), true);
+        }
         return ending::fail(view, key, failure);
     }
     attempt.retries += 1;
@@ -223,7 +231,7 @@ pub(super) fn lease(view: &mut View, key: Key, paths: Vec<String>, verified: boo
     let rest: Vec<String> =
         paths.into_iter().filter(|path| !attempt.leased.contains(path)).collect();
     if rest.is_empty() {
-        return if verified { queue(attempt, session) } else { announce(attempt, session) };
+        return if verified { to_land(view, key) } else { announce(attempt, session) };
     }
     let some = rest.iter().take(PATHS_MAX);
     let paths: Vec<RepoPath> = some.filter_map(|path| RepoPath::new(path).ok()).collect();
@@ -333,7 +341,6 @@ pub(super) fn told(verdict: &Verdict) -> Receipt {
 }
 
 fn verdict_told(view: &mut View, key: Key, answer: Answer) -> Vec<Effect> {
-    let session = view.session.clone();
     let Some(attempt) = view.attempt_of(key) else { return Vec::new() };
     if let Answer::Refused(rejection) = answer {
         return give_back(view, key, &rejection.message, true);
@@ -347,12 +354,29 @@ fn verdict_told(view: &mut View, key: Key, answer: Answer) -> Vec<Effect> {
         attempt.phase = Phase::Reviewing;
         return vec![Effect::Save(key)];
     }
-    queue(attempt, session)
+    to_land(view, key)
+}
+
+/// What becomes of proven work.
+pub(super) fn to_land(view: &mut View, key: Key) -> Vec<Effect> {
+    let session = view.session.clone();
+    let Some(attempt) = view.attempt_of(key) else { return Vec::new() };
+    let flow = attempt.job.as_ref().map(|job| job.task.flow).unwrap_or_default();
+    match (flow, attempt.turn) {
+        (Flow::Merge, None) => queue(attempt, session),
+        // The turn was granted to the process before this one.
+        (Flow::Merge, Some(turn)) => landing::take_turn(view, key, turn, None),
+        (Flow::Branch | Flow::Pr | Flow::Patch, _) => landing::publish(attempt, flow),
+    }
 }
 
 /// Asks for a turn of the branch's merge queue.
 pub(super) fn queue(attempt: &mut Attempt, session: SessionId) -> Vec<Effect> {
     let key = attempt.key;
+    if attempt.frozen {
+        attempt.phase = Phase::Blocked;
+        return Vec::new();
+    }
     let Some(work) = &attempt.work else { return Vec::new() };
     let begin = LandBegin {
         task: key.task,

@@ -1,9 +1,9 @@
 //! Turns of the merge queue, and what follows when one does not land.
 
-use devmesh_protocol::command::task::{Complete, Found, LandEnd, LandOutcome};
+use devmesh_protocol::command::task::{Complete, Flow, Found, LandEnd, LandOutcome};
 use devmesh_protocol::{Code, Verb};
 
-use super::attempt::{give_back, lease, queue, retry, run_again};
+use super::attempt::{give_back, lease, queue, retry, run_again, run_first};
 use super::ending;
 use super::tool::{failure_from, failure_of};
 use crate::classify::{Class, Classified};
@@ -14,7 +14,6 @@ use crate::view::{After, Attempt, Key, Phase, View};
 
 pub(super) fn began(view: &mut View, key: Key, answer: Answer) -> Vec<Effect> {
     let session = view.session.clone();
-    let until_ms = view.belief.until_ms().unwrap_or(0);
     let Some(attempt) = view.attempt_of(key) else { return Vec::new() };
     let (seq, result) = match answer {
         Answer::Done { seq, result } => (seq, result),
@@ -24,14 +23,25 @@ pub(super) fn began(view: &mut View, key: Key, answer: Answer) -> Vec<Effect> {
                     attempt.phase = Phase::Reviewing;
                     Vec::new()
                 }
-                Code::LockTimeout => queue(attempt, session),
-                _ => give_back(view, key, &rejection.message, false),
+                Code::LockTimeout | Code::LockConflict => queue(attempt, session),
+                Code::TaskStateError if attempt.frozen => {
+                    attempt.phase = Phase::Blocked;
+                    Vec::new()
+                }
+                _ => give_back(view, key, &rejection.message, true),
             };
         }
     };
     let number = |name: &str| result.get(name).and_then(serde_json::Value::as_u64);
     let turn = number("turn").or(number("token")).or(seq).unwrap_or(attempt.token);
     let head = result.get("head").and_then(serde_json::Value::as_str).map(str::to_owned);
+    take_turn(view, key, turn, head)
+}
+
+/// The attempt has the turn: it lands.
+pub(super) fn take_turn(view: &mut View, key: Key, turn: u64, head: Option<String>) -> Vec<Effect> {
+    let until_ms = view.belief.until_ms().unwrap_or(0);
+    let Some(attempt) = view.attempt_of(key) else { return Vec::new() };
     let (Some(job), Some(work)) = (attempt.job.clone(), attempt.work.clone()) else {
         return Vec::new();
     };
@@ -42,6 +52,37 @@ pub(super) fn began(view: &mut View, key: Key, answer: Answer) -> Vec<Effect> {
     let leased = attempt.leased.clone();
     let order = LandOrder { job, work, turn, head, leased, until_ms, message };
     vec![Effect::Land { key, order: Box::new(order) }]
+}
+
+/// A turn that an earlier process had, for work that is not there as it was.
+pub(super) fn give_turn_back(view: &mut View, key: Key) -> Vec<Effect> {
+    let Some(attempt) = view.attempt_of(key) else { return Vec::new() };
+    let mut end = land_end(attempt, &Seen::default(), Vec::new());
+    end.outcome = LandOutcome::Yielded;
+    yield_turn(view, key, end, After::Run)
+}
+
+/// Work that does not go through the merge queue is published as it is.
+pub(super) fn publish(attempt: &mut Attempt, flow: Flow) -> Vec<Effect> {
+    let (Some(job), Some(work)) = (attempt.job.clone(), attempt.work.clone()) else {
+        return Vec::new();
+    };
+    attempt.phase = Phase::Publishing;
+    let message = attempt.last_message.clone();
+    vec![Effect::Publish { key: attempt.key, job: Box::new(job), work, flow, message }]
+}
+
+pub(super) fn published(view: &mut View, key: Key, done: Result<(), String>) -> Vec<Effect> {
+    let Some(attempt) = view.attempt_of(key).filter(|it| it.phase == Phase::Publishing) else {
+        return Vec::new();
+    };
+    match done {
+        Ok(()) => {
+            let complete = completed(attempt);
+            ending::post(view, key, vec![Verb::TaskComplete(complete)])
+        }
+        Err(reason) => ending::fail(view, key, failure_of("publish", &reason, false)),
+    }
 }
 
 pub(super) fn landed(
@@ -70,6 +111,7 @@ pub(super) fn landed(
         }
         Landing::Nothing => {
             end.outcome = LandOutcome::Yielded;
+            attempt.turn = None;
             let tail = "the branch holds all of it already";
             ending::fail_after(
                 view,
@@ -170,8 +212,10 @@ pub(super) fn yielded(view: &mut View, key: Key, answer: Answer) -> Vec<Effect> 
         }
         After::Lease(paths) => lease(view, key, paths, true),
         After::Queue => queue(attempt, session),
+        After::Run => run_first(view, key),
         After::Wait => {
             attempt.phase = Phase::Blocked;
+            attempt.blocked_ms = None;
             vec![Effect::Save(key)]
         }
     }

@@ -106,11 +106,16 @@ pub(super) fn freeze(view: &mut View) -> Vec<Effect> {
 }
 
 fn thaw(view: &mut View) -> Vec<Effect> {
+    let session = view.session.clone();
     let Some(attempt) = view.attempt.as_mut().filter(|attempt| attempt.frozen) else {
         return Vec::new();
     };
     attempt.frozen = false;
-    vec![Effect::Thaw(attempt.key)]
+    let mut effects = vec![Effect::Thaw(attempt.key)];
+    if attempt.phase == Phase::Blocked {
+        effects.extend(attempt::queue(attempt, session));
+    }
+    effects
 }
 
 fn unblocked(view: &mut View) -> Vec<Effect> {
@@ -130,14 +135,15 @@ fn read_said(view: &mut View) -> Vec<Effect> {
 }
 
 fn reviewed(view: &mut View, verdict: Judgement) -> Vec<Effect> {
-    let session = view.session.clone();
     let Some(attempt) = view.attempt.as_mut().filter(|it| it.phase == Phase::Reviewing) else {
         return Vec::new();
     };
+    let key = attempt.key;
     match verdict {
-        Judgement::Approve => attempt::queue(attempt, session),
+        Judgement::Approve => attempt::to_land(view, key),
         // The comments are what the tool reads next.
         Judgement::Reject => {
+            attempt.news.push("The reviewer has rejected the diff.".to_owned());
             vec![Effect::ReadSaid { key: attempt.key, known: attempt.said }]
         }
     }

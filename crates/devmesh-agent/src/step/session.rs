@@ -53,7 +53,8 @@ pub(super) fn joined(
             view.seen = view.seen.max(seq.unwrap_or(0));
             view.heard = view.heard.max(view.seen);
             view.rules = rules_of(&result);
-            vec![beat(view, now), Effect::Resend, Effect::Reconcile]
+            // First what was done is told; then is asked what is to be done.
+            vec![beat(view, now), Effect::Resend]
         }
         Answer::Refused(rejection) => {
             let wait = rejection.retry_after_ms.unwrap_or(RETRY_AFTER_MS);
@@ -133,6 +134,7 @@ pub(super) fn reconciled(view: &mut View, now: Now, tasks: Vec<TaskView>) -> Vec
             attempt.tool_session.clone_from(&task.tool_session);
             attempt.used = running.usage;
             attempt.receipt.clone_from(&running.receipt);
+            attempt.turn = running.turn;
             effects.extend(attempt::begin(view, attempt));
         }
     }

@@ -1,7 +1,7 @@
 //! The running tool: what it tells, and what its end means.
 
 use devmesh_protocol::Verb;
-use devmesh_protocol::command::task::{Abandon, Progress};
+use devmesh_protocol::command::task::Progress;
 
 use super::{attempt, ending};
 use crate::classify::{Class, Classified, classify};
@@ -16,10 +16,19 @@ use crate::view::{Attempt, Failure, Key, Phase, View};
 const SAVE_MS: u64 = 15_000;
 /// A limit whose end nobody tells is waited out for so long.
 const RESET_MS: u64 = 60_000;
+/// What stands in the way of landing may be gone after so long: a person has committed.
+const BLOCKED_MS: u64 = 300_000;
 /// A tool that is not signed in is not tried again for so long.
 const SIGN_IN_MS: u64 = 600_000;
 
 pub(super) fn tick(view: &mut View, now: Now) -> Vec<Effect> {
+    let session = view.session.clone();
+    if let Some(attempt) = view.attempt.as_mut().filter(|it| it.phase == Phase::Blocked) {
+        let since = *attempt.blocked_ms.get_or_insert(now.ms);
+        if now.ms >= since + BLOCKED_MS && !attempt.frozen {
+            return attempt::queue(attempt, session);
+        }
+    }
     let running = view.attempt.as_mut().filter(|it| it.phase == Phase::Running && !it.frozen);
     match running {
         Some(attempt) if now.ms >= attempt.saved_ms + SAVE_MS => {
@@ -99,7 +108,7 @@ pub(super) fn ended(view: &mut View, now: Now, key: Key, end: ToolEnd) -> Vec<Ef
         None => !end.marks_end,
     };
     if is_over_budget(attempt) {
-        let failure = failure_of("budget", "the task's cost ceiling is reached", true);
+        let failure = failure_of("budget", "the task's cost ceiling is reached", false);
         return ending::fail(view, key, failure);
     }
     if end.cause == EndCause::Exited && end.exit == Some(0) && success {
@@ -120,7 +129,7 @@ pub(super) fn ended(view: &mut View, now: Now, key: Key, end: ToolEnd) -> Vec<Ef
 
 fn is_over_budget(attempt: &Attempt) -> bool {
     let ceiling = attempt.job.as_ref().map(|job| job.task.max_cost_usd.micro);
-    matches!((attempt.used.cost_micro_usd, ceiling), (Some(cost), Some(most)) if cost > most)
+    matches!((attempt.used.cost_micro_usd, ceiling), (Some(cost), Some(most)) if cost > 0 && cost >= most)
 }
 
 /// What people said while the tool ran is its next turn; then the work is taken.
@@ -141,16 +150,9 @@ fn park(view: &mut View, now: Now, key: Key, end: &ToolEnd) -> Vec<Effect> {
     let told = attempt.done.as_ref().and_then(|done| done.retry_ms);
     let until = told.map(|ms| now.wall_ms + ms).or(end.reset_at_ms);
     let until = until.unwrap_or(now.wall_ms + RESET_MS);
-    let body = Abandon {
-        task: key.task,
-        attempt: key.attempt,
-        token: attempt.token,
-        reason: format!("rate limited until {}", devmesh_protocol::At(until)),
-        unspent: true,
-        usage: attempt.usage(),
-    };
+    let text = format!("limited until {}", devmesh_protocol::At(until));
     view.parked_until_ms = Some(until);
-    ending::post(view, key, vec![Verb::TaskAbandon(body)])
+    ending::fail(view, key, failure_of(Class::RateLimit.name(), &text, false))
 }
 
 fn failure(attempt: &Attempt, end: &ToolEnd) -> Failure {

@@ -72,6 +72,8 @@ pub struct Attempt {
     pub frozen: bool,
     /// When the work was last saved.
     pub saved_ms: u64,
+    /// Since when landing is blocked, once time was looked at.
+    pub blocked_ms: Option<u64>,
     /// It had started under an earlier process of this session.
     pub adopted: bool,
 }
@@ -112,6 +114,8 @@ pub enum Phase {
     Queueing,
     /// It lands.
     Landing,
+    /// It is published without a turn.
+    Publishing,
     /// A turn that did not land is given back; then this.
     Yielding(After),
     /// The work is put on what has landed meanwhile.
@@ -141,6 +145,8 @@ pub enum After {
     Lease(Vec<String>),
     /// Another turn.
     Queue,
+    /// The tool.
+    Run,
     /// Nothing until somebody has looked.
     Wait,
 }
@@ -225,6 +231,7 @@ impl Attempt {
             turn: None,
             frozen: false,
             saved_ms: 0,
+            blocked_ms: None,
             adopted: false,
         }
     }
