@@ -1,0 +1,52 @@
+//! The leases that come with an award.
+
+use devmesh_protocol::event::lock::LockGranted;
+use devmesh_protocol::limits::LEASE_TTL_MS;
+use devmesh_protocol::{ActorId, Event, Mode, RepoId, RepoPath};
+
+use crate::state::State;
+use crate::state::lease::{Ask, Holder, Standing};
+
+fn is_free(state: &State, ask: Ask<'_>) -> bool {
+    state.leases_against(ask).next().is_none() && state.standing(ask, None) == Standing::Free
+}
+
+/// The grants of a touch set, all or none; none where one of its paths is not free, or somebody
+/// who waits for it comes first. The holder works for a task that has just become its own.
+pub(in crate::decide) fn grant_for_award(
+    state: &State,
+    holder: &Holder,
+    repo: &RepoId,
+    paths: &[RepoPath],
+    mode: Mode,
+    first_index: u32,
+) -> Option<Vec<Event>> {
+    let paths = state.outermost(repo, paths);
+    if !is_free(state, Ask { holder, repo, paths: &paths, mode, converts: false }) {
+        return None;
+    }
+    let grant = |(index, path)| {
+        LockGranted {
+            index,
+            actor: holder.actor.clone(),
+            session: holder.session.clone(),
+            task: holder.task,
+            repo: repo.clone(),
+            path,
+            mode,
+            ttl_ms: LEASE_TTL_MS,
+            expires_at: None,
+            waited: None,
+            reason: None,
+        }
+        .into()
+    };
+    Some((first_index..).zip(paths).map(grant).collect())
+}
+
+/// Whether a touch set could be granted now, to somebody who holds nothing yet.
+pub(crate) fn touch_set_free(state: &State, repo: &RepoId, paths: &[RepoPath], mode: Mode) -> bool {
+    // The coordinator never holds a lease, so this is nobody's own.
+    let nobody = Holder { actor: ActorId::coordinator(), session: None, task: None };
+    is_free(state, Ask { holder: &nobody, repo, paths, mode, converts: false })
+}

@@ -1,0 +1,49 @@
+//! Changing the mode of a lease in place.
+
+use devmesh_protocol::command::lock::Convert;
+use devmesh_protocol::event::lock as event;
+use devmesh_protocol::{At, Command, Event, Rejection};
+
+use super::admit::{enqueue, obstacle};
+use super::give::own_live_lease;
+use super::request::{self, Request};
+use crate::state::State;
+
+/// A weaker mode is given at once and keeps the token. Anything else is asked for like a new
+/// lease, before all who wait, and gets a new token.
+pub(in crate::decide) fn convert(
+    state: &State,
+    command: &Command,
+    body: &Convert,
+    at: At,
+) -> Result<Vec<Event>, Rejection> {
+    let wait_ms = request::wait(body.wait_ms)?;
+    let lease = own_live_lease(state, command, body.lease, at)?;
+    if lease.mode == body.mode {
+        return Ok(Vec::new());
+    }
+    let converted =
+        |index| event::LockConverted { lease: body.lease, to: body.mode, index, waited: None };
+    if lease.mode.covers(body.mode) {
+        return Ok(vec![converted(None).into()]);
+    }
+    let request = Request {
+        id: command.id.clone(),
+        holder: lease.holder.clone(),
+        repo: lease.repo.clone(),
+        paths: vec![lease.path.clone()],
+        mode: body.mode,
+        ttl_ms: lease.ttl_ms,
+        expires: lease.expires_at.is_some(),
+        wait_ms,
+        convert: Some(body.lease),
+        reason: lease.reason.clone(),
+    };
+    let Some(obstacle) = obstacle(state, &request, &request.paths, request.convert) else {
+        return Ok(vec![converted(Some(0)).into()]);
+    };
+    if wait_ms == 0 {
+        return Err(obstacle.conflict(state, &request));
+    }
+    enqueue(state, &request, request.paths.clone(), request.convert, &obstacle, at)
+}

@@ -1,0 +1,116 @@
+//! How leases end: by the clock, by silence, by others.
+
+use devmesh_protocol::At;
+
+use crate::invariant::world::{World, check, story};
+
+#[test]
+fn a_persons_lease_ends_by_the_clock() {
+    story(&[
+        ("alice write a ttl 1000", "alice has write a"),
+        ("bob write a wait 9000", "bob waits"),
+        ("after 999", "nothing"),
+        ("after 1", "a over, bob has write a"),
+        ("alice release a", "NOT_OWNER"),
+        ("after 1800000", "a over"),
+        ("bob release a", "LEASE_EXPIRED"),
+    ]);
+}
+
+#[test]
+fn an_agents_lease_lives_by_heartbeats() {
+    story(&[("codex write a", "codex has write a"), ("after 10000000", "nothing")]);
+}
+
+#[test]
+fn renewing_moves_the_end() {
+    story(&[
+        ("alice write a ttl 1000", "alice has write a"),
+        ("alice write b ttl 2000", "alice has write b"),
+        ("after 900", "nothing"),
+        ("alice renew", "lock_renewed alice, lock_renewed alice"),
+        ("after 999", "nothing"),
+        ("after 1", "a over"),
+        ("alice renew ttl 5000", "lock_renewed alice"),
+        ("after 4999", "nothing"),
+        ("after 1", "b over"),
+        ("alice renew", "nothing"),
+        ("alice renew ttl 1", "BAD_REQUEST"),
+        ("alice renew lease l-3-0", "LEASE_EXPIRED"),
+        ("codex write c", "codex has write c"),
+        ("codex renew", "nothing"),
+    ]);
+}
+
+#[test]
+fn what_is_over_is_not_kept_alive() {
+    let mut world = World::new();
+    world.step("alice write a ttl 1000");
+    let lease = world.lease_of("alice", "a").to_string();
+    // Its time is over, and the tick has not come yet.
+    world.at = At(world.at.0 + 1000);
+    assert_eq!(world.step(&format!("alice renew lease {lease}")), "LEASE_EXPIRED");
+    assert_eq!(world.step("alice renew"), "nothing");
+    assert_eq!(world.step("alice convert a read"), "LEASE_EXPIRED");
+    assert_eq!(world.step("bob write a"), "LOCK_CONFLICT", "never early");
+    assert_eq!(world.step(&format!("bob renew lease {lease}")), "NOT_OWNER");
+    assert_eq!(world.step("after 0"), "a over");
+}
+
+#[test]
+fn a_person_ends_anybodys_lease() {
+    check(
+        &["codex write a", "alice write a wait 900"],
+        "bob break codex a",
+        "a broken, alice has write a",
+    );
+    check(&["alice write a"], "codex break alice a", "NOT_PERMITTED");
+    check(&["alice write a"], "bob break alice a", "a broken");
+    let mut world = World::new();
+    let body = serde_json::json!({ "lease": "l-1-0", "reason": "stuck" });
+    assert_eq!(world.send("bob", "lock.break", body).unwrap_err().code.as_str(), "LEASE_EXPIRED");
+}
+
+#[test]
+fn many_leases_end_in_records_of_their_own() {
+    let mut world = World::new();
+    for n in 0..150 {
+        world.step(&format!("alice write a/{n} ttl 1000"));
+    }
+    let before = world.records.len();
+    world.step("after 1000");
+    let sizes: Vec<usize> = world.records[before..].iter().map(|r| r.events.len()).collect();
+    assert_eq!(sizes, [64, 64, 22]);
+    assert!(world.state.leases.is_empty());
+}
+
+#[test]
+fn a_new_term_gives_time_to_be_heard_again() {
+    let mut world = World::new();
+    world.step("alice write a ttl 600000");
+    world.step("alice write b ttl 1000");
+    world.step("bob write a wait 3000");
+    world.step("bob read b wait 900000");
+    let ends = |world: &World| -> Vec<u64> {
+        let leases = world.state.leases.values().filter_map(|lease| lease.expires_at);
+        let waiters = world.state.waiters.values().map(|waiter| waiter.deadline);
+        leases.chain(waiters).map(|at| at.0).collect()
+    };
+    let start = world.at.0;
+    assert_eq!(ends(&world), [600_000, 1_000, 3_000, 900_000].map(|ms| start + ms));
+    // The leader was gone for ten minutes, and whatever ended meanwhile did not end.
+    world.at = At(start + 590_000);
+    let event = devmesh_protocol::event::mesh::EpochStarted {
+        epoch: 1,
+        node: "n".to_owned(),
+        nonce: 1,
+        hash: world.state.hash(),
+        format: 1,
+    };
+    world.happened(vec![event.into()]);
+    let now = world.at.0;
+    assert_eq!(ends(&world), [now + 20_000, now + 1_000, now + 3_000, start + 900_000]);
+    assert_eq!(world.step("after 999"), "nothing");
+    assert_eq!(world.step("after 1"), "b over, bob has read b");
+    world.check_replay();
+}

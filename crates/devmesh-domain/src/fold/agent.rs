@@ -1,0 +1,136 @@
+//! Fold of actors, agents, sessions and hosts.
+
+use devmesh_protocol::command::agent::Role;
+use devmesh_protocol::event::agent as event;
+use devmesh_protocol::{ActorId, HostId, Record, SessionId};
+
+use super::lock;
+use crate::state::State;
+use crate::state::agent::{Actor, Agent, PAST_SESSIONS_MAX};
+
+pub(super) fn actor_added(state: &mut State, e: &event::ActorAdded) {
+    actor(state, &e.actor).role = e.role;
+}
+
+pub(super) fn actor_ended(state: &mut State, e: &event::ActorEnded) {
+    actor(state, &e.actor).ended = true;
+    if let Some(session) = state.agents.get(&e.actor).map(|agent| agent.session.clone()) {
+        end_session(state, &e.actor, &session);
+    }
+    lock::free_actor(state, &e.actor);
+}
+
+pub(super) fn agent_joined(state: &mut State, record: &Record, e: &event::AgentJoined) {
+    let agent = Agent {
+        session: e.session.clone(),
+        joined_seq: record.seq,
+        joined_at: record.at,
+        tool: e.tool.clone(),
+        host: e.host.clone(),
+        model: e.model.clone(),
+        capabilities: e.capabilities.clone(),
+        needs: e.needs,
+        repos: e.repos.clone(),
+        for_persons: e.for_persons.clone(),
+        draining: false,
+        silent: false,
+        suspended: None,
+        task: None,
+        device: None,
+        idle_since: record.seq,
+        framework_read: None,
+    };
+    if let Some(old) = state.agents.get(&e.actor).map(|agent| agent.session.clone()) {
+        end_session(state, &e.actor, &old);
+    }
+    actor(state, &e.actor);
+    state.index.line.insert((record.seq, e.actor.clone()));
+    state.index.agents_by_host.entry(e.host.clone()).or_default().insert(e.actor.clone());
+    state.agents.insert(e.actor.clone(), agent);
+    state.refresh_agent(&e.actor);
+}
+
+pub(super) fn agent_resumed(state: &mut State, e: &event::AgentResumed) {
+    change(state, &e.actor, |agent| agent.silent = false);
+}
+
+pub(super) fn agent_left(state: &mut State, e: &event::AgentLeft) {
+    end_session(state, &e.actor, &e.session);
+}
+
+pub(super) fn agent_drained(state: &mut State, e: &event::AgentDrained) {
+    change(state, &e.actor, |agent| agent.draining = true);
+}
+
+pub(super) fn leases_lapsed(state: &mut State, e: &event::LeasesLapsed) {
+    lock::free_session(state, &e.actor, Some(&e.session));
+    change(state, &e.actor, |agent| agent.silent = true);
+}
+
+pub(super) fn session_lost(state: &mut State, e: &event::SessionLost) {
+    end_session(state, &e.actor, &e.session);
+}
+
+pub(super) fn architect_named(state: &mut State, e: &event::ArchitectNamed) {
+    state.mesh_mut().architect = e.actor.clone();
+}
+
+pub(super) fn agent_suspended(state: &mut State, e: &event::AgentSuspended) {
+    change(state, &e.actor, |agent| agent.suspended = Some(e.clone()));
+}
+
+pub(super) fn agent_unsuspended(state: &mut State, e: &event::AgentUnsuspended) {
+    change(state, &e.actor, |agent| agent.suspended = None);
+}
+
+pub(super) fn host_measured(state: &mut State, e: &event::HostMeasured) {
+    state.hosts.insert(e.host.clone(), e.capacity.clone());
+    for actor in agents_on(state, &e.host) {
+        state.refresh_agent(&actor);
+    }
+}
+
+fn agents_on(state: &State, host: &HostId) -> Vec<ActorId> {
+    state.index.agents_by_host.get(host).into_iter().flatten().cloned().collect()
+}
+
+/// The actor's row, made where it is the first that is heard of it: whoever was not named by
+/// the administrator is an agent.
+fn actor<'s>(state: &'s mut State, actor: &ActorId) -> &'s mut Actor {
+    state.actors.get_or_insert_with(actor, || Actor {
+        role: Role::Agent,
+        ended: false,
+        past_sessions: Default::default(),
+    })
+}
+
+fn change(state: &mut State, actor: &ActorId, change: impl FnOnce(&mut Agent)) {
+    if let Some(agent) = state.agents.get_mut(actor) {
+        change(agent);
+        state.refresh_agent(actor);
+    }
+}
+
+/// A session never acts again: its leases are free and it is remembered as ended. What becomes
+/// of its task stands in the record as the end of the attempt.
+fn end_session(state: &mut State, name: &ActorId, session: &SessionId) {
+    lock::free_session(state, name, Some(session));
+    let past = &mut actor(state, name).past_sessions;
+    past.push_back(session.clone());
+    if past.len() > PAST_SESSIONS_MAX {
+        past.pop_front();
+    }
+    let live = state.agents.get(name).is_some_and(|agent| agent.session == *session);
+    if !live {
+        return;
+    }
+    let agent = state.agents.remove(name).expect("it was just looked at");
+    state.index.line.remove(&(agent.joined_seq, name.clone()));
+    if let Some(agents) = state.index.agents_by_host.get_mut(&agent.host) {
+        agents.remove(name);
+        if agents.is_empty() {
+            state.index.agents_by_host.remove(&agent.host);
+        }
+    }
+    state.refresh_agent(name);
+}

@@ -1,0 +1,76 @@
+//! Putting a lease into the table and its indexes, and taking it out.
+
+use std::collections::BTreeSet;
+
+use devmesh_protocol::LeaseId;
+
+use super::queue;
+use crate::state::State;
+use crate::state::index::Due;
+use crate::state::lease::Lease;
+
+pub(super) fn put_lease(state: &mut State, id: LeaseId, lease: Lease) {
+    let key = state.path_key(&lease.repo, &lease.path);
+    state.index.leases_by_path.insert(&lease.repo, &key, id);
+    let session = (lease.holder.actor.clone(), lease.holder.session.clone());
+    state.index.leases_by_session.entry(session).or_default().insert(id);
+    if let Some(task) = lease.holder.task {
+        state.index.leases_by_task.entry(task).or_default().insert(id);
+    }
+    if let Some(expires_at) = lease.expires_at {
+        state.index.due.insert((expires_at, Due::Lease(id)));
+    }
+    for place in met_by(state, &lease) {
+        *state.index.held_up.entry(place).or_default() += 1;
+        queue::no_longer_free(state, place);
+    }
+    state.leases.insert(id, lease);
+}
+
+pub(super) fn take_lease(state: &mut State, id: LeaseId) -> Option<Lease> {
+    let lease = state.leases.remove(&id)?;
+    let key = state.path_key(&lease.repo, &lease.path);
+    state.index.leases_by_path.remove(&lease.repo, &key, id);
+    let session = (lease.holder.actor.clone(), lease.holder.session.clone());
+    drop_from(&mut state.index.leases_by_session, &session, &id);
+    if let Some(task) = lease.holder.task {
+        drop_from(&mut state.index.leases_by_task, &task, &id);
+    }
+    if let Some(expires_at) = lease.expires_at {
+        state.index.due.remove(&(expires_at, Due::Lease(id)));
+    }
+    let met = met_by(state, &lease);
+    for place in &met {
+        if let Some(leases) = state.index.held_up.get_mut(place) {
+            *leases -= 1;
+            if *leases == 0 {
+                state.index.held_up.remove(place);
+            }
+        }
+    }
+    met.into_iter().collect::<BTreeSet<_>>().into_iter().for_each(|p| queue::look_again(state, p));
+    queue::look_again_at_entangled(state);
+    Some(lease)
+}
+
+/// The waiters in whose way a lease is; once for each of their paths.
+fn met_by(state: &State, lease: &Lease) -> Vec<u64> {
+    let over = state.waiters_over(&lease.repo, &lease.path);
+    over.filter(|(_, waiter)| waiter.ask().clashes(&lease.holder, lease.mode))
+        .map(|(place, _)| place)
+        .collect()
+}
+
+/// Takes a thing out of a look-up, and the entry with its last thing.
+pub(super) fn drop_from<K: Ord, T: Ord>(
+    map: &mut std::collections::BTreeMap<K, BTreeSet<T>>,
+    key: &K,
+    thing: &T,
+) {
+    if let Some(things) = map.get_mut(key) {
+        things.remove(thing);
+        if things.is_empty() {
+            map.remove(key);
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! Actors, and the agents among them.
+
+use std::collections::{BTreeSet, VecDeque};
+
+use devmesh_protocol::command::agent::{Needs, Role};
+use devmesh_protocol::event::agent::{AgentSuspended, Resource};
+use devmesh_protocol::{ActorId, At, HostId, RepoId, SessionId, TaskId};
+use serde::Serialize;
+
+use super::State;
+
+/// A credential's name and what it may do.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Actor {
+    /// What it may do.
+    pub role: Role,
+    /// It was ended and never acts again.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub ended: bool,
+    /// Its sessions that have ended, oldest first; they never act again.
+    #[serde(skip_serializing_if = "VecDeque::is_empty")]
+    pub past_sessions: VecDeque<SessionId>,
+}
+
+/// Ended sessions of an actor that are kept. Their ids are minted, never chosen: what comes
+/// back is a process that slept, and it is one of the last few.
+pub const PAST_SESSIONS_MAX: usize = 64;
+
+/// An agent that has joined. Its row goes when its session ends.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Agent {
+    /// Its live session.
+    pub session: SessionId,
+    /// The record of its joining: who is next in line as architect, and who is idle longest.
+    pub joined_seq: u64,
+    /// When it joined.
+    pub joined_at: At,
+    /// Its tool.
+    pub tool: String,
+    /// Its host.
+    pub host: HostId,
+    /// Its model.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
+    /// What it can do.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub capabilities: Vec<String>,
+    /// What it takes of its host.
+    pub needs: Needs,
+    /// The repositories it can work on; empty: every one.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub repos: Vec<RepoId>,
+    /// The persons whose tasks it takes; empty: everybody's.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub for_persons: Vec<ActorId>,
+    /// It gets nothing new.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub draining: bool,
+    /// Its leases have lapsed and it has not been heard since.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub silent: bool,
+    /// What its host lacks.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub suspended: Option<AgentSuspended>,
+    /// What it works on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub task: Option<TaskId>,
+    /// The GPU reserved for that.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub device: Option<u32>,
+    /// The record since which it has been idle.
+    pub idle_since: u64,
+    /// The framework version it has read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub framework_read: Option<u64>,
+}
+
+impl State {
+    /// What the actor may do. The administrator is one by name; whoever was not named is an
+    /// agent.
+    pub(crate) fn role(&self, actor: &ActorId) -> Role {
+        if *actor == ActorId::admin() {
+            return Role::Admin;
+        }
+        self.actors.get(actor).map_or(Role::Agent, |actor| actor.role)
+    }
+
+    /// Whether that session of the actor's has ended.
+    pub(crate) fn has_ended(&self, actor: &ActorId, session: &SessionId) -> bool {
+        self.actors.get(actor).is_some_and(|actor| actor.past_sessions.contains(session))
+    }
+
+    /// Keeps the indexes of agents right after a change of the agent's row or its host's.
+    pub(crate) fn refresh_agent(&mut self, actor: &ActorId) {
+        let agent = self.agents.get(actor);
+        let idle = agent.is_some_and(Agent::is_idle);
+        let misjudged = agent.is_some_and(|agent| self.lack(actor, agent) != agent.suspended);
+        set(&mut self.index.idle, actor, idle);
+        set(&mut self.index.misjudged, actor, misjudged);
+    }
+
+    /// What the agent's host lacks of what the agent needs, all to itself. A host that nobody
+    /// measures promises nothing and refuses only what cannot be guessed: GPU memory.
+    pub(crate) fn lack(&self, actor: &ActorId, agent: &Agent) -> Option<AgentSuspended> {
+        let needs = agent.needs;
+        let lack = |resource, needs, free| {
+            (needs > free).then(|| AgentSuspended { actor: actor.clone(), resource, needs, free })
+        };
+        let Some(capacity) = self.hosts.get(&agent.host) else {
+            return lack(Resource::Vram, needs.vram_mb, 0);
+        };
+        let vram_mb = capacity.vram_mb.iter().copied().max().unwrap_or(0);
+        lack(Resource::Ram, needs.ram_mb, capacity.ram_mb)
+            .or_else(|| lack(Resource::Vram, needs.vram_mb, vram_mb))
+            .or_else(|| lack(Resource::Slots, needs.slots.max(1).into(), capacity.slots.into()))
+    }
+}
+
+impl Agent {
+    /// It could take a task now.
+    pub fn is_idle(&self) -> bool {
+        self.task.is_none() && !self.draining && !self.silent && self.suspended.is_none()
+    }
+}
+
+fn set(actors: &mut BTreeSet<ActorId>, actor: &ActorId, within: bool) {
+    if within {
+        actors.insert(actor.clone());
+    } else {
+        actors.remove(actor);
+    }
+}

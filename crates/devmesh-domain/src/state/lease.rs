@@ -1,0 +1,94 @@
+//! Leases, and the requests that wait for one.
+
+mod overlap;
+mod wait;
+
+pub(crate) use overlap::Ask;
+pub(crate) use wait::Standing;
+
+use devmesh_protocol::{
+    ActorId, At, CommandId, LeaseId, Mode, RepoId, RepoPath, SessionId, TaskId,
+};
+use serde::Serialize;
+
+/// Who holds or waits: a holder never conflicts with itself.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Holder {
+    /// Whose.
+    pub actor: ActorId,
+    /// An agent's session; people have none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub session: Option<SessionId>,
+    /// The task it is for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub task: Option<TaskId>,
+}
+
+/// A live lease. Its id is the key of its row.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Lease {
+    /// Whose.
+    pub holder: Holder,
+    /// In which repository.
+    pub repo: RepoId,
+    /// Which file or folder.
+    pub path: RepoPath,
+    /// How.
+    pub mode: Mode,
+    /// Since when.
+    pub granted_at: At,
+    /// Time to live in milliseconds.
+    pub ttl_ms: u64,
+    /// When it ends, where no heartbeat keeps it alive.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<At>,
+    /// Why, in its holder's words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// The request that it was granted to; what gives that request back gives the lease back.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub request: Option<CommandId>,
+}
+
+/// A request that waits. Its place in the queue is the key of its row.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Waiter {
+    /// Whose.
+    pub holder: Holder,
+    /// The request.
+    pub id: CommandId,
+    /// In which repository.
+    pub repo: RepoId,
+    /// Which files and folders.
+    pub paths: Vec<RepoPath>,
+    /// How.
+    pub mode: Mode,
+    /// Time to live in milliseconds once granted.
+    pub ttl_ms: u64,
+    /// Since when.
+    pub queued_at: At,
+    /// Until when.
+    pub deadline: At,
+    /// The lease to be converted, where it is a conversion.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub convert: Option<LeaseId>,
+    /// Why, in its waiter's words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// Conflicting requests that were granted past it.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub bypasses: u32,
+    /// The record of the newest of them: a request of many paths counts once.
+    #[serde(skip_serializing_if = "is_none")]
+    pub bypassed_seq: u64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the shape that serde calls")]
+fn is_zero(n: &u32) -> bool {
+    *n == 0
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the shape that serde calls")]
+fn is_none(seq: &u64) -> bool {
+    *seq == 0
+}
