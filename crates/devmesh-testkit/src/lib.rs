@@ -1,6 +1,12 @@
-//! Test support: a real nats-server, a simulated world, scripted coding tools.
+//! Test support: a real nats-server, scripted coding tools and their models, clients of others.
+//!
+//! **Architecture invariant:** nothing here is built into the `devmesh` binary.
+//!
+//! **Architecture invariant:** what is started here ends with the value that started it, by its
+//! pid.
 
-pub mod nats;
 pub mod model;
+pub mod nats;
+pub mod python;
 pub mod scripted;
 pub mod tools;
