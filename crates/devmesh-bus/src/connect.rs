@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+pub use async_nats::Client as Connection;
 use async_nats::{Auth, AuthError, Client, ConnectOptions, ServerAddr};
 use nkeys::KeyPair;
 

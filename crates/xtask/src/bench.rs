@@ -11,7 +11,10 @@ use crate::cargo::{cargo, run};
 use crate::error::{Error, Result};
 
 mod floor;
+mod fold;
+mod lock;
 mod sample;
+mod world;
 
 #[cfg(test)]
 mod tests;
@@ -36,11 +39,23 @@ struct Bench {
     run: fn() -> Result<Vec<Row>>,
 }
 
-const BENCHES: &[Bench] = &[Bench {
-    name: "floor",
-    about: "one write and fsync of the disk, the least that durable can cost",
-    run: floor::fsync,
-}];
+const BENCHES: &[Bench] = &[
+    Bench {
+        name: "floor",
+        about: "one write and fsync of the disk, the least that durable can cost",
+        run: floor::fsync,
+    },
+    Bench {
+        name: "lock",
+        about: "durable acquire and release beside an empty responder and one fsynced append",
+        run: lock::acquire_and_release,
+    },
+    Bench {
+        name: "fold",
+        about: "events folded, and a log of 100 000 records read, decoded and folded",
+        run: fold::all,
+    },
+];
 
 /// One figure.
 #[derive(Debug, Serialize)]
@@ -62,7 +77,6 @@ struct Against {
 }
 
 /// Where the ratio of figure to floor should be.
-#[cfg_attr(not(test), expect(dead_code, reason = "the floor is held against nothing"))]
 #[derive(Clone, Copy, Debug, Serialize)]
 #[serde(rename_all = "snake_case")]
 enum Aim {

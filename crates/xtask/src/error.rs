@@ -72,6 +72,14 @@ pub(crate) enum Error {
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// The demonstration did not come out as it should.
+    #[error("{doing}\n{evidence}")]
+    Demo {
+        /// What it was to do.
+        doing: String,
+        /// What was seen instead.
+        evidence: String,
+    },
     /// The runtime for what waits on the network could not be made.
     #[error("start the async runtime")]
     Runtime(#[source] io::Error),
@@ -100,6 +108,7 @@ impl Error {
             | Error::NatsServer(_)
             | Error::Tool { .. }
             | Error::Bench { .. }
+            | Error::Demo { .. }
             | Error::Runtime(_)
             | Error::Tests
             | Error::NoSuchBench(_)

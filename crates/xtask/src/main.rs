@@ -13,6 +13,7 @@ use clap::{Parser, Subcommand};
 mod bench;
 mod cargo;
 mod ci;
+mod demo;
 mod error;
 mod schemas;
 mod setup;
@@ -31,6 +32,8 @@ struct Cli {
 enum Chore {
     /// Find or fetch what a fresh machine lacks.
     Setup(setup::Args),
+    /// Show a mesh at work in a temporary folder, and check what came of it.
+    Demo(demo::Args),
     /// Run all tests; the last line counts them.
     Test(suite::Args),
     /// Run every check of a change, then all tests.
@@ -54,6 +57,7 @@ enum Chore {
 fn main() -> ExitCode {
     let done = match Cli::parse().chore {
         Chore::Setup(args) => setup::setup(&args),
+        Chore::Demo(args) => demo::demo(&args),
         Chore::Test(args) => suite::test(&args),
         Chore::Ci { checks_only } => ci::ci(!checks_only),
         Chore::Tidy => tidy::tidy(),

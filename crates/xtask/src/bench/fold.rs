@@ -1,0 +1,141 @@
+//! Folding alone, and a cold start: a log read from the server, decoded, checked and folded,
+//! beside the same messages only read.
+
+use std::time::Instant;
+
+use devmesh_bus::log::{Log, Open};
+use devmesh_domain::Reader;
+use devmesh_domain::fold::fold;
+use devmesh_domain::state::State;
+use devmesh_protocol::batch::{Batch, Chain};
+use devmesh_protocol::event::lock::{LockGranted, LockReleased};
+use devmesh_protocol::event::mesh::EpochStarted;
+use devmesh_protocol::{
+    ActorId, At, CommandId, Digest, Event, LeaseId, Mode, Record, RepoId, RepoPath, version,
+};
+use futures::StreamExt;
+
+use super::world::{World, failed};
+use super::{Against, Aim, Row};
+use crate::error::Result;
+
+const RECORDS: u64 = 100_000;
+/// As many decisions share a message under a moderate load.
+const RECORDS_PER_MESSAGE: usize = 16;
+const ACTORS: u64 = 100;
+
+/// Both figures.
+pub(super) fn all() -> Result<Vec<Row>> {
+    let mut rows = vec![alone()];
+    let runtime = tokio::runtime::Runtime::new().map_err(failed("start a runtime"))?;
+    rows.extend(runtime.block_on(cold_start())?);
+    Ok(rows)
+}
+
+/// A grant, then its release, by one actor after the other.
+fn record(seq: u64) -> Record {
+    let turn = seq / 2;
+    let actor = ActorId::new(&format!("p{}", turn % ACTORS)).expect("a plain name");
+    let event: Event = if seq % 2 == 0 {
+        LockGranted {
+            index: 0,
+            actor: actor.clone(),
+            session: None,
+            task: None,
+            repo: RepoId::new("demo").expect("a plain name"),
+            path: RepoPath::new(&format!("src/m{}/f{turn}.rs", turn % 97)).expect("a plain path"),
+            mode: Mode::Write,
+            ttl_ms: 1_800_000,
+            expires_at: Some(At(seq + 1_800_000)),
+            waited: None,
+            reason: None,
+        }
+        .into()
+    } else {
+        LockReleased { lease: LeaseId { seq: seq - 1, index: 0 } }.into()
+    };
+    let uuid = format!("019a9b3c-1d2e-7abc-8def-{seq:012x}");
+    Record {
+        seq,
+        at: At(seq),
+        command_id: Some(CommandId::new(&uuid).expect("a plain id")),
+        body: Some(Digest::of(uuid.as_bytes())),
+        actor,
+        causation: None,
+        events: vec![event],
+    }
+}
+
+fn alone() -> Row {
+    // The first record of a log starts a term; here the fold alone is measured.
+    let records: Vec<Record> = (1..=RECORDS).map(record).collect();
+    let mut state = State::default();
+    let begun = Instant::now();
+    for record in &records {
+        fold(&mut state, record);
+    }
+    let seconds = begun.elapsed().as_secs_f64();
+    let against = Some(Against {
+        what: "the design's aim".to_owned(),
+        value: 1e6,
+        aim: Some(Aim::AtLeast(1.0)),
+    });
+    let what = "fold alone, events".to_owned();
+    Row { bench: "fold", what, value: RECORDS as f64 / seconds, unit: "/s", against }
+}
+
+async fn cold_start() -> Result<Vec<Row>> {
+    let world = World::start().await?;
+    let log = world.log()?.open().await.map_err(failed("open the log"))?;
+    eprintln!("  writing {RECORDS} records");
+    let last = write(&log).await?;
+    let begun = Instant::now();
+    let mut entries = log.read(1, last);
+    while let Some(entry) = entries.next().await {
+        entry.map_err(failed("read the log"))?;
+    }
+    let read_s = begun.elapsed().as_secs_f64();
+    let begun = Instant::now();
+    let mut reader = Reader::default();
+    let mut entries = log.read(1, last);
+    while let Some(entry) = entries.next().await {
+        let entry = entry.map_err(failed("read the log"))?;
+        reader.take(entry.stream_seq, &entry.payload).map_err(failed("fold the log"))?;
+    }
+    let whole_s = begun.elapsed().as_secs_f64();
+    let against = Some(Against { what: "reading alone".to_owned(), value: read_s, aim: None });
+    let what = format!("cold start of {RECORDS} records, {RECORDS_PER_MESSAGE} a message");
+    Ok(vec![Row { bench: "fold", what, value: whole_s, unit: "s", against }])
+}
+
+/// Fills the log as a coordinator would: a term's start, then batches.
+async fn write(log: &impl Log) -> Result<u64> {
+    let mut chain = Chain::default();
+    let hash = State::default().hash();
+    let start = EpochStarted { epoch: 1, node: "bench".into(), nonce: 1, hash, format: 1 };
+    let first = Record { events: vec![start.into()], command_id: None, body: None, ..record(1) };
+    append(log, &mut chain, vec![first]).await?;
+    while chain.seq < RECORDS {
+        let first = chain.seq + 1;
+        let last = (first + RECORDS_PER_MESSAGE as u64 - 1).min(RECORDS);
+        append(log, &mut chain, (first..=last).map(record).collect()).await?;
+    }
+    Ok(chain.stream_seq)
+}
+
+async fn append(log: &impl Log, chain: &mut Chain, records: Vec<Record>) -> Result<()> {
+    let batch = Batch {
+        v: version::FORMAT,
+        epoch: 1,
+        node: "bench".to_owned(),
+        prev: chain.h,
+        first_seq: chain.seq + 1,
+        records,
+    };
+    let payload = batch.encode().expect("a few records are far below the bound");
+    log.append(chain.stream_seq, 1, payload.clone().into())
+        .await
+        .map_err(failed("append to the log"))?;
+    chain.accept(chain.stream_seq + 1, &payload).map_err(failed("chain the log"))?;
+    Ok(())
+}

@@ -1,0 +1,169 @@
+//! The repository that is worked on, and the tasks: what a person asks for, what the scripted CLI
+//! does about it, and what must stand in the landed tree for it to count.
+
+/// The identity of whoever watches.
+pub(crate) const GIT_CONFIG: &str =
+    "[user]\n\tname = A Visitor\n\temail = visitor@example.invalid\n[commit]\n\tgpgSign = false\n";
+
+/// The first commit.
+pub(crate) const FILES: &[(&str, &str)] = &[
+    ("devmesh.toml", "[verify]\ntask = [\"sh tests/run.sh\"]\n"),
+    ("README.md", "# A shop\n\nIts till is written in shell.\n"),
+    ("CHANGELOG.md", "# Changes\n\n- The shop is open.\n"),
+    ("fruit.txt", "apple\nbanana\ncherry\n"),
+    ("src/money.sh", "# Amounts are whole cents.\nprice() { echo \"$1\"; }\n"),
+    ("src/cart.sh", "# A cart is a list of prices.\nempty() { echo; }\n"),
+    ("tests/run.sh", TEST),
+];
+
+/// What proves a task.
+const TEST: &str = "\
+set -e
+for file in src/*.sh; do sh -n \"$file\"; done
+sort -c fruit.txt
+! grep -rn '^<<<<<<<' src docs *.md
+echo 'all tests passed'
+";
+
+/// What a task is there to show.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Shows {
+    /// Work beside others.
+    Work,
+    /// Its first verification fails, its second passes.
+    Retry,
+    /// A person looks at it before it lands.
+    Review,
+    /// Its agent is killed in the middle.
+    Kill,
+}
+
+/// One task.
+#[derive(Debug)]
+pub(crate) struct Task {
+    /// What it is called.
+    pub(crate) title: &'static str,
+    /// What it says that it will touch.
+    pub(crate) paths: &'static [&'static str],
+    /// The task, by its place in the list, that must have landed before.
+    pub(crate) after: Option<usize>,
+    /// What it is there to show.
+    pub(crate) shows: Shows,
+    /// What the scripted CLI runs.
+    pub(crate) script: &'static str,
+    /// A file of the landed tree and a line that stands there exactly once.
+    pub(crate) leaves: (&'static str, &'static str),
+}
+
+impl Task {
+    const fn plain(
+        title: &'static str,
+        paths: &'static [&'static str],
+        script: &'static str,
+        leaves: (&'static str, &'static str),
+    ) -> Self {
+        Self { title, paths, after: None, shows: Shows::Work, script, leaves }
+    }
+
+    const fn showing(self, shows: Shows) -> Self {
+        Self { shows, ..self }
+    }
+
+    const fn after(self, task: usize) -> Self {
+        Self { after: Some(task), ..self }
+    }
+
+    /// What its worker reads.
+    pub(crate) fn prompt(&self) -> String {
+        format!("Please {}.\n\n```sh\n{}```\n", self.title, self.script)
+    }
+}
+
+/// All tasks, in the order they are queued.
+pub(crate) const TASKS: [Task; 12] = [
+    Task::plain(
+        "write down how the shop began",
+        &["docs/history.md"],
+        "mkdir -p docs\necho 'It began with an apple.' > docs/history.md\nsleep 4\n\
+         echo 'Then came the till.' >> docs/history.md\n",
+        ("docs/history.md", "Then came the till."),
+    )
+    .showing(Shows::Kill),
+    // The next two say nothing of what they touch, and touch the same line: whoever lands second
+    // gets the conflict back and resolves it.
+    Task::plain(
+        "note the tax among the changes",
+        &[],
+        "grep -q tax CHANGELOG.md || echo '- Prices carry tax.' >> CHANGELOG.md\nsleep 1\n\
+         sed '/^[<=>|]\\{7\\}/d' CHANGELOG.md > changes && mv changes CHANGELOG.md\n",
+        ("CHANGELOG.md", "- Prices carry tax."),
+    ),
+    Task::plain(
+        "note the guide among the changes",
+        &[],
+        "grep -q guide CHANGELOG.md || echo '- There is a guide.' >> CHANGELOG.md\nsleep 1\n\
+         sed '/^[<=>|]\\{7\\}/d' CHANGELOG.md > changes && mv changes CHANGELOG.md\n",
+        ("CHANGELOG.md", "- There is a guide."),
+    ),
+    Task::plain(
+        "sell pears and dates",
+        &["fruit.txt"],
+        "if grep -q pear fruit.txt; then sort -u fruit.txt > sorted && mv sorted fruit.txt\n\
+         else printf 'pear\\ndate\\n' >> fruit.txt; fi\n",
+        ("fruit.txt", "date"),
+    )
+    .showing(Shows::Retry),
+    // These four overlap: three files of one folder, and the folder itself.
+    Task::plain(
+        "add tax to a price",
+        &["src/money.sh"],
+        "echo 'taxed() { echo $(($1 * 107 / 100)); }' >> src/money.sh\nsleep 0.3\n",
+        ("src/money.sh", "taxed() { echo $(($1 * 107 / 100)); }"),
+    ),
+    Task::plain(
+        "show a price in euros",
+        &["src/money.sh"],
+        "echo 'euros() { echo $(($1 / 100)).$(($1 % 100)); }' >> src/money.sh\nsleep 0.3\n",
+        ("src/money.sh", "euros() { echo $(($1 / 100)).$(($1 % 100)); }"),
+    ),
+    Task::plain(
+        "count what is in a cart",
+        &["src/cart.sh"],
+        "echo 'count() { echo $#; }' >> src/cart.sh\nsleep 0.3\n",
+        ("src/cart.sh", "count() { echo $#; }"),
+    ),
+    Task::plain(
+        "say in each source whose it is",
+        &["src/"],
+        "for file in src/*.sh; do echo '# Of the shop.' >> \"$file\"; done\n",
+        ("src/cart.sh", "# Of the shop."),
+    ),
+    // A chain: each chapter is added to the one before.
+    Task::plain(
+        "begin a guide",
+        &["docs/guide.md"],
+        "mkdir -p docs\nprintf '# Guide\\n\\n1. Enter.\\n' > docs/guide.md\n",
+        ("docs/guide.md", "1. Enter."),
+    ),
+    Task::plain(
+        "go on with the guide",
+        &["docs/guide.md"],
+        "grep -q '^1' docs/guide.md\necho '2. Choose.' >> docs/guide.md\n",
+        ("docs/guide.md", "2. Choose."),
+    )
+    .after(8),
+    Task::plain(
+        "end the guide",
+        &["docs/guide.md"],
+        "grep -q '^2' docs/guide.md\necho '3. Pay.' >> docs/guide.md\n",
+        ("docs/guide.md", "3. Pay."),
+    )
+    .after(9),
+    Task::plain(
+        "say who may copy the shop",
+        &["LICENCE"],
+        "echo 'Anybody may copy this shop.' > LICENCE\n",
+        ("LICENCE", "Anybody may copy this shop."),
+    )
+    .showing(Shows::Review),
+];

@@ -1,0 +1,61 @@
+//! The parts of the demonstration that judge: they must be able to say no.
+
+use std::time::Duration;
+
+use super::check::{Report, not_single};
+use super::left;
+use super::tasks::{Shows, TASKS};
+
+#[test]
+fn a_merge_and_a_root_are_not_single() {
+    assert!(not_single("a b\nb c").is_empty());
+    assert_eq!(not_single("a b c\nb c\nc"), ["a b c", "c"]);
+}
+
+#[test]
+fn one_failed_check_fails_all() {
+    let mut report = Report::default();
+    report.check("this", true, "seen");
+    assert!(report.told(Duration::ZERO).is_ok());
+    report.check("that", false, "not there");
+    let error = report.told(Duration::ZERO).expect_err("a failed check");
+    assert!(error.to_string().contains("that: not there"), "{error}");
+}
+
+#[test]
+fn the_tasks_show_what_they_are_there_for() {
+    assert!(TASKS.len() >= 10);
+    for shows in [Shows::Retry, Shows::Review, Shows::Kill] {
+        assert_eq!(TASKS.iter().filter(|task| task.shows == shows).count(), 1, "{shows:?}");
+    }
+    for (at, task) in TASKS.iter().enumerate() {
+        assert!(
+            task.after.is_none_or(|before| before < at),
+            "{} waits for a later one",
+            task.title
+        );
+    }
+    let chained = TASKS.iter().filter(|task| task.after.is_some()).count();
+    assert_eq!(chained, 2);
+}
+
+#[tokio::test]
+async fn a_process_that_names_the_folder_is_found_and_ended() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut child = tokio::process::Command::new("sleep")
+        .arg("60")
+        .env("HOME", folder.path())
+        .kill_on_drop(true)
+        .spawn()
+        .expect("sleep");
+    let ended = async {
+        while left::processes(folder.path()).is_empty() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        let ((), status) = tokio::join!(left::end_all(folder.path()), child.wait());
+        status.expect("its end")
+    };
+    let status = tokio::time::timeout(Duration::from_secs(20), ended).await.expect("in time");
+    assert!(!status.success());
+    assert!(left::processes(folder.path()).is_empty());
+}
