@@ -3,6 +3,8 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
 mod cluster;
+mod coordinator;
+mod coordinator_world;
 mod forge;
 mod revoke;
 mod roles;

@@ -84,7 +84,7 @@ impl Hands {
         self.intake.dropped()
     }
 
-    pub(super) async fn flush(&self) {
+    pub(super) async fn flush(&mut self) {
         if let Err(error) = self.replies.flush().await {
             tracing::debug!(%error, "the last answers may be lost");
         }
