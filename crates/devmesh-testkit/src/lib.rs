@@ -5,6 +5,7 @@
 //! **Architecture invariant:** what is started here ends with the value that started it, by its
 //! pid.
 
+pub mod left;
 pub mod model;
 pub mod nats;
 pub mod python;

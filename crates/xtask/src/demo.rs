@@ -14,7 +14,6 @@ use crate::setup;
 
 mod check;
 mod folder;
-mod left;
 mod mesh;
 mod show;
 mod snapshot;
@@ -25,6 +24,7 @@ mod watch;
 mod tests;
 
 use check::Report;
+use devmesh_testkit::left;
 use folder::{Folder, Programs};
 use mesh::Mesh;
 use snapshot::Snapshot;

@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use devmesh_testkit::left;
+
 use super::folder::Folder;
-use super::left;
 use super::mesh::{Mesh, Queued, say};
 use super::snapshot::Snapshot;
 use super::tasks::Shows;

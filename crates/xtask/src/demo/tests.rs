@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use super::check::{Report, not_single};
-use super::left;
 use super::tasks::{Shows, TASKS};
 
 #[test]
@@ -37,25 +36,4 @@ fn the_tasks_show_what_they_are_there_for() {
     }
     let chained = TASKS.iter().filter(|task| task.after.is_some()).count();
     assert_eq!(chained, 2);
-}
-
-#[tokio::test]
-async fn a_process_that_names_the_folder_is_found_and_ended() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let mut child = tokio::process::Command::new("sleep")
-        .arg("60")
-        .env("HOME", folder.path())
-        .kill_on_drop(true)
-        .spawn()
-        .expect("sleep");
-    let ended = async {
-        while left::processes(folder.path()).is_empty() {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-        let ((), status) = tokio::join!(left::end_all(folder.path()), child.wait());
-        status.expect("its end")
-    };
-    let status = tokio::time::timeout(Duration::from_secs(20), ended).await.expect("in time");
-    assert!(!status.success());
-    assert!(left::processes(folder.path()).is_empty());
 }

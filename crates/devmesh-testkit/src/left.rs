@@ -1,5 +1,5 @@
-//! Processes that are still there, found by the folder in their environment or command line: a
-//! process that forgot who started it is found too.
+//! Processes that are still there: found by a folder that stands in their environment or command
+//! line, so that one that forgot who started it is found too.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -12,9 +12,11 @@ const GONE_MAX: Duration = Duration::from_secs(5);
 
 /// A process that names the folder.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Process {
-    pid: i32,
-    command: String,
+pub struct Process {
+    /// Its number.
+    pub pid: i32,
+    /// Its command line.
+    pub command: String,
 }
 
 impl std::fmt::Display for Process {
@@ -24,7 +26,7 @@ impl std::fmt::Display for Process {
 }
 
 /// All processes that name the folder, but for this one. Empty where the system does not tell.
-pub(crate) fn processes(root: &Path) -> Vec<Process> {
+pub fn processes(root: &Path) -> Vec<Process> {
     let needle = root.to_string_lossy().into_owned();
     let Ok(entries) = std::fs::read_dir("/proc") else { return Vec::new() };
     let own = i32::try_from(std::process::id()).unwrap_or_default();
@@ -32,13 +34,13 @@ pub(crate) fn processes(root: &Path) -> Vec<Process> {
         .flatten()
         .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
         .filter(|pid| *pid != own)
-        .filter_map(|pid| named(pid, &needle))
+        .filter_map(|pid| naming(pid, &needle))
         .collect();
     found.sort_unstable_by_key(|process| process.pid);
     found
 }
 
-fn named(pid: i32, needle: &str) -> Option<Process> {
+fn naming(pid: i32, needle: &str) -> Option<Process> {
     let read = |name: &str| {
         let bytes = std::fs::read(format!("/proc/{pid}/{name}")).ok()?;
         Some(String::from_utf8_lossy(&bytes).replace('\0', " "))
@@ -49,7 +51,7 @@ fn named(pid: i32, needle: &str) -> Option<Process> {
 }
 
 /// Waits until none is left; those that are after a while.
-pub(crate) async fn wait(root: &Path) -> Vec<Process> {
+pub async fn wait(root: &Path) -> Vec<Process> {
     let deadline = Instant::now() + GONE_MAX;
     loop {
         let left = processes(root);
@@ -61,7 +63,7 @@ pub(crate) async fn wait(root: &Path) -> Vec<Process> {
 }
 
 /// Ends whatever names the folder: kindly, then not.
-pub(crate) async fn end_all(root: &Path) {
+pub async fn end_all(root: &Path) {
     for process in processes(root) {
         let _ = kill(Pid::from_raw(process.pid), Signal::SIGTERM);
     }
@@ -69,3 +71,6 @@ pub(crate) async fn end_all(root: &Path) {
         let _ = kill(Pid::from_raw(process.pid), Signal::SIGKILL);
     }
 }
+
+#[cfg(test)]
+mod tests;
