@@ -143,15 +143,15 @@ impl Config {
         let (program, version) = program_of(&args, &profile, &env).await?;
         tracing::info!(tool = profile.name, program = %program.display(), version, "tool found");
         let base = args.state_dir.clone().unwrap_or_else(|| state_dir(client.mesh().as_str()));
-        let permission = args.permission.unwrap_or_else(|| profile.default_permission());
+        let permission = permission_of(&args, &profile)?;
         let host = match args.host.clone() {
             Some(host) => host,
             None => host_name(),
         };
         let mut mask_env = env.clone();
         mask_env.extend(std::env::vars_os().filter(|(key, _)| key == "DEVMESH_TOKEN"));
-        let mut limits = RunLimits::default();
-        limits.idle = Duration::from_secs(args.idle_s);
+        let idle = Duration::from_secs(args.idle_s);
+        let limits = RunLimits { idle, ..RunLimits::default() };
         Ok(Self {
             actor: client.actor().clone(),
             me: me_of(&args, &profile, client.actor(), &host),
@@ -214,6 +214,24 @@ fn profile_of(args: &Args) -> Result<Profile> {
         profile.args = rest.to_vec();
     }
     Ok(profile)
+}
+
+/// The mode asked for, or a narrower one where the tool has no sandbox; never a wider one.
+fn permission_of(args: &Args, profile: &Profile) -> Result<Permission> {
+    let wanted = args.permission.unwrap_or_else(|| profile.default_permission());
+    match wanted {
+        _ if profile.permissions.is_empty() || profile.permissions.contains_key(&wanted) => {
+            Ok(wanted)
+        }
+        Permission::Sandbox if profile.permissions.contains_key(&Permission::Edit) => {
+            tracing::info!(tool = profile.name, "no sandbox of its own: it may edit, and no more");
+            Ok(Permission::Edit)
+        }
+        _ => {
+            let reason = format!("{} has no permission mode {wanted:?}", profile.name);
+            Err(Error::Config { reason })
+        }
+    }
 }
 
 async fn program_of(

@@ -50,7 +50,11 @@ pub enum Error {
         source: std::io::Error,
     },
     /// The folder for worktrees lies inside a repository, where tools would find its files.
-    #[error("keep worktrees in {}: it lies inside the repository {}", root.display(), repo.display())]
+    #[error(
+        "keep worktrees in {}: it lies inside the repository {}",
+        root.display(),
+        repo.display()
+    )]
     RootInsideRepo {
         /// The folder asked for.
         root: PathBuf,

@@ -42,7 +42,7 @@ async fn copy_files(from: &Path, slot: &Path, names: Vec<String>) -> Result<Vec<
         let Ok(data) = tokio::fs::symlink_metadata(&source).await else { continue };
         bytes += data.len();
         if copied.len() >= FILES_MAX || bytes > BYTES_MAX {
-            tracing::warn!(from = %from.display(), "files to copy outgrow the bound; rest left out");
+            tracing::warn!(from = %from.display(), "too much to copy; the rest is left out");
             break;
         }
         // A link could lead out of the worktree, and a tracked file is not ours to replace.

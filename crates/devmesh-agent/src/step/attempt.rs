@@ -6,7 +6,7 @@ use devmesh_protocol::command::task::{
     Verdict as Told, Verified,
 };
 use devmesh_protocol::limits::{PATHS_MAX, WAIT_MS_MAX};
-use devmesh_protocol::{Code, Mode, RepoPath, SessionId, Verb};
+use devmesh_protocol::{Code, Mode, Rejection, RepoPath, SessionId, Verb};
 
 use super::tool::{failure_from, failure_of, progress};
 use super::{ending, landing};
@@ -65,10 +65,7 @@ pub(super) fn answered(
 ) -> Vec<Effect> {
     let Some(attempt) = view.attempt_of(key) else { return Vec::new() };
     if let Answer::Refused(rejection) = &answer
-        && matches!(
-            rejection.code,
-            Code::StaleToken | Code::AgentNotRegistered | Code::TaskNotFound | Code::NotPermitted
-        )
+        && is_over(rejection)
     {
         // Somebody else has the task, or nobody: this attempt lands nothing.
         return ending::let_go(view);
@@ -84,6 +81,17 @@ pub(super) fn answered(
         (Phase::Queueing, "land.begin") => landing::began(view, key, answer),
         (Phase::Yielding(_), "land.end") => landing::yielded(view, key, answer),
         _ => Vec::new(),
+    }
+}
+
+/// Whether a refusal says that the attempt is somebody else's, or nobody's.
+fn is_over(rejection: &Rejection) -> bool {
+    // Only the wait has ended, with the leases or the session it hung on; those are asked for anew.
+    let wait_alone = rejection.details.get("why").is_some_and(|why| why == "ended");
+    match rejection.code {
+        Code::StaleToken => !wait_alone,
+        Code::AgentNotRegistered | Code::TaskNotFound | Code::NotPermitted => true,
+        _ => false,
     }
 }
 
@@ -272,7 +280,7 @@ fn leased(view: &mut View, key: Key, answer: Answer) -> Vec<Effect> {
         Answer::Refused(rejection) if *refused < LEASE_REFUSALS_MAX => {
             let known = matches!(
                 rejection.code,
-                Code::LockConflict | Code::LockTimeout | Code::LockDeadlock
+                Code::LockConflict | Code::LockTimeout | Code::LockDeadlock | Code::StaleToken
             );
             if !known {
                 return ending::fail(view, key, failure_of("lease", &rejection.message, false));

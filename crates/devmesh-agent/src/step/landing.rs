@@ -23,7 +23,9 @@ pub(super) fn began(view: &mut View, key: Key, answer: Answer) -> Vec<Effect> {
                     attempt.phase = Phase::Reviewing;
                     Vec::new()
                 }
-                Code::LockTimeout | Code::LockConflict => queue(attempt, session),
+                Code::LockTimeout | Code::LockConflict | Code::StaleToken => {
+                    queue(attempt, session)
+                }
                 Code::TaskStateError if attempt.frozen => {
                     attempt.phase = Phase::Blocked;
                     Vec::new()

@@ -54,7 +54,9 @@ pub(super) fn joined(
             view.heard = view.heard.max(view.seen);
             view.rules = rules_of(&result);
             // First what was done is told; then is asked what is to be done.
-            vec![beat(view, now), Effect::Resend]
+            let mut effects = vec![beat(view, now), Effect::Resend];
+            effects.extend(framework_of(view, &result));
+            effects
         }
         Answer::Refused(rejection) => {
             let wait = rejection.retry_after_ms.unwrap_or(RETRY_AFTER_MS);
@@ -70,6 +72,14 @@ fn rules_of(result: &serde_json::Value) -> Vec<(String, String)> {
     let rules = result.pointer("/rulebook/rules").and_then(serde_json::Value::as_object);
     let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
     rules.into_iter().flatten().map(|(id, rule)| (id.clone(), text(rule))).collect()
+}
+
+/// The plan that is in force, to be read before the first bid.
+fn framework_of(view: &View, result: &serde_json::Value) -> Option<Effect> {
+    let plan = result.get("framework")?;
+    let version = plan.get("version")?.as_u64()?;
+    let text = serde_json::from_value(plan.get("text")?.clone()).ok()?;
+    Some(Effect::ReadFramework { session: view.session.clone(), version, text })
 }
 
 pub(super) fn renewed(view: &mut View, session: SessionId) -> Vec<Effect> {

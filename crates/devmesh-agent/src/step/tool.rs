@@ -129,7 +129,8 @@ pub(super) fn ended(view: &mut View, now: Now, key: Key, end: ToolEnd) -> Vec<Ef
 
 fn is_over_budget(attempt: &Attempt) -> bool {
     let ceiling = attempt.job.as_ref().map(|job| job.task.max_cost_usd.micro);
-    matches!((attempt.used.cost_micro_usd, ceiling), (Some(cost), Some(most)) if cost > 0 && cost >= most)
+    let used = attempt.used.cost_micro_usd.filter(|cost| *cost > 0);
+    used.zip(ceiling).is_some_and(|(used, most)| used >= most)
 }
 
 /// What people said while the tool ran is its next turn; then the work is taken.
