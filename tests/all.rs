@@ -5,3 +5,4 @@
 mod bus;
 mod it;
 mod log;
+mod tools;
