@@ -69,12 +69,12 @@ impl<'a> Mesh<'a> {
             let file = format!("prompts/{}.md", queued.len() + 1);
             let prompt = self.folder.write(&file, &task.prompt())?.display().to_string();
             let after = task.after.map(|at| queued[at].id.to_string());
-            let mut args = vec!["task", "add", task.title, "-F", &prompt];
+            let mut args = vec!["task", "add", "-F", &prompt];
             for path in task.paths {
                 args.extend(["--paths", path]);
             }
             if let Some(after) = &after {
-                args.extend(["--depends-on", after]);
+                args.extend(["--after", after]);
             }
             if task.shows == Shows::Review {
                 args.extend(["--review", "person"]);
@@ -131,7 +131,6 @@ impl<'a> Mesh<'a> {
 fn plain(arg: &str, prompt: &str, file: &str) -> String {
     match arg {
         path if path == prompt => file.to_owned(),
-        text if text.contains(' ') => format!("\"{text}\""),
         word => word.to_owned(),
     }
 }

@@ -73,9 +73,9 @@ impl Task {
         Self { after: Some(task), ..self }
     }
 
-    /// What its worker reads.
+    /// What its worker reads; the first line names it.
     pub(crate) fn prompt(&self) -> String {
-        format!("Please {}.\n\n```sh\n{}```\n", self.title, self.script)
+        format!("{}\n\n```sh\n{}```\n", self.title, self.script)
     }
 }
 
