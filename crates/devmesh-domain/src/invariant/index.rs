@@ -15,6 +15,7 @@ pub fn indexes_match_tables(state: &State) -> Result<(), String> {
     let now = &state.index;
     same("leases_by_path", &now.leases_by_path, &index.leases_by_path)?;
     same("leases_by_session", &now.leases_by_session, &index.leases_by_session)?;
+    same("leases_of_actor", &now.leases_of_actor, &index.leases_of_actor)?;
     same("leases_by_task", &now.leases_by_task, &index.leases_by_task)?;
     same("waiters_by_path", &now.waiters_by_path, &index.waiters_by_path)?;
     same("conversions_by_path", &now.conversions_by_path, &index.conversions_by_path)?;
@@ -60,6 +61,7 @@ fn leases(state: &State, index: &mut Index) {
         index.leases_by_path.insert(&lease.repo, &key, *id);
         let session = (lease.holder.actor.clone(), lease.holder.session.clone());
         index.leases_by_session.entry(session).or_default().insert(*id);
+        *index.leases_of_actor.entry(lease.holder.actor.clone()).or_default() += 1;
         if let Some(task) = lease.holder.task {
             index.leases_by_task.entry(task).or_default().insert(*id);
         }

@@ -164,6 +164,8 @@ fn list(state: &State, id: TaskId, task: &Task, index: &mut Index) {
         && let Some(place) = task.place(id)
     {
         index.ready.insert(place);
+    }
+    if !stands && let Some(place) = task.path_place(id) {
         for path in &task.spec.paths {
             let key = state.path_key(&task.spec.repo, path).into_owned();
             let at = (task.spec.repo.clone(), key);

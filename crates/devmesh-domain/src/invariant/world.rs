@@ -227,6 +227,7 @@ impl World {
         }
     }
 
+    #[expect(clippy::wildcard_enum_match_arm, reason = "words for what locks do")]
     fn word(&self, event: &Event) -> String {
         let path = |id| self.state.leases.get(id).map_or("?".to_owned(), |l| l.path.to_string());
         match event {
@@ -240,7 +241,6 @@ impl World {
             Event::LockReleased(e) => format!("{} free", path(&e.lease)),
             Event::LockExpired(e) => format!("{} over", path(&e.lease)),
             Event::LockBroken(e) => format!("{} broken", path(&e.lease)),
-            #[expect(clippy::wildcard_enum_match_arm, reason = "words for what locks do")]
             other => format!("{} {}", other.kind(), other.key()),
         }
     }

@@ -39,6 +39,8 @@ pub struct Index {
     pub leases_by_path: Paths<LeaseId>,
     /// Leases of an actor's session (none for people).
     pub leases_by_session: BTreeMap<(ActorId, Option<SessionId>), BTreeSet<LeaseId>>,
+    /// How many leases an actor has, where any.
+    pub leases_of_actor: BTreeMap<ActorId, usize>,
     /// Leases for a task.
     pub leases_by_task: BTreeMap<TaskId, BTreeSet<LeaseId>>,
     /// Waiters by repository and path key, without those for a conversion.

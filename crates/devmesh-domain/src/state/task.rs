@@ -264,6 +264,12 @@ impl Task {
         Some((ready_at + AGE_MS * u64::from(self.spec.priority), id))
     }
 
+    /// Its place in the line for its paths, which it keeps while its auction is open.
+    pub fn path_place(&self, id: TaskId) -> Option<Place> {
+        let ready_at = self.ready_at.filter(|_| self.reopens_at.is_none())?;
+        Some((ready_at + AGE_MS * u64::from(self.spec.priority), id))
+    }
+
     /// The name of its state, as people see it.
     pub fn state_name(&self) -> &'static str {
         match self.phase {
@@ -300,7 +306,8 @@ impl Phase {
 /// Look-ups of tasks, derived from the tables.
 #[derive(Clone, Debug, Default)]
 pub struct TaskIndex {
-    /// Ready tasks by the paths they declare, case folded where the repository says so.
+    /// Ready tasks, and those with an open auction, by the paths they declare, case folded where
+    /// the repository says so.
     pub ready_paths: BTreeMap<(RepoId, String), BTreeSet<Place>>,
     /// Tasks whose auctions lapsed and that wait for their time.
     pub lapsed: BTreeSet<TaskId>,

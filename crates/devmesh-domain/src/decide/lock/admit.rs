@@ -60,10 +60,7 @@ pub(super) fn admit(state: &State, request: &Request, at: At) -> Result<Vec<Even
 
 fn check_leases(state: &State, request: &Request, more: usize) -> Result<(), Rejection> {
     let actor = &request.holder.actor;
-    let first = (actor.clone(), None);
-    let sessions = state.index.leases_by_session.range(first..);
-    let own = sessions.take_while(|(session, _)| session.0 == *actor);
-    let leases: usize = own.map(|(_, leases)| leases.len()).sum();
+    let leases = state.index.leases_of_actor.get(actor).copied().unwrap_or(0);
     if leases + more > LEASES_PER_ACTOR_MAX {
         let text = format!("{actor} holds {leases} leases; at most {LEASES_PER_ACTOR_MAX} are");
         return Err(Rejection::new(Code::LimitExceeded, text));

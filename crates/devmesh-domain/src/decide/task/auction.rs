@@ -1,7 +1,7 @@
 //! Auctions: which ready tasks have a bidder, who may bid, and who wins.
 
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use devmesh_protocol::command::task as body;
 use devmesh_protocol::event::task::{AuctionLapsed, AuctionOpened, Bid, TaskAwarded};
@@ -15,7 +15,10 @@ use super::guard::{find, permit};
 use crate::state::State;
 use crate::state::agent::Agent;
 use crate::state::lease::Holder;
-use crate::state::task::{AGE_MS, Place, Task};
+use crate::state::task::{AGE_MS, Task};
+
+/// Tasks in line for one path that are looked at before another one is let past them.
+const LINE_MAX: usize = 8;
 
 /// Why an agent could not take a task, with the code that a bid of it would be refused with.
 fn unfit(state: &State, task: &Task, name: &ActorId, agent: &Agent) -> Option<(Code, String)> {
@@ -142,12 +145,12 @@ pub(super) fn open(state: &State, at: At) -> Vec<Event> {
     if free == 0 || state.mesh().paused || !stirred.is_fresh() {
         return Vec::new();
     }
-    let mut search = Search { state, at, bidders: BTreeMap::new(), free: BTreeMap::new() };
+    let mut search = Search::new(state, at);
     let events: Vec<Event> = if stirred.all {
-        index.ready.iter().filter_map(|place| search.open(*place)).take(free).collect()
+        index.ready.iter().filter_map(|(_, id)| search.open(*id)).take(free).collect()
     } else {
         let stirred = stirred.places.iter().filter(|place| index.ready.contains(*place));
-        stirred.filter_map(|place| search.open(*place)).take(free).collect()
+        stirred.filter_map(|(_, id)| search.open(*id)).take(free).collect()
     };
     if events.is_empty() {
         stirred.remember_nothing();
@@ -155,32 +158,31 @@ pub(super) fn open(state: &State, at: At) -> Vec<Event> {
     events
 }
 
-/// Opens one auction again whose time has come, where it can be opened; `opened` others are
-/// opened in the same record.
-pub(super) fn open_auction(state: &State, id: TaskId, at: At, opened: usize) -> Option<Event> {
-    let index = &state.index;
-    if state.mesh().paused || index.idle.len() <= index.auctions.len() + opened {
-        return None;
-    }
-    let ready_at = state.tasks.get(&id)?.ready_at?;
-    let mut search = Search { state, at, bidders: BTreeMap::new(), free: BTreeMap::new() };
-    search.open((ready_at, id))
-}
-
 /// One search for tasks with a bidder. What tasks have in common is looked at once.
-struct Search<'s> {
+pub(super) struct Search<'s> {
     state: &'s State,
     at: At,
     bidders: BTreeMap<Terms<'s>, bool>,
     free: BTreeMap<(&'s str, &'s str, Mode), bool>,
+    opened: BTreeSet<TaskId>,
 }
 
 /// All that decides which agents a task could go to.
 type Terms<'s> = (&'s str, Option<&'s str>, &'s [String], &'s [String], &'s ActorId);
 
 impl<'s> Search<'s> {
-    fn open(&mut self, (_, id): Place) -> Option<Event> {
-        let task = self.state.tasks.get(&id)?;
+    pub(super) fn new(state: &'s State, at: At) -> Search<'s> {
+        let (bidders, free, opened) = Default::default();
+        Search { state, at, bidders, free, opened }
+    }
+
+    /// Opens the auction of a task that has a bidder, while there are idle agents without one.
+    pub(super) fn open(&mut self, id: TaskId) -> Option<Event> {
+        let (index, task) = (&self.state.index, self.state.tasks.get(&id)?);
+        let places = index.idle.len().saturating_sub(index.auctions.len());
+        if self.state.mesh().paused || self.opened.len() >= places {
+            return None;
+        }
         (self.has_bidder(task) && self.is_free(task) && !self.would_overtake(task))
             .then(|| AuctionOpened { task: id, closes_at: self.at + BID_WINDOW_MS }.into())
     }
@@ -205,25 +207,31 @@ impl<'s> Search<'s> {
         })
     }
 
-    /// A task that has waited ten minutes for paths is not overtaken by a younger one on them,
-    /// as long as somebody could take it.
+    /// Tasks whose paths conflict have no auction at the same time, and a task that has waited
+    /// ten minutes for paths is not overtaken by a younger one on them, as long as somebody
+    /// could take it.
     fn would_overtake(&mut self, task: &'s Task) -> bool {
-        let state = self.state;
-        let ready = &state.index.tasks.ready_paths;
-        if ready.is_empty() || task.spec.paths.is_empty() {
-            return false;
+        let (state, spec) = (self.state, &task.spec);
+        let Some(since) = task.ready_at.filter(|_| !spec.paths.is_empty()) else { return false };
+        let place = (since + AGE_MS * u64::from(spec.priority), spec.task);
+        let mut before = BTreeSet::new();
+        for path in &spec.paths {
+            for key in crate::fold::overlapping(state, &spec.repo, path) {
+                let line = state.index.tasks.ready_paths.get(&key).into_iter().flatten();
+                before.extend(line.take(LINE_MAX));
+            }
         }
-        let Some(since) = task.ready_at else { return false };
-        let mut older = Vec::new();
-        for path in &task.spec.paths {
-            let keys = crate::fold::overlapping(state, &task.spec.repo, path);
-            older.extend(keys.into_iter().filter_map(|key| ready.get(&key)?.first()));
-        }
-        older.into_iter().any(|&(_, id)| {
-            let Some(other) = state.tasks.get(&id) else { return false };
-            let waits = other.ready_at.filter(|at| self.at.since(*at) >= AGE_MS);
-            let first = waits.is_some_and(|at| (at, id) < (since, task.spec.task));
-            first && !self.is_free(other) && self.has_bidder(other)
+        before.into_iter().any(|(at, id)| {
+            let Some(other) = state.tasks.get(&id).filter(|_| id != spec.task) else {
+                return false;
+            };
+            if mode(task).is_compatible(mode(other)) {
+                return false;
+            }
+            let waited = other.ready_at.is_some_and(|since| self.at.since(since) >= AGE_MS);
+            let bidding = other.auction.is_some() || self.opened.contains(&id);
+            let stuck = waited && (at, id) < place && !self.is_free(other);
+            bidding || (stuck && self.has_bidder(other))
         })
     }
 }

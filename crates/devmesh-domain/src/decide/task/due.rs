@@ -9,7 +9,7 @@ use devmesh_protocol::event::task::{
 use devmesh_protocol::limits::GRANTS_PER_RECORD_MAX;
 use devmesh_protocol::{At, Event, TaskId};
 
-use super::auction::{open, open_auction};
+use super::auction::{Search, open};
 use crate::state::State;
 use crate::state::index::Due;
 
@@ -26,11 +26,11 @@ pub(crate) fn follow(state: &State, at: At) -> Vec<Event> {
 }
 
 fn due(state: &State, at: At) -> Vec<Event> {
-    let mut opened = 0;
+    let mut search = Search::new(state, at);
     let due = state.index.due.iter().take_while(|(when, _)| *when <= at);
     due.filter_map(|(_, due)| match due {
         Due::Start(task) => not_started(state, *task),
-        Due::Auction(task) => Some(try_again(state, *task, at, &mut opened)),
+        Due::Auction(task) => Some(try_again(*task, &mut search)),
         Due::Land(task) => withdrawn(state, *task),
         Due::Question(task) => default(state, *task),
         Due::Unblock(task) => Some(TaskUnblocked { task: *task }.into()),
@@ -53,13 +53,11 @@ fn not_started(state: &State, id: TaskId) -> Option<Event> {
     Some(ended.into())
 }
 
-fn try_again(state: &State, id: TaskId, at: At, opened: &mut usize) -> Event {
-    if let Some(event) = open_auction(state, id, at, *opened) {
-        *opened += 1;
-        return event;
-    }
-    let why = "no agent is free that could take it".to_owned();
-    AuctionLapsed { task: id, why }.into()
+fn try_again(id: TaskId, search: &mut Search<'_>) -> Event {
+    search.open(id).unwrap_or_else(|| {
+        let why = "no agent is free that could take it".to_owned();
+        AuctionLapsed { task: id, why }.into()
+    })
 }
 
 fn withdrawn(state: &State, id: TaskId) -> Option<Event> {

@@ -14,6 +14,10 @@ pub(super) fn put_lease(state: &mut State, id: LeaseId, lease: Lease) {
     state.index.leases_by_path.insert(&lease.repo, &key, id);
     let session = (lease.holder.actor.clone(), lease.holder.session.clone());
     state.index.leases_by_session.entry(session).or_default().insert(id);
+    match state.index.leases_of_actor.get_mut(&lease.holder.actor) {
+        Some(leases) => *leases += 1,
+        None => drop(state.index.leases_of_actor.insert(lease.holder.actor.clone(), 1)),
+    }
     if let Some(task) = lease.holder.task {
         state.index.leases_by_task.entry(task).or_default().insert(id);
     }
@@ -33,6 +37,12 @@ pub(super) fn take_lease(state: &mut State, id: LeaseId) -> Option<Lease> {
     state.index.leases_by_path.remove(&lease.repo, &key, id);
     let session = (lease.holder.actor.clone(), lease.holder.session.clone());
     drop_from(&mut state.index.leases_by_session, &session, &id);
+    if let Some(leases) = state.index.leases_of_actor.get_mut(&lease.holder.actor) {
+        *leases -= 1;
+        if *leases == 0 {
+            state.index.leases_of_actor.remove(&lease.holder.actor);
+        }
+    }
     if let Some(task) = lease.holder.task {
         drop_from(&mut state.index.leases_by_task, &task, &id);
     }

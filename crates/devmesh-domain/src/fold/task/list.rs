@@ -45,7 +45,7 @@ fn relist_dependants(state: &mut State, id: TaskId) {
 /// Takes out all entries of a task.
 fn unlist(state: &mut State, id: TaskId) {
     let Some(task) = state.tasks.get(&id) else { return };
-    let keys = match task.place(id) {
+    let keys = match task.path_place(id) {
         Some(_) => path_keys(state, &task.spec.repo, &task.spec.paths),
         None => Vec::new(),
     };
@@ -70,6 +70,8 @@ fn unlist(state: &mut State, id: TaskId) {
     }
     if let Some(place) = task.place(id) {
         index.ready.remove(&place);
+    }
+    if let Some(place) = task.path_place(id) {
         for key in keys {
             if let Some(set) = index.tasks.ready_paths.get_mut(&key) {
                 set.remove(&place);
@@ -93,8 +95,7 @@ fn unlist(state: &mut State, id: TaskId) {
 pub(super) fn list(state: &mut State, id: TaskId) {
     settle(state, id);
     let Some(task) = state.tasks.get(&id) else { return };
-    let place = task.place(id);
-    let keys = match place {
+    let keys = match task.path_place(id) {
         Some(_) => path_keys(state, &task.spec.repo, &task.spec.paths),
         None => Vec::new(),
     };
@@ -109,11 +110,13 @@ pub(super) fn list(state: &mut State, id: TaskId) {
             }
         }
     }
-    if let Some(place) = place {
-        index.ready.insert(place);
+    if let Some(place) = task.path_place(id) {
         for key in keys {
             index.tasks.ready_paths.entry(key).or_default().insert(place);
         }
+    }
+    if let Some(place) = task.place(id) {
+        index.ready.insert(place);
         index.tasks.stirred.stir();
         index.tasks.stirred.places.insert(place);
     }

@@ -47,19 +47,23 @@ impl<T: Ord + Copy> Paths<T> {
         self.0.get(repo).and_then(|paths| paths.get(key)).into_iter().flatten().copied()
     }
 
-    /// What is on this path or on a folder above it, highest first.
-    pub fn above<'s>(&'s self, repo: &RepoId, key: &str) -> impl Iterator<Item = T> + use<'s, T> {
+    /// The sets on this path and on the folders above it, highest first.
+    fn sets_above(&self, repo: &RepoId, key: &str) -> Vec<&BTreeSet<T>> {
         let mut found = Vec::new();
         if let Some(paths) = self.0.get(repo) {
             let folders = key.match_indices('/').map(|(end, _)| &key[..end]);
             let root = (!key.is_empty()).then_some("");
             found.extend(root.into_iter().chain(folders).chain([key]).filter_map(|k| paths.get(k)));
         }
-        found.into_iter().flatten().copied()
+        found
     }
 
-    /// What overlaps this path: what is on it, above it and below it. In each place in order.
-    pub fn over<'s>(&'s self, repo: &RepoId, key: &str) -> impl Iterator<Item = T> + use<'s, T> {
+    /// The sets below this path.
+    fn sets_below<'s>(
+        &'s self,
+        repo: &RepoId,
+        key: &str,
+    ) -> impl Iterator<Item = &'s BTreeSet<T>> + use<'s, T> {
         let below = self.0.get(repo).map(|paths| match key {
             "" => paths.range::<str, _>((Bound::Excluded(""), Bound::Unbounded)),
             key => {
@@ -69,8 +73,33 @@ impl<T: Ord + Copy> Paths<T> {
                 paths.range::<str, _>(range)
             }
         });
-        let below = below.into_iter().flatten().flat_map(|(_, things)| things).copied();
-        self.above(repo, key).chain(below)
+        below.into_iter().flatten().map(|(_, things)| things)
+    }
+
+    /// What is on this path or on a folder above it, highest first.
+    pub fn above<'s>(
+        &'s self,
+        repo: &RepoId,
+        key: &str,
+    ) -> impl Iterator<Item = T> + use<'s, T> {
+        self.sets_above(repo, key).into_iter().flatten().copied()
+    }
+
+    /// What overlaps this path: what is on it, above it and below it. In each place in order.
+    pub fn over<'s>(&'s self, repo: &RepoId, key: &str) -> impl Iterator<Item = T> + use<'s, T> {
+        let sets = self.sets_above(repo, key).into_iter().chain(self.sets_below(repo, key));
+        sets.flatten().copied()
+    }
+
+    /// The same, without what does not come before `end`.
+    pub fn over_before<'s>(
+        &'s self,
+        repo: &RepoId,
+        key: &str,
+        end: T,
+    ) -> impl Iterator<Item = T> + use<'s, T> {
+        let sets = self.sets_above(repo, key).into_iter().chain(self.sets_below(repo, key));
+        sets.flat_map(move |things| things.range(..end)).copied()
     }
 }
 

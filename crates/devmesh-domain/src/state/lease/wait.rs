@@ -71,11 +71,18 @@ impl State {
         ask: Ask<'s>,
         place: u64,
     ) -> impl Iterator<Item = (u64, &'s Waiter)> {
-        self.rivals(ask).filter(move |(other, waiter)| match (waiter.convert, ask.converts) {
-            (Some(_), false) => true,
-            (None, true) => false,
-            (Some(_), true) | (None, false) => *other < place,
-        })
+        let (conversions, others) = match ask.converts {
+            true => (place, 0),
+            false => (u64::MAX, place),
+        };
+        let over = move |path| {
+            let key = self.path_key(ask.repo, path);
+            let index = &self.index;
+            let conversions = index.conversions_by_path.over_before(ask.repo, &key, conversions);
+            conversions.chain(index.waiters_by_path.over_before(ask.repo, &key, others))
+        };
+        let waiters = ask.paths.iter().flat_map(over).map(|place| (place, self.waiter(place)));
+        waiters.filter(move |(_, waiter)| ask.clashes(&waiter.holder, waiter.mode))
     }
 
     fn waiters_of(&self, holder: &Holder) -> impl Iterator<Item = (u64, &Waiter)> {

@@ -22,6 +22,8 @@ fn over_finds_what_overlaps() {
         let found: Vec<usize> = paths.over(&repo(), asked).collect();
         assert_eq!(found.len(), expected.len(), "{asked} finds nothing twice");
         assert_eq!(found.into_iter().collect::<BTreeSet<_>>(), expected, "{asked}");
+        let before: BTreeSet<usize> = paths.over_before(&repo(), asked, 5).collect();
+        assert_eq!(before, expected.range(..5).copied().collect(), "{asked} before 5");
         let above: BTreeSet<usize> = paths.above(&repo(), asked).collect();
         let expected: BTreeSet<usize> =
             (0..keys.len()).filter(|i| path(keys[*i]).contains(&path(asked))).collect();

@@ -1,0 +1,397 @@
+//! Auctions: who is eligible, who wins, and that nothing waits for ever or loops.
+
+use devmesh_protocol::command::internal::Internal;
+use devmesh_protocol::event::agent::Capacity;
+use devmesh_protocol::event::{Bid, Event};
+use devmesh_protocol::{HostId, TaskId};
+use serde_json::{Value, json};
+
+use super::{Tasks, check, story};
+use crate::decide::{bidders, eligible, open_auctions};
+use crate::invariant::world::{World, actor};
+
+/// A mesh with a repository, a person and agents that join as they are told to.
+fn mesh(agents: &[(&str, Value)]) -> Tasks {
+    let mut tasks = Tasks { world: World::new() };
+    for name in crate::invariant::world::AGENTS {
+        tasks.world.send(name, "agent.leave", json!({})).unwrap();
+    }
+    for (name, more) in agents {
+        let mut body = json!({ "tool": "custom", "host": "h", "session": format!("{name}-1") });
+        body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        tasks.world.send(name, "agent.join", body).unwrap();
+    }
+    tasks
+}
+
+fn may_bid(tasks: &Tasks, number: u64) -> Vec<String> {
+    bidders(&tasks.world.state, TaskId(number)).iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn who_is_eligible() {
+    let plain = json!({});
+    for (agent, task, expect) in [
+        (plain.clone(), plain.clone(), ""),
+        (plain.clone(), json!({ "tool": "custom" }), ""),
+        (plain.clone(), json!({ "tool": "codex" }), "its tool is custom, and codex is asked for"),
+        (plain.clone(), json!({ "tool": "codex", "backup_tools": ["custom"] }),
+            "its tool is custom, and codex is asked for"),
+        (plain.clone(), json!({ "needs": ["rust"] }), "it lacks the capability rust"),
+        (json!({ "capabilities": ["go"] }), json!({ "needs": ["rust"] }),
+            "it lacks the capability rust"),
+        (json!({ "capabilities": ["go", "rust"] }), json!({ "needs": ["rust"] }), ""),
+        (json!({ "repos": ["r"] }), plain.clone(), ""),
+        (json!({ "repos": ["other"] }), plain.clone(), "it does not have repository r"),
+        (json!({ "for": ["alice"] }), plain.clone(), ""),
+        (json!({ "for": ["bob"] }), plain.clone(), "it takes no tasks of alice"),
+        (json!({ "needs": { "vram_mb": 1 } }), plain.clone(), "suspended"),
+    ] {
+        let mut tasks = mesh(&[("ada", agent.clone())]);
+        let came = tasks.step(&format!("alice add {task}"));
+        let opened = came.contains("auction_opened");
+        assert_eq!(opened, expect.is_empty(), "{agent} {task}: {came}");
+        let state = &tasks.world.state;
+        let all = eligible(state, TaskId(1));
+        let (_, fit) = &all[0];
+        match fit {
+            Ok(()) => assert!(expect.is_empty(), "{agent} {task}"),
+            Err(why) => assert!(!expect.is_empty() && why.contains(expect), "{agent}: {why}"),
+        }
+        assert_eq!(may_bid(&tasks, 1).len(), usize::from(expect.is_empty()));
+    }
+}
+
+#[test]
+fn a_backup_comes_after_a_try() {
+    let mut tasks = mesh(&[("ada", json!({ "tool": "codex" })), ("eve", json!({}))]);
+    tasks.step("alice add {\"tool\":\"codex\",\"backup_tools\":[\"custom\"]}");
+    assert_eq!(may_bid(&tasks, 1), ["ada"]);
+    tasks.close(1, &[("ada", 0), ("eve", 100)]);
+    tasks.step("ada start 1 {\"session\":\"ada-1\"}");
+    tasks.step("ada fail 1 test {\"session\":\"ada-1\"}");
+    assert_eq!(may_bid(&tasks, 1), ["ada", "eve"]);
+}
+
+#[test]
+fn the_framework_is_read_first() {
+    let mut tasks = Tasks::new();
+    assert_eq!(tasks.step("codex send framework.publish {\"text\":\"plan\"}"), "framework_published 1");
+    assert_eq!(tasks.step("alice add"), "task_added t-1");
+    let read = tasks.step("codex send framework.read {\"version\":1}");
+    assert_eq!(read, "framework_read codex, auction_opened t-1");
+    assert_eq!(tasks.step("claude bid 1"), "FRAMEWORK_UNREAD");
+    assert_eq!(tasks.step("codex bid 1"), "nothing");
+    assert_eq!(tasks.step("alice send framework.publish {\"text\":\"next\"}"), "framework_published 2");
+    assert_eq!(tasks.step("codex bid 1"), "FRAMEWORK_UNREAD");
+    assert_eq!(tasks.close(1, &[("codex", 1)]), "auction_lapsed t-1");
+}
+
+#[test]
+fn who_may_bid() {
+    let given = ["alice add"];
+    check(&given, "codex bid 1", "nothing");
+    check(&given, "codex bid 9", "TASK_NOT_FOUND");
+    check(&given, "codex bid 1 {\"session\":\"other\"}", "AGENT_NOT_REGISTERED");
+    check(&given, "alice bid 1", "AGENT_NOT_REGISTERED");
+    check(&["alice add", "close 1"], "codex bid 1", "TASK_STATE_ERROR");
+    check(&["alice add", "alice add", "close 1 codex"], "codex bid 2", "NOT_PERMITTED");
+    let drained = ["alice add", "alice send agent.drain {\"agent\":\"codex\"}"];
+    check(&drained, "codex bid 1", "NOT_PERMITTED");
+    check(&drained, "close 1 codex", "auction_lapsed t-1");
+}
+
+#[test]
+fn the_best_bid_wins_and_the_order_of_bids_does_not() {
+    let orders: [[(&str, i64); 3]; 3] = [
+        [("codex", 1), ("claude", 7), ("gemini", 3)],
+        [("claude", 7), ("gemini", 3), ("codex", 1)],
+        [("gemini", 3), ("codex", 1), ("claude", 7)],
+    ];
+    for bids in orders {
+        let mut tasks = Tasks::after_all(&["alice add"]);
+        assert_eq!(tasks.close(1, &bids), "task_awarded t-1");
+        assert_eq!(tasks.task(1).attempt.as_ref().unwrap().actor.as_str(), "claude");
+        let Event::TaskAwarded(award) = &tasks.world.records.last().unwrap().events[0] else {
+            panic!("an award")
+        };
+        let order: Vec<&str> = award.bids.iter().map(|bid| bid.actor.as_str()).collect();
+        assert_eq!(order, ["claude", "gemini", "codex"]);
+        assert!(award.bids[0].score.contains_key("capability"), "what the coordinator knows");
+    }
+}
+
+/// Of equal bids the agent wins that has been idle longest, so that all get their share.
+#[test]
+fn equals_take_turns() {
+    let mut tasks = Tasks::new();
+    let mut won = Vec::new();
+    let all = [("codex", 5), ("claude", 5), ("gemini", 5)];
+    for number in 1..=9 {
+        tasks.step("alice add");
+        tasks.close(number, &all);
+        let who = tasks.task(number).attempt.as_ref().unwrap().actor.to_string();
+        tasks.step(&format!("{who} start {number}"));
+        tasks.step(&format!("{who} fail {number} test {{\"hard\":true}}"));
+        won.push(who);
+    }
+    assert_eq!(won[..3], ["codex", "claude", "gemini"]);
+    assert_eq!(won[..3], won[3..6]);
+    assert_eq!(won[..3], won[6..9]);
+}
+
+#[test]
+fn a_forged_term_counts_for_nothing() {
+    let mut tasks = Tasks::after_all(&["alice add"]);
+    let score = [("capability".to_owned(), 1_000)].into();
+    let forged = Bid { actor: actor("codex"), score, total: 9_999 };
+    let honest = Bid { actor: actor("claude"), score: [("free".to_owned(), 1)].into(), total: 1 };
+    let bids = vec![forged, honest];
+    tasks.world.internal(Internal::AuctionClose { task: TaskId(1), bids });
+    assert_eq!(tasks.task(1).attempt.as_ref().unwrap().actor.as_str(), "claude");
+}
+
+#[test]
+fn specialists_go_first() {
+    let mut tasks = mesh(&[
+        ("ada", json!({ "capabilities": ["rust", "gpu"] })),
+        ("eve", json!({ "capabilities": ["rust"] })),
+    ]);
+    tasks.step("alice add {\"needs\":[\"rust\"]}");
+    tasks.close(1, &[("ada", 5), ("eve", 5)]);
+    assert_eq!(tasks.task(1).attempt.as_ref().unwrap().actor.as_str(), "eve");
+}
+
+#[test]
+fn urgent_first_and_whoever_waits_long_gains() {
+    let mut tasks = mesh(&[]);
+    for priority in [4, 2, 0, 2] {
+        tasks.step(&format!("alice add {{\"priority\":{priority}}}"));
+    }
+    let order = |tasks: &Tasks| -> Vec<u64> {
+        tasks.world.state.index.ready.iter().map(|(_, id)| id.0).collect()
+    };
+    assert_eq!(order(&tasks), [3, 2, 4, 1]);
+    // Ten minutes are a level.
+    tasks.world.at = tasks.world.at + 10 * 60_000 + 1;
+    tasks.step("alice add {\"priority\":1}");
+    assert_eq!(order(&tasks), [3, 2, 4, 5, 1]);
+    tasks.world.at = tasks.world.at + 20 * 60_000;
+    tasks.step("alice add {\"priority\":0}");
+    tasks.step("alice add {\"priority\":1}");
+    assert_eq!(order(&tasks), [3, 2, 4, 5, 6, 1, 7]);
+    let body = json!({ "tool": "custom", "host": "h", "session": "s" });
+    assert!(tasks.send("ada", "agent.join", body).ends_with("auction_opened t-3"));
+}
+
+#[test]
+fn no_more_auctions_than_agents_to_bid() {
+    let mut tasks = Tasks::new();
+    for _ in 0..5 {
+        tasks.step("alice add");
+    }
+    assert_eq!(open_auctions(&tasks.world.state).len(), 3);
+    assert_eq!(tasks.close(1, &[("codex", 0)]), "task_awarded t-1");
+    assert_eq!(tasks.close(2, &[("claude", 0)]), "task_awarded t-2");
+    assert_eq!(open_auctions(&tasks.world.state).len(), 1);
+    assert_eq!(tasks.close(3, &[]), "auction_lapsed t-3, auction_opened t-4");
+    assert!(tasks.step("codex start 1").starts_with("task_started"));
+    let came = tasks.step("codex fail 1 test {\"hard\":true}");
+    assert_eq!(came, "attempt_ended t-1, auction_opened t-3", "a free agent, and t-3 waits no more");
+}
+
+#[test]
+fn a_lapse_waits_longer_each_time() {
+    let mut tasks = mesh(&[("ada", json!({}))]);
+    tasks.step("alice add");
+    for wait_ms in [1_000, 2_000, 4_000, 8_000, 16_000, 30_000, 30_000] {
+        assert_eq!(tasks.step("close 1"), "auction_lapsed t-1", "{wait_ms}");
+        assert_eq!(tasks.step(&format!("after {}", wait_ms - 1)), "nothing", "{wait_ms}");
+        assert_eq!(tasks.step("after 1"), "auction_opened t-1", "{wait_ms}");
+    }
+    tasks.step("close 1");
+    let body = json!({ "tool": "custom", "host": "h", "session": "eve-1" });
+    let came = tasks.send("eve", "agent.join", body);
+    assert!(came.ends_with("auction_opened t-1"), "who joins is worth another look: {came}");
+    tasks.step("close 1");
+    assert_eq!(tasks.step("after 1000"), "auction_opened t-1", "and the waits begin anew");
+}
+
+/// With nobody left to bid a task stands in line, and the log stays silent.
+#[test]
+fn nobody_to_bid_makes_no_noise() {
+    let mut tasks = mesh(&[("ada", json!({}))]);
+    tasks.step("alice add");
+    tasks.step("close 1");
+    tasks.step("ada send agent.leave {\"session\":\"ada-1\"}");
+    assert_eq!(tasks.step("after 60000"), "auction_lapsed t-1");
+    for _ in 0..20 {
+        assert_eq!(tasks.step("after 60000"), "nothing");
+    }
+    let body = json!({ "tool": "custom", "host": "h", "session": "eve-1" });
+    assert!(tasks.send("eve", "agent.join", body).ends_with("auction_opened t-1"));
+}
+
+#[test]
+fn who_does_not_start_loses_it_and_no_try() {
+    let mut tasks = story(&[
+        ("alice add", "task_added t-1, auction_opened t-1"),
+        ("close 1 codex", "task_awarded t-1"),
+        ("after 4999", "nothing"),
+        ("after 1", "attempt_ended t-1"),
+        ("codex start 1", "STALE_TOKEN"),
+        ("after 999", "nothing"),
+        ("after 1", "auction_opened t-1"),
+        ("close 1 claude", "task_awarded t-1"),
+        ("claude start 1", "task_started t-1"),
+        ("after 3600000", "nothing"),
+    ]);
+    assert_eq!((tasks.task(1).tries, tasks.task(1).attempts), (0, 2));
+    tasks.world.check_replay();
+}
+
+#[test]
+fn nothing_starts_while_the_mesh_is_paused() {
+    story(&[
+        ("alice add", "task_added t-1, auction_opened t-1"),
+        ("alice send mesh.pause {}", "mesh_paused mesh"),
+        ("close 1 codex", "auction_lapsed t-1"),
+        ("alice add", "task_added t-2"),
+        ("after 60000", "auction_lapsed t-1"),
+        ("after 60000", "nothing"),
+        ("alice send mesh.resume {}", "mesh_resumed mesh, auction_opened t-1, auction_opened t-2"),
+        ("close 1 codex", "task_awarded t-1"),
+        ("alice send mesh.pause {}", "mesh_paused mesh"),
+        ("codex start 1", "TASK_STATE_ERROR"),
+    ]);
+}
+
+#[test]
+fn leases_come_with_the_award() {
+    let mut tasks = Tasks::after_all(&["alice add {\"paths\":[\"src/\",\"doc\"]}"]);
+    let came = tasks.step("close 1 codex");
+    let mut came: Vec<&str> = came.split(", ").collect();
+    came[1..].sort_unstable();
+    assert_eq!(came, ["task_awarded t-1", "codex has intent doc", "codex has intent src/"]);
+    let held = |tasks: &Tasks| -> Vec<(Option<TaskId>, u64)> {
+        let leases = tasks.world.state.leases.iter();
+        leases.map(|(id, lease)| (lease.holder.task, id.seq)).collect()
+    };
+    let token = tasks.task(1).attempt.as_ref().unwrap().token;
+    assert_eq!(held(&tasks), [(Some(TaskId(1)), token), (Some(TaskId(1)), token)]);
+    tasks.step("codex abandon 1");
+    assert!(held(&tasks).is_empty());
+    let mut tasks = Tasks::after_all(&["alice add {\"paths\":[\"src/\"],\"share\":true}"]);
+    assert_eq!(tasks.step("close 1 codex"), "task_awarded t-1, codex has co_write src/");
+    tasks.step("alice add {\"paths\":[\"src/a\"],\"share\":true}");
+    assert_eq!(tasks.step("close 2 claude"), "task_awarded t-2, claude has co_write src/a");
+}
+
+/// Tasks on the same paths are not started together, and the second one starts once it can.
+#[test]
+fn touch_sets_keep_apart() {
+    let mut tasks = Tasks::after_all(&["alice add {\"paths\":[\"src/\"]}", "close 1 codex"]);
+    assert_eq!(tasks.step("alice add {\"paths\":[\"src/a\"]}"), "task_added t-2");
+    assert_eq!(tasks.step("alice add {\"paths\":[\"doc\"]}"), "task_added t-3, auction_opened t-3");
+    assert!(may_bid(&tasks, 2).is_empty());
+    tasks.step("codex start 1");
+    let came = tasks.step("codex fail 1 test {\"hard\":true}");
+    assert_eq!(came, "attempt_ended t-1, auction_opened t-2");
+    // A lease that came between opening and closing: no award.
+    assert_eq!(tasks.send("bob", "lock.acquire", json!({ "paths": ["src"], "mode": "write" })), "bob has write src");
+    assert_eq!(tasks.step("close 2 codex"), "auction_lapsed t-2");
+    // A person's lease on part of it, given back, is seen at once.
+    tasks.step("after 60000");
+    assert_eq!(tasks.step("after 60000"), "nothing");
+    let came = tasks.send("bob", "lock.release", json!({ "paths": ["src"] }));
+    assert_eq!(came, "src free, auction_opened t-2");
+}
+
+#[test]
+fn a_lease_that_gets_weaker_is_seen() {
+    let mut tasks = Tasks::new();
+    tasks.send("bob", "lock.acquire", json!({ "paths": ["src/a/b"], "mode": "write" }));
+    assert_eq!(tasks.step("alice add {\"paths\":[\"src/\"]}"), "task_added t-1");
+    let lease = tasks.world.lease_of("bob", "src/a/b").to_string();
+    let came = tasks.send("bob", "lock.convert", json!({ "lease": lease, "mode": "read" }));
+    assert_eq!(came, "src/a/b is read, auction_opened t-1");
+    // One that is not in the way is not looked at.
+    let mut tasks = Tasks::new();
+    for path in ["src", "other"] {
+        tasks.send("bob", "lock.acquire", json!({ "paths": [path], "mode": "write" }));
+    }
+    tasks.step("alice add {\"paths\":[\"src/\"]}");
+    let generation = tasks.world.state.index.tasks.stirred.generation;
+    tasks.send("bob", "lock.release", json!({ "paths": ["other"] }));
+    assert_eq!(tasks.world.state.index.tasks.stirred.generation, generation);
+}
+
+/// A large touch set is not starved by small ones.
+#[test]
+fn who_waited_long_for_paths_is_not_overtaken() {
+    let mut tasks = Tasks::new();
+    tasks.send("bob", "lock.acquire", json!({ "paths": ["src/b"], "mode": "write", "ttl_ms": 86_400_000 }));
+    tasks.step("alice add {\"paths\":[\"src/\"]}");
+    assert_eq!(tasks.step("alice add {\"paths\":[\"src/a\"]}"), "task_added t-2, auction_opened t-2");
+    tasks.step("close 2 codex");
+    tasks.step("codex start 2");
+    tasks.step("after 600000");
+    assert_eq!(tasks.step("alice add {\"paths\":[\"src/c\"]}"), "task_added t-3");
+    assert_eq!(tasks.step("alice add {\"paths\":[\"doc\"]}"), "task_added t-4, auction_opened t-4");
+    assert_eq!(tasks.step("codex fail 2 test {\"hard\":true}"), "attempt_ended t-2");
+    let came = tasks.send("bob", "lock.release", json!({ "paths": ["src/b"] }));
+    assert_eq!(came, "src/b free, auction_opened t-1");
+    // Nor while its own auction is open; and of two that come at once one is opened.
+    assert_eq!(tasks.step("alice add {\"paths\":[\"src/d\"]}"), "task_added t-5");
+    assert_eq!(tasks.step("close 1"), "auction_lapsed t-1, auction_opened t-3");
+    // When it is out of the way the others come.
+    let mut tasks = Tasks::new();
+    tasks.send("bob", "lock.acquire", json!({ "paths": ["src/b"], "mode": "write", "ttl_ms": 86_400_000 }));
+    tasks.step("alice add {\"paths\":[\"src/\"]}");
+    tasks.step("after 600000");
+    tasks.step("alice add {\"paths\":[\"src/c\"]}");
+    assert_eq!(tasks.step("alice cancel 1"), "task_cancelled t-1, auction_opened t-2");
+}
+
+#[test]
+fn a_host_has_room_or_it_has_not() {
+    let needs = json!({ "needs": { "ram_mb": 600 } });
+    let mut tasks = mesh(&[("ada", needs.clone()), ("eve", needs)]);
+    let host = HostId::new("h").unwrap();
+    let capacity = |ram_mb| Capacity { ram_mb, vram_mb: Vec::new(), slots: 8 };
+    let measured = |tasks: &mut Tasks, ram_mb| {
+        let (host, capacity) = (host.clone(), capacity(ram_mb));
+        tasks.world.internal(Internal::HostMeasured { host, capacity }).join(", ")
+    };
+    measured(&mut tasks, 1_000);
+    tasks.step("alice add");
+    tasks.step("alice add");
+    assert!(tasks.close(1, &[("ada", 1)]).starts_with("task_awarded t-1"));
+    assert_eq!(tasks.close(2, &[("eve", 1)]), "auction_lapsed t-2");
+    assert_eq!(tasks.step("eve bid 2 {\"session\":\"eve-1\"}"), "TASK_STATE_ERROR");
+    tasks.step("ada start 1 {\"session\":\"ada-1\"}");
+    assert_eq!(tasks.step("after 60000"), "auction_lapsed t-2");
+    let explained = eligible(&tasks.world.state, TaskId(2));
+    assert!(explained[1].1.as_ref().unwrap_err().contains("eve needs 600, 400 are free"));
+    let came = measured(&mut tasks, 2_000);
+    assert!(came.contains("auction_opened t-2"), "{came}");
+    let reserved = &tasks.world.state.index.reserved;
+    assert!(reserved.values().all(|reserved| reserved.ram_mb <= 2_000));
+}
+
+#[test]
+fn a_new_term_opens_windows_again() {
+    let mut tasks = Tasks::after_all(&["alice add"]);
+    let (_, before) = open_auctions(&tasks.world.state)[0];
+    tasks.world.at = tasks.world.at + 10_000;
+    tasks.world.internal(Internal::EpochStart {
+        epoch: 1,
+        node: "n".to_owned(),
+        nonce: 1,
+        hash: Default::default(),
+    });
+    let (_, after) = open_auctions(&tasks.world.state)[0];
+    assert_eq!(before + 10_000, after);
+    assert!(tasks.close(1, &[("codex", 1)]).starts_with("task_awarded"));
+    assert_eq!(tasks.close(1, &[("claude", 9)]), "nothing", "an auction closes once");
+}

@@ -1,0 +1,116 @@
+//! The state of a mesh: what the log says, and nothing else. Only `fold` changes it.
+
+pub mod agent;
+pub mod index;
+pub mod lease;
+pub mod mesh;
+pub mod task;
+
+use devmesh_protocol::event::agent::Capacity;
+use devmesh_protocol::{ActorId, At, CommandId, Digest, HostId, LeaseId, RepoId, TaskId};
+
+use crate::table::{Sum, Table};
+use agent::{Actor, Agent};
+use index::Index;
+use lease::{Lease, Waiter};
+use mesh::{LandQueue, Mesh, Note, Receipt, ReceiptOrder, Refusals, Repo};
+use task::Task;
+
+/// A branch that work lands on.
+pub type Target = (RepoId, String);
+
+/// Everything a decision can depend on.
+#[derive(Clone, Debug)]
+pub struct State {
+    /// The newest record, 0 before the first.
+    pub seq: u64,
+    /// When it was decided.
+    pub at: At,
+    /// Scalars: term, leader, counters, pause, architect, framework.
+    pub(crate) mesh: Table<(), Mesh>,
+    pub(crate) actors: Table<ActorId, Actor>,
+    pub(crate) agents: Table<ActorId, Agent>,
+    pub(crate) hosts: Table<HostId, Capacity>,
+    pub(crate) repos: Table<RepoId, Repo>,
+    pub(crate) leases: Table<LeaseId, Lease>,
+    /// By the `seq` of their `LockQueued`, which is their place in the queue.
+    pub(crate) waiters: Table<u64, Waiter>,
+    pub(crate) tasks: Table<TaskId, Task>,
+    pub(crate) lands: Table<Target, LandQueue>,
+    pub(crate) notes: Table<String, Note>,
+    /// Values as JSON text.
+    pub(crate) settings: Table<String, String>,
+    pub(crate) receipts: Table<(ActorId, CommandId), Receipt>,
+    pub(crate) receipt_orders: Table<ActorId, ReceiptOrder>,
+    pub(crate) refusals: Table<ActorId, Refusals>,
+    pub(crate) redacted: Table<Digest, u64>,
+    /// Derived from the tables above, never hashed: look-ups whose cost does not grow.
+    pub(crate) index: Index,
+}
+
+impl Default for State {
+    fn default() -> State {
+        let mut mesh = Table::new("mesh");
+        mesh.insert((), Mesh::default());
+        State {
+            seq: 0,
+            at: At(0),
+            mesh,
+            actors: Table::new("actors"),
+            agents: Table::new("agents"),
+            hosts: Table::new("hosts"),
+            repos: Table::new("repos"),
+            leases: Table::new("leases"),
+            waiters: Table::new("waiters"),
+            tasks: Table::new("tasks"),
+            lands: Table::new("lands"),
+            notes: Table::new("notes"),
+            settings: Table::new("settings"),
+            receipts: Table::new("receipts"),
+            receipt_orders: Table::new("receipt_orders"),
+            refusals: Table::new("refusals"),
+            redacted: Table::new("redacted"),
+            index: Index::default(),
+        }
+    }
+}
+
+impl State {
+    /// The scalars.
+    pub fn mesh(&self) -> &Mesh {
+        self.mesh.get(&()).expect("the one row is made with the state and never taken out")
+    }
+
+    pub(crate) fn mesh_mut(&mut self) -> &mut Mesh {
+        self.mesh.get_mut(&()).expect("the one row is made with the state and never taken out")
+    }
+
+    /// The hash of everything but the indexes. Work only for what changed since the last call.
+    pub fn hash(&mut self) -> Digest {
+        let mut sum = Sum::default();
+        let sums = [
+            self.mesh.sum(),
+            self.actors.sum(),
+            self.agents.sum(),
+            self.hosts.sum(),
+            self.repos.sum(),
+            self.leases.sum(),
+            self.waiters.sum(),
+            self.tasks.sum(),
+            self.lands.sum(),
+            self.notes.sum(),
+            self.settings.sum(),
+            self.receipts.sum(),
+            self.receipt_orders.sum(),
+            self.refusals.sum(),
+            self.redacted.sum(),
+        ];
+        for one in &sums {
+            sum.add(one);
+        }
+        let mut bytes = sum.to_bytes().to_vec();
+        bytes.extend_from_slice(&self.seq.to_le_bytes());
+        bytes.extend_from_slice(&self.at.0.to_le_bytes());
+        Digest::of(&bytes)
+    }
+}
