@@ -1,3 +1,45 @@
 //! The `devmesh` binary: command line, configuration, logging and exit codes.
+//!
+//! **Architecture invariant:** it mounts every process and decides nothing: what a command does is
+//! to send a verb, ask a query, or start a process.
+//!
+//! **Architecture invariant:** data goes to stdout, talk to stderr, and nowhere else is printed.
 
-fn main() {}
+mod agents;
+mod cli;
+mod config;
+mod context;
+mod error;
+mod exit;
+mod explain;
+mod git;
+mod keys;
+mod logging;
+mod mesh;
+mod output;
+mod process;
+mod state_dir;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::exit::Exit;
+
+fn main() -> ExitCode {
+    // Clap ends the process itself for --help and for what cannot be read, with 0 and 2.
+    match catch_unwind(AssertUnwindSafe(|| cli::Cli::parse().run())) {
+        Ok(Ok(exit)) => exit.into(),
+        Ok(Err(error)) => {
+            for line in error.lines() {
+                output::say(line);
+            }
+            error.exit().into()
+        }
+        Err(_) => {
+            output::say("hint: this is a fault of devmesh itself; please report what stands above");
+            Exit::Bug.into()
+        }
+    }
+}

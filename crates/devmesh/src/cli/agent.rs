@@ -1,0 +1,52 @@
+//! `devmesh agent`: runs a coding CLI on the tasks it wins.
+
+use std::collections::BTreeMap;
+
+use devmesh_bus::client::Client;
+use devmesh_bus::cred::Role;
+use devmesh_protocol::ActorId;
+
+use crate::context::Context;
+use crate::error::{Error, Result, chain};
+use crate::keys;
+use crate::mesh::shutdown;
+
+/// Run an agent: a coding CLI that works on the tasks it wins
+#[derive(Debug, clap::Args)]
+#[group(skip)]
+pub(crate) struct Args {
+    /// The agent's name; the tool's with a number, where nothing is said
+    #[arg(long, value_name = "NAME")]
+    name: Option<ActorId>,
+    #[command(flatten)]
+    inner: devmesh_agent::Args,
+}
+
+impl Args {
+    pub(super) async fn run(self, context: &Context) -> Result<()> {
+        let state = context.state()?;
+        let url = context.nats_url(&state)?;
+        let name = match self.name {
+            Some(name) => name,
+            None => crate::agents::numbered(&self.inner.tool, 1)?,
+        };
+        let creds = match context.globals.creds.clone() {
+            Some(creds) => creds,
+            None => {
+                if state.has_keys() {
+                    keys::ensure(&keys::open(&state)?, &name, Role::Agent)?;
+                    let admin = keys::admin(&state, &url, context.within()).await?;
+                    let actor = BTreeMap::from([(name.to_string(), Role::Agent)]);
+                    keys::register(&admin, &actor).await?;
+                }
+                state.creds_of(name.as_str())
+            }
+        };
+        let client = Client::connect(&url, Some(&creds), &state.mesh, &name).await?;
+        let mut inner = self.inner;
+        inner.state_dir = Some(state.path);
+        devmesh_agent::run(inner, client, shutdown()?)
+            .await
+            .map_err(|error| Error::failed(format!("run agent {name}")).because(chain(&error)))
+    }
+}

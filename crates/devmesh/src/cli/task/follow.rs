@@ -1,0 +1,88 @@
+//! Following tasks: notices wake, queries tell. A notice that was lost costs a moment, not a wait
+//! for ever.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use devmesh_bus::notice::{Filter, Notices};
+use devmesh_protocol::TaskId;
+use devmesh_protocol::view::TaskView;
+
+use crate::cli::status::Waiting;
+use crate::context::Link;
+use crate::error::Result;
+use crate::exit::Exit;
+
+/// How long no notice may come before the task is looked at all the same.
+const LOOK: Duration = Duration::from_secs(2);
+
+/// What is waited for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ending {
+    /// Each task has ended.
+    Ended,
+    /// Each task has ended, or one waits for a person.
+    EndedOrPerson,
+}
+
+/// Waits and gives each task as it stands then.
+pub(crate) async fn until(
+    link: &Link,
+    tasks: Vec<TaskId>,
+    ending: Ending,
+) -> Result<BTreeMap<TaskId, TaskView>> {
+    told(link, tasks, ending, |_| {}).await
+}
+
+/// As [`until`], telling each change of a task's state.
+pub(crate) async fn told(
+    link: &Link,
+    tasks: Vec<TaskId>,
+    ending: Ending,
+    mut tell: impl FnMut(&TaskView),
+) -> Result<BTreeMap<TaskId, TaskView>> {
+    let mut notices = Notices::subscribe(&link.client, &Filter::All).await?;
+    let mut seen: BTreeMap<TaskId, TaskView> = BTreeMap::new();
+    loop {
+        for task in &tasks {
+            if seen.get(task).is_some_and(has_ended) {
+                continue;
+            }
+            let view = super::one(link, *task).await?;
+            if seen.get(task).is_none_or(|before| before.state != view.state) {
+                tell(&view);
+            }
+            seen.insert(*task, view);
+        }
+        let person = seen.values().any(|task| Waiting::of(task.clone()).is_some());
+        if seen.values().all(has_ended) || (ending == Ending::EndedOrPerson && person) {
+            return Ok(seen);
+        }
+        let wanted = async {
+            while let Some(notice) = notices.next().await {
+                let key = notice.event.key();
+                if tasks.iter().any(|task| task.to_string() == key) {
+                    return;
+                }
+            }
+            std::future::pending::<()>().await;
+        };
+        let _ = tokio::time::timeout(LOOK, wanted).await;
+    }
+}
+
+/// Whether nothing more happens to a task by itself.
+pub(crate) fn has_ended(task: &TaskView) -> bool {
+    matches!(task.state.as_str(), "completed" | "failed" | "cancelled")
+}
+
+/// The exit that says what became of tasks.
+pub(crate) fn exit_of<'a>(tasks: impl Iterator<Item = &'a TaskView> + Clone) -> Exit {
+    if tasks.clone().any(|task| matches!(task.state.as_str(), "failed" | "cancelled")) {
+        Exit::Failed
+    } else if tasks.clone().all(|task| task.state == "completed") {
+        Exit::Ok
+    } else {
+        Exit::Person
+    }
+}

@@ -1,0 +1,40 @@
+//! Names of repositories and where a command stands.
+
+use std::path::Path;
+use std::process::Command;
+
+use super::{Repo, name_of};
+
+fn run(at: &Path, args: &[&str]) {
+    let status = Command::new("git").args(args).current_dir(at).output().unwrap().status;
+    assert!(status.success(), "git {args:?}");
+}
+
+#[test]
+fn a_folder_makes_a_name() {
+    let cases = [
+        ("parser", Some("parser")),
+        ("My Project", Some("my-project")),
+        ("--x--", Some("x")),
+        ("ünï", Some("n")),
+        ("...", None),
+    ];
+    for (folder, expected) in cases {
+        let name = name_of(folder).map(|name| name.to_string());
+        assert_eq!(name.as_deref(), expected, "{folder}");
+    }
+}
+
+#[test]
+fn a_checkout_knows_where_a_command_stands() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path().canonicalize().unwrap().join("Some Repo");
+    std::fs::create_dir_all(root.join("src/deep")).unwrap();
+    run(&root, &["init", "-q", "-b", "main"]);
+    let repo = Repo::around(&root.join("src/deep")).unwrap().unwrap();
+    assert_eq!(repo.root, root);
+    assert_eq!(repo.prefix, "src/deep/");
+    assert_eq!(repo.default_name().as_str(), "some-repo");
+    assert_eq!(repo.branch().unwrap().as_deref(), Some("main"));
+    assert!(Repo::around(dir.path()).unwrap().is_none());
+}

@@ -1,0 +1,44 @@
+//! A running mesh on this machine: started, watched, ended. Each process is a real child of its
+//! own, in a process group of its own, so that a Ctrl-C reaches devmesh first and the bus goes
+//! last.
+
+mod bus;
+mod child;
+mod detach;
+mod end;
+mod plan;
+mod signals;
+mod start;
+mod watch;
+
+pub(crate) use detach::{PLAN, detach};
+pub(crate) use end::{AGENT_WITHIN, end_all};
+pub(crate) use plan::Plan;
+pub(crate) use signals::shutdown;
+
+use crate::error::Result;
+use crate::state_dir::{RunFile, StateDir};
+
+/// Starts all that the plan says, tells `ready` when it serves, and watches it until it is told to
+/// end. Nothing is left running, however it goes.
+pub(crate) async fn supervise(
+    state: &StateDir,
+    plan: Plan,
+    ready: impl FnOnce(&RunFile),
+) -> Result<()> {
+    let mut signals = signals::Signals::listen()?;
+    let mut mesh = watch::Mesh::new(state.clone(), plan)?;
+    let started = tokio::select! {
+        started = mesh.start() => started,
+        () = signals.end() => Err(signals::interrupted()),
+    };
+    let outcome = match started {
+        Ok(()) => {
+            ready(mesh.run());
+            mesh.watch(&mut signals).await
+        }
+        Err(error) => Err(error),
+    };
+    mesh.stop(&mut signals).await;
+    outcome
+}

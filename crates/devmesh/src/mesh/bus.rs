@@ -1,0 +1,71 @@
+//! The managed bus: the server, its streams, who may speak.
+
+use std::net::TcpListener;
+
+use devmesh_bus::cred::{Account, Role, Trust};
+use devmesh_bus::server::{self, Server, ServerOptions};
+use devmesh_bus::{connect, provision};
+
+use super::plan::Plan;
+use crate::error::{Error, Result, chain};
+use crate::state_dir::{Ports, StateDir};
+
+/// The seed's port of the dashboard.
+const DASHBOARD_PORT: u16 = 7701;
+
+/// Starts the server on the port that was asked for, else on last time's, else on a free one.
+pub(super) async fn start(state: &StateDir, plan: &Plan, trust: &Trust) -> Result<Server> {
+    let auth = trust.auth().map_err(|e| Error::failed("prepare the bus").because(chain(&e)))?;
+    let mut options = ServerOptions::new(&plan.nats_server, state.path.join("nats"), auth);
+    options.name = format!("devmesh-{}", state.mesh);
+    options.log_file = Some(state.log_of("nats-server"));
+    options.port = plan.port.unwrap_or_else(|| free_or(Ports::read(state).nats, 0));
+    server::start(&options).await.map_err(|error| {
+        let hint = match &error {
+            server::Error::PortInUse { .. } => "choose another with --port".to_owned(),
+            server::Error::StoreInUse { .. } => {
+                "`devmesh down` ends what runs; then start again".to_owned()
+            }
+            _ => format!(
+                "`devmesh doctor` looks closer; the log is {}",
+                options.log_path().display()
+            ),
+        };
+        Error::failed("start the bus").because(chain(&error)).hint(hint)
+    })
+}
+
+/// The port of the dashboard: asked for, last time's, the usual one, or a free one.
+pub(super) fn dashboard_port(state: &StateDir, plan: &Plan) -> u16 {
+    plan.dashboard_port.unwrap_or_else(|| {
+        let usual = free_or(DASHBOARD_PORT, 0);
+        let port = free_or(Ports::read(state).dashboard, usual);
+        if port == 0 { any_free() } else { port }
+    })
+}
+
+fn free_or(port: u16, other: u16) -> u16 {
+    let is_free = port != 0 && TcpListener::bind(("127.0.0.1", port)).is_ok();
+    if is_free { port } else { other }
+}
+
+/// A port that is free now; 0 where there is none, which its user will say.
+fn any_free() -> u16 {
+    let listener = TcpListener::bind(("127.0.0.1", 0));
+    listener.and_then(|listener| listener.local_addr()).map(|at| at.port()).unwrap_or_default()
+}
+
+/// Makes and checks the streams, as the mesh's administrator.
+pub(super) async fn provision(state: &StateDir, url: &str, trust: &Trust) -> Result<()> {
+    let failed = || Error::failed("make the mesh's streams");
+    let limits = provision::Limits::default();
+    let mesh = state.mesh.as_str();
+    let creds = |account| trust.creds_path("admin", Role::Admin, account);
+    let core = connect::connect(url, Some(&creds(Account::Core)), "admin").await;
+    let core = core.map_err(|error| failed().because(chain(&error)))?;
+    provision::core(&core, mesh, &limits).await.map_err(|e| failed().because(chain(&e)))?;
+    let side = connect::connect(url, Some(&creds(Account::Mesh)), "admin").await;
+    let side = side.map_err(|error| failed().because(chain(&error)))?;
+    provision::mesh(&side, mesh, &limits).await.map_err(|e| failed().because(chain(&e)))?;
+    Ok(())
+}

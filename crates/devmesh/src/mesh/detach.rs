@@ -1,0 +1,64 @@
+//! `up -d`: the supervising process in a session of its own, without a terminal.
+
+use std::process::Stdio;
+
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::Command;
+
+use super::plan::Plan;
+use crate::error::{Error, Result};
+use crate::exit::Exit;
+use crate::output::say;
+use crate::state_dir::{RunFile, StateDir, write_whole};
+
+/// The file by which the plan gets to the supervising process.
+pub(crate) const PLAN: &str = "plan.json";
+
+/// Starts the supervising process and waits until the mesh serves, or it has failed. What it says
+/// meanwhile is passed on.
+pub(crate) async fn detach(state: &StateDir, plan: &Plan) -> Result<RunFile> {
+    let failed = || Error::failed("start the supervising process");
+    let text = serde_json::to_string(plan).map_err(|error| failed().because(error))?;
+    write_whole(&state.path.join(PLAN), &text)?;
+    let exe = std::env::current_exe().map_err(|error| failed().because(error))?;
+    let mut child = Command::new(exe)
+        .arg("supervise")
+        .args(["--mesh", state.mesh.as_str(), "--state-dir"])
+        .arg(&state.path)
+        .args(["--log-file".as_ref(), state.log_of("up").as_os_str()])
+        // Its folder must not keep a person from removing theirs.
+        .current_dir(&state.path)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .map_err(|error| failed().because(error))?;
+    let stderr = child.stderr.take().ok_or_else(failed)?;
+    let stdout = child.stdout.take().ok_or_else(failed)?;
+    let mut talk = BufReader::new(stderr).lines();
+    let mut ready = BufReader::new(stdout).lines();
+    loop {
+        tokio::select! {
+            Ok(Some(line)) = talk.next_line() => say(line),
+            line = ready.next_line() => match line {
+                Ok(Some(_)) => break,
+                Ok(None) | Err(_) => return Err(ended(child, talk).await),
+            },
+        }
+    }
+    RunFile::read(state)?.ok_or_else(|| failed().because("it ended at once"))
+}
+
+/// What it said last, and its exit as ours.
+async fn ended(
+    mut child: tokio::process::Child,
+    mut talk: tokio::io::Lines<BufReader<tokio::process::ChildStderr>>,
+) -> Error {
+    while let Ok(Some(line)) = talk.next_line().await {
+        say(line);
+    }
+    let code = child.wait().await.ok().and_then(|status| status.code());
+    let known = [Exit::Usage, Exit::Rejected, Exit::Unreachable, Exit::Unknown];
+    let exit = known.into_iter().find(|exit| Some(i32::from(exit.code())) == code);
+    Error::silent(exit.unwrap_or(Exit::Failed))
+}

@@ -1,0 +1,198 @@
+//! The start of a mesh, step by step, each waited for by what it brings about.
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use devmesh_bus::client::Client;
+use devmesh_bus::cred::Role;
+use devmesh_protocol::command::mesh::SettingSet;
+use devmesh_protocol::view::{AgentView, HostView};
+use devmesh_protocol::{ActorId, Verb};
+use serde_json::{Value, json};
+use tokio::net::TcpStream;
+
+use super::bus;
+use super::child::{Spec, last_words};
+use super::watch::{Mesh, News};
+use crate::context::Link;
+use crate::error::{Error, Result};
+use crate::keys;
+use crate::output::say;
+use crate::process::Known;
+use crate::state_dir::{Ports, SUPERVISOR};
+
+/// How long the coordinator may take to lead: it reads the whole log first.
+const LEADS_WITHIN: Duration = Duration::from_secs(60);
+/// How long the others may take to be seen; later they still come.
+const SEEN_WITHIN: Duration = Duration::from_secs(15);
+/// How often a condition is looked at.
+const LOOK: Duration = Duration::from_millis(30);
+/// How long one answer may take.
+const ANSWER: Duration = Duration::from_secs(10);
+
+impl Mesh {
+    /// Starts everything.
+    pub(super) async fn start(&mut self) -> Result<()> {
+        if let Some(own) = Known::own() {
+            self.run.put(SUPERVISOR, &own);
+        }
+        self.mint()?;
+        self.launch_bus().await?;
+        say(format!("bus          {}", self.run.nats_url));
+        bus::provision(&self.state, &self.run.nats_url, &self.trust).await?;
+        let admin = self.start_coordinator().await?;
+        keys::register(&admin, &keys::users(&self.trust)?).await?;
+        let person = self.link(&self.plan.person.clone()).await?;
+        person.done(Verb::RepoAdd(self.plan.repo.clone())).await?;
+        for (key, value) in self.plan.settings.clone() {
+            person.done(Verb::SettingSet(SettingSet { key, value })).await?;
+        }
+        let (repo, base) = (&self.plan.repo.name, self.plan.repo.base.as_deref());
+        say(format!("repository   {repo}, from {}", base.unwrap_or("main")));
+        if !self.plan.lite {
+            self.start_probe(&person).await?;
+            self.start_dashboard().await?;
+            self.start_agents(&person).await?;
+        }
+        let port = self.plan.port.unwrap_or_default();
+        let dashboard = self.plan.dashboard_port.unwrap_or_default();
+        Ports { nats: port, dashboard }.write(&self.state)
+    }
+
+    fn mint(&self) -> Result<()> {
+        keys::refresh(&self.trust, &self.state)?;
+        let own = |name: &str| ActorId::new(name).expect("a plain word names an actor");
+        let mut wanted = vec![
+            (ActorId::admin(), Role::Admin),
+            (ActorId::coordinator(), Role::Coordinator),
+            (self.plan.person.clone(), Role::Person),
+            (own("replay"), Role::Replay),
+        ];
+        if !self.plan.lite {
+            wanted.push((own("dashboard"), Role::Dashboard));
+            wanted.push((probe_name(), Role::Probe));
+        }
+        let agents = self.plan.agents.iter().filter_map(|agent| agent.name.clone());
+        wanted.extend(agents.map(|name| (name, Role::Agent)));
+        wanted.iter().try_for_each(|(name, role)| keys::ensure(&self.trust, name, *role))
+    }
+
+    async fn start_coordinator(&mut self) -> Result<Link> {
+        let url = self.run.nats_url.clone();
+        let spec = Spec::new("coordinator", "coordinator", &self.state, &url);
+        self.launch(spec)?;
+        let admin = keys::admin(&self.state, &url, LEADS_WITHIN).await?;
+        let state: Value = tokio::select! {
+            state = admin.get("state", json!({})) => state?,
+            error = self.lost() => return Err(error),
+        };
+        let term = state.get("epoch").and_then(Value::as_u64).unwrap_or_default();
+        say(format!("coordinator  leads term {term}"));
+        keys::admin(&self.state, &url, ANSWER).await
+    }
+
+    /// What is still started must not end; returns when something did.
+    async fn lost(&mut self) -> Error {
+        match self.news.join_next().await {
+            Some(Ok(News::Ended { name, how, .. })) => {
+                let said = last_words(&self.state, &name);
+                Error::failed(format!("start {name}"))
+                    .because(format!("it ended with {how}\n{said}"))
+                    .hint(format!("the whole log is {}", self.state.log_of(&name).display()))
+            }
+            Some(Ok(News::Again { .. }) | Err(_)) | None => {
+                Error::failed("start the mesh").because("nothing runs")
+            }
+        }
+    }
+
+    async fn link(&self, actor: &ActorId) -> Result<Link> {
+        let creds = self.state.creds_of(actor.as_str());
+        let url = &self.run.nats_url;
+        let client = Client::connect(url, Some(&creds), &self.state.mesh, actor).await?;
+        Ok(Link::new(client, ANSWER))
+    }
+
+    async fn start_probe(&mut self, person: &Link) -> Result<()> {
+        let spec = Spec::new("probe", "probe", &self.state, &self.run.nats_url);
+        let disk = self.state.path.clone().into_os_string();
+        self.launch(spec.with(["--disk".into(), disk]))?;
+        let host = probe_name();
+        let seen = async || {
+            let hosts: Vec<HostView> = person.list("hosts", json!({})).await?;
+            Ok(hosts.iter().any(|known| known.host.as_str() == host.as_str()))
+        };
+        if until(SEEN_WITHIN, seen).await? {
+            say(format!("probe        measures {host}"));
+        } else {
+            say("probe        not heard yet; see its log");
+        }
+        Ok(())
+    }
+
+    async fn start_dashboard(&mut self) -> Result<()> {
+        let port = bus::dashboard_port(&self.state, &self.plan);
+        self.plan.dashboard_port = Some(port);
+        let person = self.plan.person.as_str();
+        let (spec, url) = crate::cli::dashboard::spec(port, &self.state, person);
+        let base = Spec::new("dashboard", "dashboard", &self.state, &self.run.nats_url);
+        self.launch(base.with(spec))?;
+        let open = async || Ok(TcpStream::connect(("127.0.0.1", port)).await.is_ok());
+        if until(SEEN_WITHIN, open).await? {
+            self.run.dashboard_url = Some(url.clone());
+            self.run.write(&self.state)?;
+            say(format!("dashboard    {url}"));
+        } else {
+            say("dashboard    does not answer yet; see its log");
+        }
+        Ok(())
+    }
+
+    async fn start_agents(&mut self, person: &Link) -> Result<()> {
+        let mut wanted = BTreeSet::new();
+        for agent in self.plan.agents.clone() {
+            let Some(name) = agent.name.clone() else { continue };
+            let url = self.run.nats_url.clone();
+            let spec = Spec::agent(&name, &agent, &self.plan.env_pass, &self.state, &url);
+            self.launch(spec)?;
+            wanted.insert(name);
+        }
+        if wanted.is_empty() {
+            say("agents       none; `devmesh agent --tool NAME` starts one");
+            return Ok(());
+        }
+        let joined = async || {
+            let agents: Vec<AgentView> = person.list("agents", json!({})).await?;
+            let there: BTreeSet<ActorId> = agents.into_iter().map(|one| one.agent).collect();
+            Ok(wanted.is_subset(&there))
+        };
+        let all: Vec<String> = wanted.iter().map(ToString::to_string).collect();
+        let all = all.join(", ");
+        if until(SEEN_WITHIN, joined).await? {
+            say(format!("agents       {all}"));
+        } else {
+            say(format!("agents       {all}; not all have joined yet, see their logs"));
+        }
+        Ok(())
+    }
+}
+
+/// The name of this host, which its probe speaks under.
+fn probe_name() -> ActorId {
+    let host = devmesh_probe::measure::own_name();
+    ActorId::new(host.as_str()).expect("the name of a host is the name of an actor")
+}
+
+/// Asks until the answer is yes; whether it was within the time.
+async fn until(within: Duration, mut ask: impl AsyncFnMut() -> Result<bool>) -> Result<bool> {
+    let deadline = Instant::now() + within;
+    loop {
+        if ask().await? {
+            return Ok(true);
+        }
+        if Instant::now() >= deadline {
+            return Ok(false);
+        }
+        tokio::time::sleep(LOOK).await;
+    }
+}

@@ -1,0 +1,202 @@
+//! A mesh that runs: what ended is started again, and what will not stay up is given up.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use devmesh_bus::cred::Trust;
+use tokio::task::JoinSet;
+
+use super::bus;
+use super::child::{Kind, Spec, last_words};
+use super::end;
+use super::plan::Plan;
+use super::signals::Signals;
+use crate::error::{Error, Result};
+use crate::keys;
+use crate::output::say;
+use crate::process::Known;
+use crate::state_dir::{RunFile, StateDir};
+
+/// The name of the bus's process.
+pub(super) const BUS: &str = "nats-server";
+/// A process that ends more often than this within [`CRASH_WINDOW`] is given up.
+const CRASHES_MAX: usize = 5;
+const CRASH_WINDOW: Duration = Duration::from_secs(60);
+/// The pause before the second start; it doubles with each.
+const PAUSE_MIN: Duration = Duration::from_millis(200);
+
+/// A mesh that runs, or is about to.
+pub(super) struct Mesh {
+    pub(super) state: StateDir,
+    pub(super) plan: Plan,
+    pub(super) trust: Trust,
+    pub(super) run: RunFile,
+    pub(super) specs: BTreeMap<String, Spec>,
+    pub(super) news: JoinSet<News>,
+    crashes: BTreeMap<String, Vec<Instant>>,
+}
+
+/// What a watched process came to.
+pub(super) enum News {
+    /// It ended.
+    Ended {
+        /// Which.
+        name: String,
+        /// How, in words.
+        how: String,
+        /// It ended of itself, without a fault.
+        well: bool,
+    },
+    /// The pause before its next start is over.
+    Again {
+        /// Which.
+        name: String,
+    },
+}
+
+impl Mesh {
+    /// Nothing is started yet.
+    pub(super) fn new(state: StateDir, plan: Plan) -> Result<Mesh> {
+        let trust = keys::open(&state)?;
+        let run = RunFile::new(&state);
+        let (specs, crashes) = (BTreeMap::new(), BTreeMap::new());
+        Ok(Mesh { state, plan, trust, run, specs, news: JoinSet::new(), crashes })
+    }
+
+    /// What runs.
+    pub(super) fn run(&self) -> &RunFile {
+        &self.run
+    }
+
+    /// Starts a process and begins to watch it.
+    pub(super) fn launch(&mut self, spec: Spec) -> Result<Known> {
+        let (mut child, known) = spec.spawn(&self.state)?;
+        let name = spec.name.clone();
+        self.specs.insert(name.clone(), spec);
+        self.put(&name, &known)?;
+        self.news.spawn(async move {
+            let (how, well) = match child.wait().await {
+                Ok(status) => (status.to_string(), status.success()),
+                Err(error) => (error.to_string(), false),
+            };
+            News::Ended { name, how, well }
+        });
+        Ok(known)
+    }
+
+    /// Starts the bus and begins to watch it.
+    pub(super) async fn launch_bus(&mut self) -> Result<()> {
+        let mut server = bus::start(&self.state, &self.plan, &self.trust).await?;
+        self.run.nats_url = server.url().to_owned();
+        // Whoever is connected comes back to the same port.
+        self.plan.port = Some(server.port());
+        let known = Known::of(server.pid());
+        let known = known.ok_or_else(|| Error::failed("start the bus").because("it ended"))?;
+        self.put(BUS, &known)?;
+        self.news.spawn(async move {
+            let how = match server.wait().await {
+                Ok(status) => status.to_string(),
+                Err(error) => error.to_string(),
+            };
+            News::Ended { name: BUS.to_owned(), how, well: false }
+        });
+        Ok(())
+    }
+
+    pub(super) fn put(&mut self, name: &str, known: &Known) -> Result<()> {
+        self.run.put(name, known);
+        self.run.write(&self.state)
+    }
+
+    /// Watches until a signal, or until the mesh cannot go on.
+    pub(super) async fn watch(&mut self, signals: &mut Signals) -> Result<()> {
+        loop {
+            tokio::select! {
+                () = signals.end() => return Ok(()),
+                news = self.news.join_next() => match news {
+                    Some(Ok(news)) => self.take(news).await?,
+                    Some(Err(error)) => {
+                        return Err(Error::failed("watch the processes").because(error));
+                    }
+                    None => return Err(Error::failed("watch the processes").because("none is left")),
+                },
+            }
+        }
+    }
+
+    async fn take(&mut self, news: News) -> Result<()> {
+        match news {
+            News::Ended { name, how, well } => self.ended(&name, &how, well),
+            News::Again { name } => self.again(&name).await,
+        }
+    }
+
+    fn ended(&mut self, name: &str, how: &str, well: bool) -> Result<()> {
+        self.run.take(name);
+        self.run.write(&self.state)?;
+        let kind = Kind::of(name);
+        if well && kind == Kind::Agent {
+            say(format!("{name} has left"));
+            return Ok(());
+        }
+        let now = Instant::now();
+        let crashes = self.crashes.entry(name.to_owned()).or_default();
+        crashes.retain(|at| now.duration_since(*at) < CRASH_WINDOW);
+        crashes.push(now);
+        let count = crashes.len();
+        if count > CRASHES_MAX {
+            return self.give_up(name, how);
+        }
+        let doublings = u32::try_from(count - 1).unwrap_or(0);
+        let pause = PAUSE_MIN * 2_u32.saturating_pow(doublings);
+        say(format!("{name} ended ({how}); starting it again"));
+        tracing::warn!(name, how, pause_ms = pause.as_millis(), "a process ended");
+        let name = name.to_owned();
+        self.news.spawn(async move {
+            tokio::time::sleep(pause).await;
+            News::Again { name }
+        });
+        Ok(())
+    }
+
+    fn give_up(&mut self, name: &str, how: &str) -> Result<()> {
+        let said = last_words(&self.state, name);
+        let log = self.state.log_of(name);
+        let what = format!("keep {name} running: it ended {CRASHES_MAX} times in a minute");
+        if Kind::of(name).is_essential() {
+            return Err(Error::failed(what)
+                .because(format!("{how}\n{said}"))
+                .hint(format!("the whole log is {}", log.display())));
+        }
+        say(format!("gave up {name}: it ended again and again ({how}); see {}", log.display()));
+        Ok(())
+    }
+
+    async fn again(&mut self, name: &str) -> Result<()> {
+        if name == BUS {
+            return match self.launch_bus().await {
+                Ok(()) => Ok(()),
+                Err(error) => self.ended(name, &error.lines().join(" "), false),
+            };
+        }
+        let Some(spec) = self.specs.get(name).cloned() else { return Ok(()) };
+        match self.launch(spec) {
+            Ok(_) => Ok(()),
+            Err(error) => self.ended(name, &error.lines().join(" "), false),
+        }
+    }
+
+    /// Ends all in order. A second signal ends it the hard way.
+    pub(super) async fn stop(&mut self, signals: &mut Signals) {
+        let mut run = self.run.clone();
+        run.take(crate::state_dir::SUPERVISOR);
+        tokio::select! {
+            () = end::end_all(&run) => {}
+            () = signals.end() => {
+                say("ending the hard way");
+                end::kill_all(&run).await;
+            }
+        }
+        RunFile::remove(&self.state);
+    }
+}
