@@ -32,8 +32,8 @@ pub(super) fn reply(state: &State, record: &Record, id: &CommandId) -> Option<Re
         return Some(Reply::Err { seq, error: suppressed(e.code) });
     }
     // Of a turn's end and its beginning there is more to tell than of what came with them.
-    let turns = record.events.iter();
-    let turn = turns.filter(|e| matches!(e, Event::LandBegan(_) | Event::LandEnded(_))).next_back();
+    let is_turn = |e: &&Event| matches!(e, Event::LandBegan(_) | Event::LandEnded(_));
+    let turn = record.events.iter().rfind(is_turn);
     Some(Reply::Ok { seq, result: result(state, record, turn.unwrap_or(first)) })
 }
 

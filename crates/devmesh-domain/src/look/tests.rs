@@ -1,1 +1,217 @@
-//! Stub.
+//! What queries show.
+
+use devmesh_protocol::ActorId;
+use devmesh_protocol::command::Encoding;
+use devmesh_protocol::query::Query;
+use devmesh_protocol::view::{
+    AgentView, HostView, LeaseView, MeshView, NoteView, RepoView, TaskView, WaiterView,
+};
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+use super::look;
+use crate::invariant::world::{AGENTS, World};
+
+fn ask(world: &World, name: &str, body: Value) -> Result<Value, String> {
+    let bytes = serde_json::to_vec(&body).unwrap();
+    let query = Query::parse(ActorId::new("alice").unwrap(), name, &bytes, Encoding::Json).unwrap();
+    look(&world.state, &query.what).map_err(|refused| refused.code.as_str().to_owned())
+}
+
+fn list<T: DeserializeOwned>(world: &World, query: &str, name: &str, body: Value) -> Vec<T> {
+    let value = ask(world, query, body).unwrap();
+    serde_json::from_value(value[name].clone()).expect(name)
+}
+
+fn add(world: &mut World, body: Value) {
+    let mut task = json!({ "title": "x" });
+    task.as_object_mut().unwrap().extend(body.as_object().unwrap().clone());
+    world.send("alice", "task.add", task).unwrap();
+}
+
+#[test]
+fn the_mesh_in_numbers() {
+    let mut world = World::new();
+    add(&mut world, json!({}));
+    add(&mut world, json!({}));
+    world.send("alice", "task.cancel", json!({ "task": "t-1" })).unwrap();
+    world.step("alice write a");
+    world.step("bob write a wait 5000");
+    let view: MeshView = serde_json::from_value(ask(&world, "state", json!({})).unwrap()).unwrap();
+    assert_eq!((view.seq, view.agents, view.leases, view.waiters), (world.state.seq, 3, 1, 1));
+    assert_eq!(view.tasks, [("cancelled".to_owned(), 1), ("queued".to_owned(), 1)].into());
+    assert_eq!(view.architect.unwrap().as_str(), "codex");
+}
+
+#[test]
+fn tasks_in_parts() {
+    let mut world = World::new();
+    for n in 0..7 {
+        add(&mut world, json!({ "priority": n % 5 }));
+    }
+    world.send("alice", "task.cancel", json!({ "task": "t-3" })).unwrap();
+    let ids = |body| -> Vec<u64> {
+        let tasks: Vec<TaskView> = list(&world, "tasks", "tasks", body);
+        tasks.iter().map(|task| task.task.0).collect()
+    };
+    assert_eq!(ids(json!({})), [1, 2, 3, 4, 5, 6, 7]);
+    assert_eq!(ids(json!({ "limit": 2 })), [1, 2]);
+    assert_eq!(ids(json!({ "limit": 2, "after": "t-2" })), [3, 4]);
+    assert_eq!(ids(json!({ "after": "t-7" })), [] as [u64; 0]);
+    assert_eq!(ids(json!({ "state": "cancelled" })), [3]);
+    assert_eq!(ids(json!({ "state": "queued", "limit": 3 })), [1, 2, 4]);
+    assert_eq!(ids(json!({ "state": "working" })), [] as [u64; 0]);
+    assert_eq!(ids(json!({ "state": "no such" })), [] as [u64; 0]);
+    assert_eq!(ids(json!({ "repo": "other" })), [] as [u64; 0]);
+    assert_eq!(ids(json!({ "review": "person" })), [] as [u64; 0]);
+}
+
+#[test]
+fn a_list_fits_a_message() {
+    let mut world = World::new();
+    let paths: Vec<String> = (0..128).map(|n| format!("{}{n}", "long/".repeat(120))).collect();
+    for _ in 0..20 {
+        add(&mut world, json!({ "paths": paths }));
+    }
+    let tasks = ask(&world, "tasks", json!({})).unwrap();
+    let shown = tasks["tasks"].as_array().unwrap().len();
+    assert!((1..20).contains(&shown) && tasks.to_string().len() < 1_000_000, "{shown}");
+}
+
+#[test]
+fn one_task_in_full() {
+    let mut world = World::new();
+    assert_eq!(ask(&world, "task", json!({ "task": "t-1" })).unwrap_err(), "TASK_NOT_FOUND");
+    add(&mut world, json!({ "prompt": "do it", "max_cost_usd": 2.5 }));
+    world.send("bob", "task.say", json!({ "task": "t-1", "text": "soon" })).unwrap();
+    let view: TaskView =
+        serde_json::from_value(ask(&world, "task", json!({ "task": "t-1" })).unwrap()).unwrap();
+    assert_eq!((view.state.as_str(), view.said.len()), ("queued", 1));
+    assert_eq!((view.said[0].by.as_str(), view.said[0].kind.as_str()), ("bob", "say"));
+    assert_eq!(view.max_cost_usd.micro, 2_500_000);
+}
+
+/// A task without commands of its own shows the repository's.
+#[test]
+fn what_proves_a_task() {
+    let mut world = World::new();
+    let repo = json!({ "name": "r", "path": "/r", "verify": ["make test"] });
+    world.send("alice", "repo.add", repo).unwrap();
+    add(&mut world, json!({}));
+    add(&mut world, json!({ "verify": ["make one"] }));
+    let tasks: Vec<TaskView> = list(&world, "tasks", "tasks", json!({}));
+    assert_eq!(tasks[0].verify, ["make test"]);
+    assert_eq!(tasks[1].verify, ["make one"]);
+}
+
+#[test]
+fn agents_and_hosts() {
+    let mut world = World::new();
+    let states = |world: &World| -> Vec<String> {
+        let agents: Vec<AgentView> = list(world, "agents", "agents", json!({}));
+        agents
+            .into_iter()
+            .map(|agent| format!("{} {} {}", agent.agent, agent.role, agent.state))
+            .collect()
+    };
+    assert_eq!(states(&world), ["claude agent idle", "codex architect idle", "gemini agent idle"]);
+    world.send("alice", "agent.drain", json!({ "agent": "claude" })).unwrap();
+    world.silent("gemini", 20_000);
+    assert_eq!(
+        states(&world),
+        ["claude agent draining", "codex architect idle", "gemini agent silent"]
+    );
+    let after: Vec<AgentView> =
+        list(&world, "agents", "agents", json!({ "after": "claude", "limit": 1 }));
+    assert_eq!(after[0].agent.as_str(), "codex");
+    let hosts: Vec<HostView> = list(&world, "hosts", "hosts", json!({}));
+    assert_eq!((hosts.len(), hosts[0].host.as_str()), (1, "host"));
+    assert_eq!(ask(&world, "agents", json!({ "after": "No Name" })).unwrap_err(), "BAD_REQUEST");
+}
+
+#[test]
+fn leases_and_who_waits() {
+    let mut world = World::new();
+    for step in ["alice write a", "bob read b/c", "codex read b/d", "carol write a wait 60000"] {
+        world.step(step);
+    }
+    let leases = |body| -> Vec<String> {
+        let leases: Vec<LeaseView> = list(&world, "locks", "leases", body);
+        leases.iter().map(|lease| lease.path.to_string()).collect()
+    };
+    assert_eq!(leases(json!({})), ["a", "b/c", "b/d"]);
+    assert_eq!(leases(json!({ "path": "b/" })), ["b/c", "b/d"]);
+    assert_eq!(leases(json!({ "actor": "bob" })), ["b/c"]);
+    assert_eq!(leases(json!({ "limit": 1 })), ["a"]);
+    let first = world.lease_of("alice", "a");
+    assert_eq!(leases(json!({ "after": first, "limit": 1 })), ["b/c"]);
+    let waiters: Vec<WaiterView> = list(&world, "locks", "waiters", json!({}));
+    assert_eq!((waiters[0].actor.as_str(), waiters[0].waits_for[0].as_str()), ("carol", "alice"));
+}
+
+#[test]
+fn what_a_request_would_meet() {
+    let mut world = World::new();
+    world.step("alice write a/b");
+    let check = |paths: &[&str], mode: &str| -> (bool, usize) {
+        let answer = ask(&world, "lock.check", json!({ "paths": paths, "mode": mode })).unwrap();
+        (answer["free"].as_bool().unwrap(), answer["holders"].as_array().unwrap().len())
+    };
+    assert_eq!(check(&["a"], "read"), (false, 1));
+    assert_eq!(check(&["a", "a/b", "a/b/c"], "read"), (false, 1));
+    assert_eq!(check(&["a/c"], "write"), (true, 0));
+    let seq = world.state.seq;
+    assert_eq!(world.step("bob write a/c"), "bob has write a/c");
+    assert_eq!(world.state.seq, seq + 1, "and looking took nothing");
+    let other = json!({ "paths": ["a"], "mode": "read", "repo": "other" });
+    assert_eq!(ask(&world, "lock.check", other).unwrap_err(), "BAD_REQUEST");
+}
+
+#[test]
+fn repositories_notes_and_settings() {
+    let mut world = World::new();
+    let repos: Vec<RepoView> = list(&world, "repos", "repos", json!({}));
+    assert_eq!((repos[0].repo.as_str(), repos[0].landing), ("r", None));
+    for key in ["b", "a"] {
+        world.send("alice", "note.share", json!({ "key": key, "value": "v" })).unwrap();
+    }
+    let notes: Vec<NoteView> = list(&world, "notes", "notes", json!({}));
+    assert_eq!(notes.iter().map(|note| &*note.key).collect::<Vec<_>>(), ["a", "b"]);
+    let notes: Vec<NoteView> = list(&world, "notes", "notes", json!({ "after": "a" }));
+    assert_eq!(notes.len(), 1);
+    world.send("alice", "setting.set", json!({ "key": "hot", "value": ["x"] })).unwrap();
+    let settings = ask(&world, "settings", json!({})).unwrap();
+    assert_eq!(settings["settings"], json!({ "hot": ["x"] }));
+    assert!(settings["known"].as_array().unwrap().len() > 5);
+}
+
+#[test]
+fn why_a_task_stands_where_it_does() {
+    let mut world = World::new();
+    let now = |world: &World, task: &str| -> String {
+        let why = ask(world, "why", json!({ "about": task })).unwrap();
+        assert!(!why["chain"].as_array().unwrap().is_empty());
+        why["now"].to_string()
+    };
+    add(&mut world, json!({ "tool": "codex" }));
+    assert!(now(&world, "t-1").contains("claude: its tool is custom, and codex is asked for"));
+    add(&mut world, json!({ "depends_on": ["t-1"] }));
+    assert!(now(&world, "t-2").contains("it waits for t-1"));
+    world.send("alice", "task.cancel", json!({ "task": "t-1" })).unwrap();
+    assert!(now(&world, "t-2").contains("t-1, which it depends on, was not completed"));
+    add(&mut world, json!({}));
+    assert!(now(&world, "t-3").contains("bids are taken until"));
+    world.send("alice", "task.pause", json!({ "task": "t-3" })).unwrap();
+    assert!(now(&world, "t-3").contains("it is held"));
+    for name in AGENTS {
+        world.send(name, "agent.leave", json!({})).unwrap();
+    }
+    add(&mut world, json!({}));
+    assert!(now(&world, "t-4").contains("no agent has joined"));
+    world.step("bob write a");
+    let lease = world.lease_of("bob", "a").to_string();
+    assert!(ask(&world, "why", json!({ "about": lease })).is_ok());
+    assert_eq!(ask(&world, "why", json!({ "about": "l-1-1" })).unwrap_err(), "BAD_REQUEST");
+    assert_eq!(ask(&world, "why", json!({ "about": "t-99" })).unwrap_err(), "TASK_NOT_FOUND");
+    assert_eq!(ask(&world, "why", json!({ "about": "nobody" })).unwrap_err(), "BAD_REQUEST");
+}

@@ -272,11 +272,12 @@ impl Task {
 
     /// The name of its state, as people see it.
     pub fn state_name(&self) -> &'static str {
-        match self.phase {
-            Phase::Completed | Phase::Failed | Phase::Cancelled => self.phase.name(),
-            _ if self.paused => "paused",
-            _ if self.blocked.is_some() => "blocked",
-            phase => phase.name(),
+        if !self.phase.has_ended() && self.paused {
+            "paused"
+        } else if !self.phase.has_ended() && self.blocked.is_some() {
+            "blocked"
+        } else {
+            self.phase.name()
         }
     }
 }

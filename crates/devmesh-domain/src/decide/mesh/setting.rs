@@ -60,13 +60,11 @@ pub(in crate::decide) fn setting_set(
         let text = format!("there is no setting {}; there are {}", body.key, keys.join(", "));
         return Err(invalid("key", text));
     };
-    let value = match &body.value {
-        Value::Null => None,
-        value => {
-            check(*takes, value).map_err(|why| invalid("value", format!("{key}: {why}")))?;
-            Some(value.to_string())
-        }
-    };
+    let value = Some(&body.value).filter(|value| !value.is_null());
+    if let Some(value) = value {
+        check(*takes, value).map_err(|why| invalid("value", format!("{key}: {why}")))?;
+    }
+    let value = value.map(Value::to_string);
     if state.settings.get(&body.key) == value.as_ref() {
         return Ok(Vec::new());
     }

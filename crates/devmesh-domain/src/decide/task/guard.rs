@@ -79,9 +79,7 @@ fn allowed(task: &Task) -> Vec<&'static str> {
     // Of work that has to land, completing means something only once it has: before, the
     // refusal says what is missing.
     let landed = task.attempt.as_ref().is_some_and(|attempt| attempt.landed.is_some());
-    let early = |verb: &str| {
-        verb == "task.complete" && task.spec.flow == Flow::Merge && !landed
-    };
+    let early = |verb: &str| verb == "task.complete" && task.spec.flow == Flow::Merge && !landed;
     VERBS.iter().copied().filter(|verb| may(task, verb) && !early(verb)).collect()
 }
 

@@ -102,7 +102,14 @@ impl Tasks {
         }
     }
 
-    fn on_task(&mut self, who: &str, verb: &str, number: u64, more: &[&str], rest: Value) -> String {
+    fn on_task(
+        &mut self,
+        who: &str,
+        verb: &str,
+        number: u64,
+        more: &[&str],
+        rest: Value,
+    ) -> String {
         let id = TaskId(number);
         let (attempt, token) = self.live(number);
         let own = json!({ "task": id, "attempt": attempt, "token": token });

@@ -193,17 +193,35 @@ fn a_newer_attempt_ends_when_an_older_one_has_landed() {
         "task": "t-1", "attempt": 1, "commit": name("e"), "tree": name("a"),
     }] });
     let mut tasks = Tasks::after_all(&[
-        "alice add", "alice add", "close 1 codex", "codex start 1", "codex verify 1",
-        "codex begin 1", "codex abandon 1", "close 1 codex", "codex start 1", "close 2 claude",
-        "claude start 2", "claude verify 2", "claude begin 2",
+        "alice add",
+        "alice add",
+        "close 1 codex",
+        "codex start 1",
+        "codex verify 1",
+        "codex begin 1",
+        "codex abandon 1",
+        "close 1 codex",
+        "codex start 1",
+        "close 2 claude",
+        "claude start 2",
+        "claude verify 2",
+        "claude begin 2",
     ]);
     let came = tasks.step(&format!("claude land 2 a {found}"));
     assert!(came.starts_with("attempt_ended t-1, task_completed t-1, land_ended t-2"), "{came}");
     assert_eq!(tasks.step("codex verify 1"), "STALE_TOKEN");
     // Its own earlier attempt, too.
     let mut tasks = Tasks::after_all(&[
-        "alice add", "close 1 codex", "codex start 1", "codex verify 1", "codex begin 1",
-        "codex abandon 1", "close 1 codex", "codex start 1", "codex verify 1", "codex begin 1",
+        "alice add",
+        "close 1 codex",
+        "codex start 1",
+        "codex verify 1",
+        "codex begin 1",
+        "codex abandon 1",
+        "close 1 codex",
+        "codex start 1",
+        "codex verify 1",
+        "codex begin 1",
     ]);
     let yields = json!({ "outcome": "yielded", "found": found["found"] });
     let came = tasks.step(&format!("codex send land.end {}", {

@@ -91,8 +91,13 @@ fn a_lost_dependency_blocks_until_it_is_tried_again() {
     assert!(tasks.step("codex complete 1").contains("auction_opened t-2"));
     // One that failed blocks as well, and one that was lost before blocks from the start.
     check(
-        &["alice add {\"max_attempts\":1}", "alice add {\"depends_on\":[\"t-1\"]}",
-            "close 1 codex", "codex start 1", "codex fail 1"],
+        &[
+            "alice add {\"max_attempts\":1}",
+            "alice add {\"depends_on\":[\"t-1\"]}",
+            "close 1 codex",
+            "codex start 1",
+            "codex fail 1",
+        ],
         "alice add {\"depends_on\":[\"t-1\"]}",
         "task_added t-3",
     );
@@ -142,8 +147,10 @@ fn cancelled_at_each_stage() {
         (&[], "task_cancelled t-1"),
         (&["close 1 codex"], "attempt_ended t-1, task_cancelled t-1"),
         (&["close 1 codex", "codex start 1"], "attempt_ended t-1, task_cancelled t-1"),
-        (&["close 1 codex", "codex start 1", "codex verify 1"],
-            "attempt_ended t-1, task_cancelled t-1"),
+        (
+            &["close 1 codex", "codex start 1", "codex verify 1"],
+            "attempt_ended t-1, task_cancelled t-1",
+        ),
         (&TO_LAND, "attempt_ended t-1, task_cancelled t-1"),
     ];
     for (stage, expect) in stages {
@@ -205,7 +212,10 @@ fn money_that_is_spent_stops_the_next_try() {
     let mut tasks = Tasks::after_all(&["alice add {\"max_cost_usd\":2}", "close 1 codex"]);
     tasks.step("codex start 1");
     let used = "{\"usage\":{\"input_tokens\":1,\"output_tokens\":1,\"cost_micro_usd\":2000000}}";
-    assert_eq!(tasks.step(&format!("codex fail 1 test {used}")), "attempt_ended t-1, task_blocked t-1");
+    assert_eq!(
+        tasks.step(&format!("codex fail 1 test {used}")),
+        "attempt_ended t-1, task_blocked t-1"
+    );
     assert_eq!(tasks.task(1).blocked, Some(Blocked::Budget));
     assert_eq!(tasks.task(1).usage.cost_micro_usd, Some(2_000_000));
 }
@@ -253,7 +263,8 @@ fn a_review_is_for_one_tree() {
         ("codex verify 1 b", "task_verified t-1"),
         ("codex begin 1 b", "land_began t-1"),
     ]);
-    let given = ["alice add {\"review\":\"person\"}", "close 1 codex", "codex start 1", "codex verify 1"];
+    let given =
+        ["alice add {\"review\":\"person\"}", "close 1 codex", "codex start 1", "codex verify 1"];
     check(&given, "claude approve 1", "NOT_PERMITTED");
     check(&given, "alice approve 1", "task_reviewed t-1");
     check(&given, "alice reject 1 {\"what\":\"plan\"}", "task_reviewed t-1");
@@ -301,14 +312,18 @@ fn the_default_answers_in_time() {
 fn what_follows_a_task_that_is_done() {
     let done = [
         "alice add {\"paths\":[\"a\"],\"key\":\"k\",\"verify\":[\"true\"]}",
-        "close 1 codex", "codex start 1", "codex verify 1", "codex begin 1", "codex land 1",
+        "close 1 codex",
+        "codex start 1",
+        "codex verify 1",
+        "codex begin 1",
+        "codex land 1",
         "codex complete 1",
     ];
     let mut tasks = Tasks::after_all(&done);
     assert_eq!(tasks.step("bob revert 1"), "task_added t-2, auction_opened t-2");
     let spec = tasks.task(2).spec.clone();
     assert_eq!((spec.reverts, spec.by.as_str(), spec.key), (Some(TaskId(1)), "bob", None));
-    assert_eq!(tasks.step("bob say 1"), "task_added t-3, auction_opened t-3");
+    assert_eq!(tasks.step("bob say 1"), "task_added t-3", "on the same path as t-2");
     let spec = &tasks.task(3).spec;
     assert_eq!((spec.parent, spec.reverts), (Some(TaskId(1)), None));
     assert!(spec.prompt.is_some() && spec.verify == ["true"]);
@@ -318,8 +333,13 @@ fn what_follows_a_task_that_is_done() {
 #[test]
 fn an_end_is_reported_for_ever() {
     let done = [
-        "alice add", "close 1 codex", "codex start 1", "codex verify 1", "codex begin 1",
-        "codex land 1", "codex complete 1",
+        "alice add",
+        "close 1 codex",
+        "codex start 1",
+        "codex verify 1",
+        "codex begin 1",
+        "codex land 1",
+        "codex complete 1",
     ];
     for given in [&done[..], &[&done[..], &["alice add", "after 3600000"]].concat()] {
         for again in ["codex complete 1", "codex land 1"] {
@@ -337,8 +357,15 @@ fn an_end_is_reported_for_ever() {
         check(&given, "codex complete 1", "STALE_TOKEN");
     }
     // A new attempt of the same agent is another one: the old token still gets the old answer.
-    let given = ["alice add", "close 1 codex", "codex start 1", "codex fail 1", "after 5000",
-        "close 1 codex", "codex start 1"];
+    let given = [
+        "alice add",
+        "close 1 codex",
+        "codex start 1",
+        "codex fail 1",
+        "after 5000",
+        "close 1 codex",
+        "codex start 1",
+    ];
     let mut tasks = Tasks::after_all(&given);
     let old = tasks.task(1).past[0].token;
     let late = format!("codex fail 1 test {{\"attempt\":1,\"token\":{old}}}");
@@ -368,8 +395,14 @@ fn other_flows_complete_with_a_receipt() {
 /// What has landed is done, also when its agent cannot say so any more.
 #[test]
 fn landed_work_is_not_done_twice() {
-    let landed = ["alice add", "close 1 codex", "codex start 1", "codex verify 1",
-        "codex begin 1", "codex land 1"];
+    let landed = [
+        "alice add",
+        "close 1 codex",
+        "codex start 1",
+        "codex verify 1",
+        "codex begin 1",
+        "codex land 1",
+    ];
     let mut tasks = Tasks::after_all(&landed);
     assert!(tasks.step("silent codex 30000").contains("task_completed t-1"));
     assert_eq!(tasks.state(1), "completed");

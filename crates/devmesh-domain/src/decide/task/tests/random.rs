@@ -10,33 +10,74 @@ use crate::invariant::world::AGENTS;
 
 const LETTERS: [&str; 3] = ["a", "b", "c"];
 const VERBS: [&str; 13] = [
-    "start", "progress", "verify", "begin", "land", "complete", "fail", "abandon", "ask", "approve",
-    "reject", "bid", "start",
+    "start", "progress", "verify", "begin", "land", "complete", "fail", "abandon", "ask",
+    "approve", "reject", "bid", "start",
 ];
-const ORDERS: [&str; 8] =
-    ["pause", "resume", "cancel", "retry", "edit", "revert", "say", "resume"];
+const ORDERS: [&str; 8] = ["pause", "resume", "cancel", "retry", "edit", "revert", "say", "resume"];
 const ENDS: [&str; 3] = ["conflict", "blocked", "yielded"];
 const VERDICTS: [&str; 4] = ["passed", "failed", "flaky", "unverified"];
 const PATHS: [&str; 4] = ["src/", "src/a", "doc", "."];
 
 #[derive(Clone, Debug)]
 enum Step {
-    Add { paths: Vec<usize>, depends_on: Vec<u64>, review: usize, max: u32, priority: u8 },
-    Close { nth: usize, bids: Vec<(usize, i64)> },
+    Add {
+        paths: Vec<usize>,
+        depends_on: Vec<u64>,
+        review: usize,
+        max: u32,
+        priority: u8,
+    },
+    Close {
+        nth: usize,
+        bids: Vec<(usize, i64)>,
+    },
     /// What its own worker does.
-    Works { task: u64, verb: usize, tree: usize, verdict: usize },
+    Works {
+        task: u64,
+        verb: usize,
+        tree: usize,
+        verdict: usize,
+    },
     /// What somebody does who may have nothing to do with it.
-    Meddles { who: usize, task: u64, verb: usize },
-    EndTurn { task: u64, how: usize },
-    Order { task: u64, verb: usize },
-    Answer { task: u64 },
-    After { ms: u64 },
-    Silent { who: usize, ms: u64 },
-    Leave { who: usize },
-    Join { who: usize },
-    Lock { path: usize, hold: bool },
-    Pause { on: bool },
-    Again { nth: usize },
+    Meddles {
+        who: usize,
+        task: u64,
+        verb: usize,
+    },
+    EndTurn {
+        task: u64,
+        how: usize,
+    },
+    Order {
+        task: u64,
+        verb: usize,
+    },
+    Answer {
+        task: u64,
+    },
+    After {
+        ms: u64,
+    },
+    Silent {
+        who: usize,
+        ms: u64,
+    },
+    Leave {
+        who: usize,
+    },
+    Join {
+        who: usize,
+    },
+    Lock {
+        path: usize,
+        hold: bool,
+    },
+    Pause {
+        on: bool,
+    },
+    Again {
+        nth: usize,
+    },
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {

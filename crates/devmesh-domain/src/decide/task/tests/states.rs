@@ -29,17 +29,12 @@ const COMPLETED: &[&str] = &[
 ];
 const FAILED: &[&str] =
     &["alice add {\"max_attempts\":1}", "close 1 codex", "codex start 1", "codex abandon 1"];
-const CANCELLED: &[&str] =
-    &["alice add", "close 1 codex", "codex start 1", "alice cancel 1"];
+const CANCELLED: &[&str] = &["alice add", "close 1 codex", "codex start 1", "alice cancel 1"];
 const HELD: &[&str] = &["alice add", "alice pause 1"];
 const FROZEN: &[&str] = &["alice add", "close 1 codex", "codex start 1", "alice pause 1"];
 const ASKED: &[&str] = &["alice add", "close 1 codex", "codex start 1", "codex ask 1"];
 /// Behind a task that was cancelled.
-const BLOCKED: &[&str] = &[
-    "alice add",
-    "alice add {\"depends_on\":[\"t-1\"]}",
-    "alice cancel 1",
-];
+const BLOCKED: &[&str] = &["alice add", "alice add {\"depends_on\":[\"t-1\"]}", "alice cancel 1"];
 /// In line for the turn that another has.
 const IN_LINE: &[&str] = &[
     "alice add",
@@ -111,107 +106,167 @@ const VERBS: [(&str, &str); 17] = [
 
 #[test]
 fn queued() {
-    row(QUEUED, 1, "bid=same start=stale progress=stale verify=stale ask=no approve=no reject=no
+    row(
+        QUEUED,
+        1,
+        "bid=same start=stale progress=stale verify=stale ask=no approve=no reject=no
         begin=stale land=stale complete=stale fail=stale abandon=stale
-        pause=yes resume=no cancel=yes retry=no edit=yes revert=no say=yes");
+        pause=yes resume=no cancel=yes retry=no edit=yes revert=no say=yes",
+    );
 }
 
 #[test]
 fn claimed() {
-    row(CLAIMED, 1, "bid=no start=yes progress=no verify=no ask=no approve=no reject=no
+    row(
+        CLAIMED,
+        1,
+        "bid=no start=yes progress=no verify=no ask=no approve=no reject=no
         begin=no land=no complete=no fail=yes abandon=yes
-        pause=yes resume=no cancel=yes retry=no edit=no revert=no say=yes");
+        pause=yes resume=no cancel=yes retry=no edit=no revert=no say=yes",
+    );
 }
 
 #[test]
 fn working() {
-    row(WORKING, 1, "bid=no start=no progress=yes verify=yes ask=yes approve=no reject=no
+    row(
+        WORKING,
+        1,
+        "bid=no start=no progress=yes verify=yes ask=yes approve=no reject=no
         begin=proof land=no complete=proof fail=yes abandon=yes
-        pause=yes resume=no cancel=yes retry=no edit=no revert=no say=yes");
+        pause=yes resume=no cancel=yes retry=no edit=no revert=no say=yes",
+    );
 }
 
 #[test]
 fn verified() {
-    row(VERIFIED, 1, "bid=no start=no progress=yes verify=yes ask=yes approve=no reject=yes
+    row(
+        VERIFIED,
+        1,
+        "bid=no start=no progress=yes verify=yes ask=yes approve=no reject=yes
         begin=yes land=no complete=no fail=yes abandon=yes
-        pause=yes resume=no cancel=yes retry=no edit=no revert=no say=yes");
+        pause=yes resume=no cancel=yes retry=no edit=no revert=no say=yes",
+    );
 }
 
 #[test]
 fn review() {
-    row(REVIEW, 1, "bid=no start=no progress=yes verify=yes ask=yes approve=yes reject=yes
+    row(
+        REVIEW,
+        1,
+        "bid=no start=no progress=yes verify=yes ask=yes approve=yes reject=yes
         begin=review land=no complete=review fail=yes abandon=yes
-        pause=yes resume=no cancel=yes retry=no edit=no revert=no say=yes");
+        pause=yes resume=no cancel=yes retry=no edit=no revert=no say=yes",
+    );
 }
 
 #[test]
 fn landing() {
-    row(LANDING, 1, "bid=no start=no progress=yes verify=no ask=no approve=no reject=no
+    row(
+        LANDING,
+        1,
+        "bid=no start=no progress=yes verify=no ask=no approve=no reject=no
         begin=no land=yes complete=no fail=yes abandon=yes
-        pause=yes resume=no cancel=yes retry=no edit=no revert=no say=yes");
+        pause=yes resume=no cancel=yes retry=no edit=no revert=no say=yes",
+    );
 }
 
 #[test]
 fn in_line() {
-    row(IN_LINE, 1, "bid=no start=no progress=yes verify=no ask=no approve=no reject=no
+    row(
+        IN_LINE,
+        1,
+        "bid=no start=no progress=yes verify=no ask=no approve=no reject=no
         begin=no land=no complete=no fail=yes abandon=yes
-        pause=yes resume=no cancel=yes retry=no edit=no revert=no say=yes");
+        pause=yes resume=no cancel=yes retry=no edit=no revert=no say=yes",
+    );
 }
 
 #[test]
 fn landed() {
-    row(LANDED, 1, "bid=no start=no progress=yes verify=no ask=no approve=no reject=no
+    row(
+        LANDED,
+        1,
+        "bid=no start=no progress=yes verify=no ask=no approve=no reject=no
         begin=no land=same complete=yes fail=no abandon=no
-        pause=yes resume=no cancel=no retry=no edit=no revert=no say=yes");
+        pause=yes resume=no cancel=no retry=no edit=no revert=no say=yes",
+    );
 }
 
 #[test]
 fn completed() {
-    row(COMPLETED, 1, "bid=no start=stale progress=stale verify=stale ask=no approve=no reject=no
+    row(
+        COMPLETED,
+        1,
+        "bid=no start=stale progress=stale verify=stale ask=no approve=no reject=no
         begin=stale land=same complete=same fail=stale abandon=stale
-        pause=no resume=no cancel=no retry=no edit=no revert=yes say=yes");
+        pause=no resume=no cancel=no retry=no edit=no revert=yes say=yes",
+    );
 }
 
 #[test]
 fn failed() {
-    row(FAILED, 1, "bid=no start=stale progress=stale verify=stale ask=no approve=no reject=no
+    row(
+        FAILED,
+        1,
+        "bid=no start=stale progress=stale verify=stale ask=no approve=no reject=no
         begin=stale land=stale complete=stale fail=stale abandon=same
-        pause=no resume=no cancel=no retry=yes edit=yes revert=no say=yes");
+        pause=no resume=no cancel=no retry=yes edit=yes revert=no say=yes",
+    );
 }
 
 #[test]
 fn cancelled() {
-    row(CANCELLED, 1, "bid=no start=stale progress=stale verify=stale ask=no approve=no reject=no
+    row(
+        CANCELLED,
+        1,
+        "bid=no start=stale progress=stale verify=stale ask=no approve=no reject=no
         begin=stale land=stale complete=stale fail=stale abandon=stale
-        pause=no resume=no cancel=no retry=yes edit=yes revert=no say=yes");
+        pause=no resume=no cancel=no retry=yes edit=yes revert=no say=yes",
+    );
 }
 
 #[test]
 fn held() {
-    row(HELD, 1, "bid=no start=stale progress=stale verify=stale ask=no approve=no reject=no
+    row(
+        HELD,
+        1,
+        "bid=no start=stale progress=stale verify=stale ask=no approve=no reject=no
         begin=stale land=stale complete=stale fail=stale abandon=stale
-        pause=no resume=yes cancel=yes retry=no edit=yes revert=no say=yes");
+        pause=no resume=yes cancel=yes retry=no edit=yes revert=no say=yes",
+    );
 }
 
 #[test]
 fn frozen() {
-    row(FROZEN, 1, "bid=no start=no progress=yes verify=yes ask=yes approve=no reject=no
+    row(
+        FROZEN,
+        1,
+        "bid=no start=no progress=yes verify=yes ask=yes approve=no reject=no
         begin=no land=no complete=no fail=yes abandon=yes
-        pause=no resume=yes cancel=yes retry=no edit=no revert=no say=yes");
+        pause=no resume=yes cancel=yes retry=no edit=no revert=no say=yes",
+    );
 }
 
 #[test]
 fn asked() {
-    row(ASKED, 1, "bid=no start=no progress=yes verify=yes ask=no approve=no reject=no
+    row(
+        ASKED,
+        1,
+        "bid=no start=no progress=yes verify=yes ask=no approve=no reject=no
         begin=no land=no complete=no fail=yes abandon=yes
-        pause=yes resume=no cancel=yes retry=no edit=no revert=no say=yes");
+        pause=yes resume=no cancel=yes retry=no edit=no revert=no say=yes",
+    );
 }
 
 #[test]
 fn blocked() {
-    row(BLOCKED, 2, "bid=no start=stale progress=stale verify=stale ask=no approve=no reject=no
+    row(
+        BLOCKED,
+        2,
+        "bid=no start=stale progress=stale verify=stale ask=no approve=no reject=no
         begin=stale land=stale complete=stale fail=stale abandon=stale
-        pause=yes resume=no cancel=yes retry=no edit=yes revert=no say=yes");
+        pause=yes resume=no cancel=yes retry=no edit=yes revert=no say=yes",
+    );
 }
 
 #[test]
@@ -247,8 +302,12 @@ fn what_is_said_to_be_possible_is() {
         let body = serde_json::json!({ "task": "t-1" });
         let refused = tasks.world.send("alice", "task.revert", body).unwrap_err();
         assert_eq!(refused.details["state"], tasks.state(1));
-        let allowed: Vec<&str> =
-            refused.details["allowed"].as_array().unwrap().iter().map(|v| v.as_str().unwrap()).collect();
+        let allowed: Vec<&str> = refused.details["allowed"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|v| v.as_str().unwrap())
+            .collect();
         assert!(!allowed.is_empty() && refused.message.contains(allowed[0]));
         for (verb, step) in VERBS {
             let people = verb.starts_with("task.re") || ["pause", "cancel", "edit"].contains(&step);
