@@ -23,8 +23,8 @@ pub enum Stop {
     Log(#[from] Halt),
     /// The state that was folded is not the one its writer had.
     #[error(
-        "record {seq} in message {stream_seq} of the log: its writer's state had hash {expected:?}, \
-         and this fold has {found:?}"
+        "record {seq} in message {stream_seq} of the log: its writer's state had hash \
+         {expected:?}, and this fold has {found:?}"
     )]
     Hash {
         /// The message.

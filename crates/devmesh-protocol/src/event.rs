@@ -75,7 +75,8 @@ events! {
     /// Knowledge was shared.
     NoteShared(mesh::NoteShared) = "note_shared" by |e| e.by.to_string(),
     /// The plan text was published.
-    FrameworkPublished(mesh::FrameworkPublished) = "framework_published" by |e| e.version.to_string(),
+    FrameworkPublished(mesh::FrameworkPublished) = "framework_published"
+        by |e| e.version.to_string(),
     /// An agent has read it.
     FrameworkRead(mesh::FrameworkRead) = "framework_read" by |e| e.actor.to_string(),
     /// An actor got its role.

@@ -158,7 +158,10 @@ impl ActorId {
 }
 
 macro_rules! number_id {
-    ($(#[$doc:meta])* $name:ident, $what:literal, $prefix:literal, $rule:literal, $pattern:literal) => {
+    (
+        $(#[$doc:meta])*
+        $name:ident, $what:literal, $prefix:literal, $rule:literal, $pattern:literal
+    ) => {
         $(#[$doc])*
         #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub struct $name(pub u64);

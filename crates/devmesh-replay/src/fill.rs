@@ -61,7 +61,7 @@ fn put(projection: &mut Projection, step: &Step<'_>) -> Result<()> {
 
 /// Brings a projection to the end of the log. What it holds already is folded again, for the
 /// state, and compared; rows are put only for what is new.
-pub async fn catch_up<L: Log>(
+pub(crate) async fn catch_up<L: Log>(
     log: &L,
     reader: &mut Reader,
     projection: &mut Projection,

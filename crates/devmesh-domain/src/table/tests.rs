@@ -25,13 +25,20 @@ fn tables_of_other_names_differ() {
 
 proptest! {
     #[test]
-    fn the_way_does_not_matter(steps in proptest::collection::vec((0..4_u8, any::<u8>(), 0..4_u8), 0..60)) {
+    fn the_way_does_not_matter(
+        steps in proptest::collection::vec((0..4_u8, any::<u8>(), 0..4_u8), 0..60),
+    ) {
         let mut table: Table<u8, u8> = Table::new("t");
         let mut map = BTreeMap::new();
         for (key, value, what) in steps {
             match what {
                 0 => { table.remove(&key); map.remove(&key); }
-                1 => { if let Some(v) = table.get_mut(&key) { *v = value; map.insert(key, value); } }
+                1 => {
+                    if let Some(v) = table.get_mut(&key) {
+                        *v = value;
+                        map.insert(key, value);
+                    }
+                }
                 2 => { prop_assert_eq!(table.sum(), fresh(&map)); }
                 _ => { table.insert(key, value); map.insert(key, value); }
             }

@@ -99,7 +99,10 @@ fn cbor_is_another_spelling_of_the_same() {
 
 proptest! {
     #[test]
-    fn no_body_panics(verb in 0..Verb::NAMES.len(), body in proptest::collection::vec(any::<u8>(), 0..200)) {
+    fn no_body_panics(
+        verb in 0..Verb::NAMES.len(),
+        body in proptest::collection::vec(any::<u8>(), 0..200),
+    ) {
         let alice = || ActorId::new("alice").unwrap();
         let mint = || CommandId::new("minted").unwrap();
         let verb = Verb::NAMES[verb];
