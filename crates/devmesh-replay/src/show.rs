@@ -135,7 +135,9 @@ pub(crate) fn told(record: &Record) -> String {
 
 /// Text from outside without what would move a terminal's cursor or hide what follows.
 pub(crate) fn plain(text: &str) -> String {
-    let bidi = |c: char| matches!(c, '\u{200e}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    const BIDI: [std::ops::RangeInclusive<char>; 3] =
+        ['\u{200e}'..='\u{200f}', '\u{202a}'..='\u{202e}', '\u{2066}'..='\u{2069}'];
+    let bidi = |c| BIDI.iter().any(|range| range.contains(&c));
     let mut plain = String::with_capacity(text.len());
     for c in text.chars() {
         if c.is_control() || bidi(c) {
