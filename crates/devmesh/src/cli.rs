@@ -84,6 +84,9 @@ enum Command {
     Supervise(supervise::Args),
 }
 
+/// What a process logs unless told otherwise; the bus tells each connection, which says little.
+const PROCESS_LEVEL: &str = "info,async_nats=warn";
+
 impl Command {
     /// Whether it runs until it is told to end.
     fn is_process(&self) -> bool {
@@ -137,7 +140,7 @@ impl Cli {
     pub(crate) fn run(self) -> Result<Exit> {
         let context = Context::new(self.globals);
         let is_process = self.command.is_process();
-        context.globals.logging.start(if is_process { "info" } else { "warn" })?;
+        context.globals.logging.start(if is_process { PROCESS_LEVEL } else { "warn" })?;
         let mut builder = if is_process {
             tokio::runtime::Builder::new_multi_thread()
         } else {

@@ -45,8 +45,13 @@ impl Args {
         let client = Client::connect(&url, Some(&creds), &state.mesh, &name).await?;
         let mut inner = self.inner;
         inner.state_dir = Some(state.path);
-        devmesh_agent::run(inner, client, shutdown()?)
-            .await
-            .map_err(|error| Error::failed(format!("run agent {name}")).because(chain(&error)))
+        use devmesh_agent::Error as AgentError;
+        devmesh_agent::run(inner, client, shutdown()?).await.map_err(|error| match error {
+            AgentError::Config { .. } | AgentError::Profile { .. } => {
+                Error::usage(format!("agent {name} cannot be started: {}", chain(&error)))
+                    .hint("`devmesh tools` lists what can be driven here")
+            }
+            error => Error::failed(format!("run agent {name}")).because(chain(&error)),
+        })
     }
 }

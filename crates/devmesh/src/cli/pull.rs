@@ -49,7 +49,8 @@ impl Args {
         for title in titles.lines() {
             context.out.line(clean(title));
         }
-        context.out.say(format!("{branch} is {count} commits further"));
+        let commits = if count == "1" { "commit" } else { "commits" };
+        context.out.say(format!("{branch} is {count} {commits} further"));
         Ok(())
     }
 }

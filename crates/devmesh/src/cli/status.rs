@@ -52,7 +52,7 @@ impl Args {
         let tasks = if tasks.is_empty() { "none".to_owned() } else { tasks.join(", ") };
         out.line(format!("tasks      {tasks}"));
         out.line(format!(
-            "agents     {} on {} hosts, {} leases, {} waiting",
+            "agents     {}; hosts {}; leases {}, waiting {}",
             mesh.agents, mesh.hosts, mesh.leases, mesh.waiters
         ));
         Ok(())

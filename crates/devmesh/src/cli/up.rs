@@ -1,9 +1,11 @@
 //! `devmesh up`: the mesh of this machine, begun in a repository.
 
+use std::collections::BTreeMap;
 use std::io::{BufRead, IsTerminal, Write};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use devmesh_bus::cred::Role;
 use devmesh_bus::server::{self, FETCHED_VERSION};
 use devmesh_protocol::Verb;
 use devmesh_protocol::command::mesh::RepoAdd;
@@ -112,7 +114,9 @@ impl Args {
         ));
         state.link(repo)?;
         let person = context.globals.speaker.clone().unwrap_or_else(Context::person);
-        keys::ensure(&keys::open(state)?, &person, devmesh_bus::cred::Role::Person)?;
+        keys::ensure(&keys::open(state)?, &person, Role::Person)?;
+        let admin = keys::admin(state, &run.nats_url, context.within()).await?;
+        keys::register(&admin, &BTreeMap::from([(person.to_string(), Role::Person)])).await?;
         let link = context.connect().await?;
         let verify = verify_of(context, repo, config, self.yes)?;
         add_repo(&link, repo_add(repo, config, verify)?).await?;

@@ -1,9 +1,11 @@
 //! `up -d`: the supervising process in a session of its own, without a terminal.
 
 use std::process::Stdio;
+use std::time::Duration;
 
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::Command;
+use tokio::time::timeout;
 
 use super::plan::Plan;
 use crate::error::{Error, Result};
@@ -13,6 +15,9 @@ use crate::state_dir::{RunFile, StateDir, write_whole};
 
 /// The file by which the plan gets to the supervising process.
 pub(crate) const PLAN: &str = "plan.json";
+
+/// How long to listen once all is said.
+const LAST_WORDS: Duration = Duration::from_millis(30);
 
 /// Starts the supervising process and waits until the mesh serves, or it has failed. What it says
 /// meanwhile is passed on.
@@ -41,7 +46,13 @@ pub(crate) async fn detach(state: &StateDir, plan: &Plan) -> Result<RunFile> {
         tokio::select! {
             Ok(Some(line)) = talk.next_line() => say(line),
             line = ready.next_line() => match line {
-                Ok(Some(_)) => break,
+                Ok(Some(_)) => {
+                    // What it said before that is in the pipe already.
+                    while let Ok(Ok(Some(line))) = timeout(LAST_WORDS, talk.next_line()).await {
+                        say(line);
+                    }
+                    break;
+                }
                 Ok(None) | Err(_) => return Err(ended(child, talk).await),
             },
         }

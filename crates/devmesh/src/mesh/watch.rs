@@ -1,6 +1,7 @@
 //! A mesh that runs: what ended is started again, and what will not stay up is given up.
 
 use std::collections::BTreeMap;
+use std::fs::{File, TryLockError};
 use std::time::{Duration, Instant};
 
 use devmesh_bus::cred::Trust;
@@ -12,6 +13,7 @@ use super::end;
 use super::plan::Plan;
 use super::signals::Signals;
 use crate::error::{Error, Result};
+use crate::exit::Exit;
 use crate::keys;
 use crate::output::say;
 use crate::process::Known;
@@ -34,6 +36,8 @@ pub(super) struct Mesh {
     pub(super) specs: BTreeMap<String, Spec>,
     pub(super) news: JoinSet<News>,
     crashes: BTreeMap<String, Vec<Instant>>,
+    /// Held for as long as this process may write what runs.
+    _alone: File,
 }
 
 /// What a watched process came to.
@@ -44,8 +48,8 @@ pub(super) enum News {
         name: String,
         /// How, in words.
         how: String,
-        /// It ended of itself, without a fault.
-        well: bool,
+        /// Its exit code, where it had one.
+        code: Option<i32>,
     },
     /// The pause before its next start is over.
     Again {
@@ -54,13 +58,30 @@ pub(super) enum News {
     },
 }
 
+/// Makes sure that one process alone supervises a mesh.
+fn lock(state: &StateDir) -> Result<File> {
+    let path = state.path.join("up.lock");
+    let failed = || Error::failed(format!("lock {}", path.display()));
+    let file = File::options().create(true).truncate(false).write(true).open(&path);
+    let file = file.map_err(|error| failed().because(error))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(failed()
+            .because(format!("another `devmesh up` starts mesh {} now", state.mesh))
+            .hint("`devmesh status` shows when it runs")),
+        Err(TryLockError::Error(error)) => Err(failed().because(error)),
+    }
+}
+
 impl Mesh {
     /// Nothing is started yet.
     pub(super) fn new(state: StateDir, plan: Plan) -> Result<Mesh> {
+        let alone = lock(&state)?;
         let trust = keys::open(&state)?;
         let run = RunFile::new(&state);
         let (specs, crashes) = (BTreeMap::new(), BTreeMap::new());
-        Ok(Mesh { state, plan, trust, run, specs, news: JoinSet::new(), crashes })
+        let news = JoinSet::new();
+        Ok(Mesh { state, plan, trust, run, specs, news, crashes, _alone: alone })
     }
 
     /// What runs.
@@ -75,11 +96,11 @@ impl Mesh {
         self.specs.insert(name.clone(), spec);
         self.put(&name, &known)?;
         self.news.spawn(async move {
-            let (how, well) = match child.wait().await {
-                Ok(status) => (status.to_string(), status.success()),
-                Err(error) => (error.to_string(), false),
+            let (how, code) = match child.wait().await {
+                Ok(status) => (status.to_string(), status.code()),
+                Err(error) => (error.to_string(), None),
             };
-            News::Ended { name, how, well }
+            News::Ended { name, how, code }
         });
         Ok(known)
     }
@@ -98,7 +119,7 @@ impl Mesh {
                 Ok(status) => status.to_string(),
                 Err(error) => error.to_string(),
             };
-            News::Ended { name: BUS.to_owned(), how, well: false }
+            News::Ended { name: BUS.to_owned(), how, code: None }
         });
         Ok(())
     }
@@ -126,17 +147,24 @@ impl Mesh {
 
     async fn take(&mut self, news: News) -> Result<()> {
         match news {
-            News::Ended { name, how, well } => self.ended(&name, &how, well),
+            News::Ended { name, how, code } => self.ended(&name, &how, code),
             News::Again { name } => self.again(&name).await,
         }
     }
 
-    fn ended(&mut self, name: &str, how: &str, well: bool) -> Result<()> {
+    fn ended(&mut self, name: &str, how: &str, code: Option<i32>) -> Result<()> {
         self.run.take(name);
         self.run.write(&self.state)?;
         let kind = Kind::of(name);
-        if well && kind == Kind::Agent {
+        if kind == Kind::Agent && code == Some(i32::from(Exit::Ok.code())) {
             say(format!("{name} has left"));
+            return Ok(());
+        }
+        if kind == Kind::Agent && code == Some(i32::from(Exit::Usage.code())) {
+            // As it is configured it will never start.
+            let said = last_words(&self.state, name);
+            say(format!("{name} cannot be started:\n{said}"));
+            tracing::error!(name, said, "an agent cannot be started");
             return Ok(());
         }
         let now = Instant::now();
@@ -150,7 +178,7 @@ impl Mesh {
         let doublings = u32::try_from(count - 1).unwrap_or(0);
         let pause = PAUSE_MIN * 2_u32.saturating_pow(doublings);
         say(format!("{name} ended ({how}); starting it again"));
-        tracing::warn!(name, how, pause_ms = pause.as_millis(), "a process ended");
+        tracing::info!(name, how, pause_ms = pause.as_millis(), "a process ended");
         let name = name.to_owned();
         self.news.spawn(async move {
             tokio::time::sleep(pause).await;
@@ -176,13 +204,13 @@ impl Mesh {
         if name == BUS {
             return match self.launch_bus().await {
                 Ok(()) => Ok(()),
-                Err(error) => self.ended(name, &error.lines().join(" "), false),
+                Err(error) => self.ended(name, &error.lines().join(" "), None),
             };
         }
         let Some(spec) = self.specs.get(name).cloned() else { return Ok(()) };
         match self.launch(spec) {
             Ok(_) => Ok(()),
-            Err(error) => self.ended(name, &error.lines().join(" "), false),
+            Err(error) => self.ended(name, &error.lines().join(" "), None),
         }
     }
 

@@ -1,6 +1,6 @@
 //! `devmesh task add`: queues work.
 
-use std::io::Read;
+use std::io::{IsTerminal, Read};
 use std::path::{Path, PathBuf};
 
 use devmesh_protocol::command::task::{Add, Flow, ReviewBy, Usd};
@@ -18,8 +18,8 @@ use crate::error::{Error, Result};
 /// unless --title says another.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// What is to be done; `-` reads it from stdin
-    #[arg(required_unless_present_any = ["file", "jsonl"], conflicts_with_all = ["file", "jsonl"])]
+    /// What is to be done; `-`, or nothing where stdin is no terminal, reads it from there
+    #[arg(conflicts_with_all = ["file", "jsonl"])]
     text: Option<String>,
     /// Read what is to be done from a file
     #[arg(long, short = 'F', value_name = "FILE", conflicts_with = "jsonl")]
@@ -123,6 +123,10 @@ impl Args {
             (_, Some(path)) => from_file(path)?,
             (Some(text), None) if text == "-" => from_stdin()?,
             (Some(text), None) => text.clone(),
+            (None, None) if std::io::stdin().is_terminal() => {
+                return Err(Error::usage("the task has no text")
+                    .hint("say what is to be done, name a file with -F, or pipe it in"));
+            }
             (None, None) => from_stdin()?,
         };
         let link = context.connect().await?;
