@@ -102,7 +102,7 @@ impl Desk<'_> {
             // It says that more follow, and is no answer to anybody.
             let record = own_record(self.term.ahead.seq + 1, at, None, events);
             self.record(None, record);
-        } else if rejection.code.is_recorded() {
+        } else if rejection.code.is_recorded() && !matches!(command.verb, Verb::TaskBid(_)) {
             let now = self.now.mono_ms;
             self.view.suppressed.count(&command.actor, rejection.code, now);
         }

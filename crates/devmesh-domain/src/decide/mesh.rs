@@ -159,7 +159,8 @@ pub(super) fn redact(state: &State, command: &Command, body: &body::Redact) -> D
 /// where the refusal is only to be counted: whoever asks counts those, and tells their number by
 /// [`suppressed`] when the minute is over.
 pub fn refusal(state: &State, command: &Command, rejection: &Rejection, at: At) -> Vec<Event> {
-    if !rejection.code.is_recorded() {
+    // Bids are no history, and so are those that came too late.
+    if !rejection.code.is_recorded() || matches!(command.verb, Verb::TaskBid(_)) {
         return Vec::new();
     }
     let row = state.refusals.get(&command.actor);
