@@ -209,6 +209,7 @@ fn environment(root: &Path, programs: &Programs) -> Vec<(&'static str, OsString)
         ("GIT_CONFIG_NOSYSTEM", "1".into()),
         ("DEVMESH_NATS_SERVER", programs.nats_server.clone().into_os_string()),
         ("DEVMESH_HOST", "demo".into()),
-        ("DEVMESH_LOCK_TTL_SEC", super::mesh::LEASE_S.to_string().into()),
+        // All at once, however few processors there are: they mostly sleep.
+        ("DEVMESH_SLOTS", super::AGENTS.len().to_string().into()),
     ]
 }

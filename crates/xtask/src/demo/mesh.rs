@@ -11,10 +11,6 @@ use super::folder::Folder;
 use super::tasks::{Shows, TASKS, Task};
 use crate::error::{Error, Result};
 
-/// The time to live of a lease here, in seconds. Shorter than usual: what a killed agent held
-/// must not be waited for.
-pub(crate) const LEASE_S: u64 = 6;
-
 /// A mesh that runs.
 pub(crate) struct Mesh<'a> {
     /// Where.
@@ -37,10 +33,6 @@ impl<'a> Mesh<'a> {
     /// Starts one on the folder's repository, with its agents.
     pub(crate) async fn up(folder: &'a Folder) -> Result<Self> {
         say("devmesh up -d --yes");
-        eprintln!(
-            "  leases live {LEASE_S} s here instead of 15, so that what a killed agent held is \
-             soon free"
-        );
         let ran = folder.devmesh(&["up", "-d", "--yes"]).await?;
         for line in ran.stderr.lines().chain(ran.stdout.lines()) {
             eprintln!("  {line}");
