@@ -85,7 +85,7 @@ impl World {
         self.record(ActorId::coordinator(), None, events);
     }
 
-    fn record(&mut self, actor: ActorId, command: Option<&Command>, events: Vec<Event>) {
+    pub(crate) fn record(&mut self, actor: ActorId, command: Option<&Command>, events: Vec<Event>) {
         assert!(events.len() <= devmesh_protocol::limits::RECORD_EVENTS_MAX);
         let record = Record {
             seq: self.state.seq + 1,

@@ -25,11 +25,17 @@ enum Step {
 /// Grants, queues or refuses.
 pub(super) fn admit(state: &State, request: &Request, at: At) -> Result<Vec<Event>, Rejection> {
     let mut steps = Vec::new();
+    let mut contested = false;
     for path in &request.paths {
         let (holder, repo, mode) = (&request.holder, &request.repo, request.mode);
+        if state.leases_over(repo, path).next().is_none() {
+            steps.push(Step::Grant(path.clone()));
+            continue;
+        }
         if state.covering(holder, repo, path, mode).is_some() {
             continue;
         }
+        contested = true;
         steps.push(match state.convertible(holder, repo, path, mode) {
             Some(lease) => Step::Convert(lease, path.clone()),
             None => Step::Grant(path.clone()),
@@ -49,7 +55,8 @@ pub(super) fn admit(state: &State, request: &Request, at: At) -> Result<Vec<Even
         _ => None,
     };
     check_leases(state, request, steps.len())?;
-    let Some(obstacle) = obstacle(state, request, &paths, convert) else {
+    let leased: &[RepoPath] = if contested { &paths } else { &[] };
+    let Some(obstacle) = obstacle(state, request, leased, &paths, convert) else {
         return Ok(grants(request, steps, at));
     };
     if request.wait_ms == 0 {
@@ -76,20 +83,22 @@ pub(super) enum Obstacle {
     Waiter(Standing, u64),
 }
 
-/// What is in the way of these paths, if anything is.
+/// What is in the way of these paths, if anything is; `leased` are those that overlap a lease.
 pub(super) fn obstacle(
     state: &State,
     request: &Request,
+    leased: &[RepoPath],
     paths: &[RepoPath],
     convert: Option<LeaseId>,
 ) -> Option<Obstacle> {
-    let mut ask = request.ask(paths);
+    let mut ask = request.ask(leased);
     ask.converts = convert.is_some();
     let leases: BTreeSet<LeaseId> =
         state.leases_against(ask).map(|(id, _)| id).take(4 * HOLDERS_NAMED_MAX).collect();
     if !leases.is_empty() {
         return Some(Obstacle::Leases(leases.into_iter().collect()));
     }
+    ask.paths = paths;
     match state.standing(ask, None) {
         Standing::Free => None,
         standing @ (Standing::Behind(place)
@@ -195,10 +204,7 @@ impl Obstacle {
         let (text, holders) = match self {
             Obstacle::Leases(leases) => {
                 let first = state.lease(leases[0]);
-                let more = match leases.len() - 1 {
-                    0 => String::new(),
-                    n => format!(", and {n} more of its kind"),
-                };
+                let more = if leases.len() > 1 { ", and it is not alone" } else { "" };
                 let (path, mode) = (&first.path, first.mode);
                 let text = format!("{path} is held by {} ({mode}){more}", who(&first.holder));
                 let named = leases.iter().take(HOLDERS_NAMED_MAX);

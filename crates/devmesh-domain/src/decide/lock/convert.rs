@@ -39,7 +39,8 @@ pub(in crate::decide) fn convert(
         convert: Some(body.lease),
         reason: lease.reason.clone(),
     };
-    let Some(obstacle) = obstacle(state, &request, &request.paths, request.convert) else {
+    let Some(obstacle) = obstacle(state, &request, &request.paths, &request.paths, request.convert)
+    else {
         return Ok(vec![converted(Some(0)).into()]);
     };
     if wait_ms == 0 {

@@ -77,11 +77,7 @@ impl<T: Ord + Copy> Paths<T> {
     }
 
     /// What is on this path or on a folder above it, highest first.
-    pub fn above<'s>(
-        &'s self,
-        repo: &RepoId,
-        key: &str,
-    ) -> impl Iterator<Item = T> + use<'s, T> {
+    pub fn above<'s>(&'s self, repo: &RepoId, key: &str) -> impl Iterator<Item = T> + use<'s, T> {
         self.sets_above(repo, key).into_iter().flatten().copied()
     }
 

@@ -44,16 +44,22 @@ impl State {
         self.leases.get(&id).expect("the indexes name leases of the table")
     }
 
+    /// All leases that overlap a path.
+    pub(crate) fn leases_over<'s>(
+        &'s self,
+        repo: &RepoId,
+        path: &RepoPath,
+    ) -> impl Iterator<Item = LeaseId> + use<'s> {
+        self.index.leases_by_path.over(repo, &self.path_key(repo, path))
+    }
+
     /// The leases in the way of a request, by path; one that overlaps two of the paths comes
     /// twice.
     pub(crate) fn leases_against<'s>(
         &'s self,
         ask: Ask<'s>,
     ) -> impl Iterator<Item = (LeaseId, &'s Lease)> {
-        let over = move |path| {
-            let key = self.path_key(ask.repo, path);
-            self.index.leases_by_path.over(ask.repo, &key)
-        };
+        let over = move |path| self.leases_over(ask.repo, path);
         let leases = ask.paths.iter().flat_map(over).map(|id| (id, self.lease(id)));
         leases.filter(move |(_, lease)| ask.clashes(&lease.holder, lease.mode))
     }
@@ -90,6 +96,9 @@ impl State {
 
     /// The paths without those that lie within another of them, in the order they came.
     pub(crate) fn outermost(&self, repo: &RepoId, paths: &[RepoPath]) -> Vec<RepoPath> {
+        if let [path] = paths {
+            return vec![path.clone()];
+        }
         let keys: Vec<_> = paths.iter().map(|path| self.path_key(repo, path)).collect();
         let all: BTreeSet<&str> = keys.iter().map(|key| &**key).collect();
         let mut taken = BTreeSet::new();

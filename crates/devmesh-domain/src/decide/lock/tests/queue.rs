@@ -1,6 +1,10 @@
 //! Waiting: the order of the queue, who may go past whom, and circles.
 
-use crate::invariant::world::{World, check, story};
+use devmesh_protocol::{Event, Mode, RepoPath};
+
+use crate::decide::lock::{grant_for_award, touch_set_free};
+use crate::invariant::world::{World, actor, check, session, story};
+use crate::state::lease::Holder;
 
 #[test]
 fn who_waits_is_granted_in_order() {
@@ -364,4 +368,69 @@ fn a_grant_closes_no_circle() {
         ("alice release z", "z free, bob has write z"),
         ("bob release b z", "b free, z free, carol has write z, carol has write b"),
     ]);
+}
+
+/// A conversion stands before all, so that whoever waits for what it will keep from them waits
+/// for its holder, and for whom that one waits for.
+#[test]
+fn who_waits_for_a_conversion_is_passed_by_whom_it_waits_for() {
+    story(&[
+        ("erin write z", "erin has write z"),
+        ("carol read a", "carol has read a"),
+        ("dave read a", "dave has read a"),
+        ("bob read a y z wait 9000", "bob waits"),
+        ("dave write y wait 9000", "dave waits"),
+        // bob waits for carol now, who waits for dave, who is behind bob.
+        ("carol convert a write wait 9000", "carol waits, dave has write y"),
+        ("dave release a y", "a free, y free, a is write anew"),
+        ("erin release z", "z free"),
+        ("carol release a", "a free, bob has read a, bob has read y, bob has read z"),
+    ]);
+    story(&[
+        ("erin write z", "erin has write z"),
+        ("carol read a", "carol has read a"),
+        ("bob read a y z wait 9000", "bob waits"),
+        ("carol write y wait 9000", "carol waits"),
+        ("carol convert a write", "a is write anew, carol has write y"),
+    ]);
+}
+
+#[test]
+fn a_touch_set_comes_with_the_award_or_there_is_none() {
+    let mut world = World::new();
+    let repo = devmesh_protocol::RepoId::new("r").unwrap();
+    let paths = |paths: &[&str]| -> Vec<RepoPath> {
+        paths.iter().map(|path| RepoPath::new(path).unwrap()).collect()
+    };
+    let holder = Holder {
+        actor: actor("codex"),
+        session: Some(session("codex")),
+        task: Some(devmesh_protocol::TaskId(1)),
+    };
+    let award = |world: &World, set: &[&str], mode: Mode| {
+        let set = paths(set);
+        let free = touch_set_free(&world.state, &repo, &set, mode);
+        let events = grant_for_award(&world.state, &holder, &repo, &set, mode, 3);
+        assert_eq!(events.is_some(), free, "what is free can be granted");
+        events.map(|events| {
+            let index = |event: &Event| {
+                let Event::LockGranted(e) = event else { panic!("{event:?} is no grant") };
+                (e.index, e.path.to_string())
+            };
+            events.iter().map(index).collect::<Vec<_>>()
+        })
+    };
+    let named = |names: &[(u32, &str)]| {
+        Some(names.iter().map(|(index, path)| (*index, (*path).to_owned())).collect::<Vec<_>>())
+    };
+    assert_eq!(award(&world, &["b", "a", "a/x"], Mode::Intent), named(&[(3, "b"), (4, "a")]));
+    assert_eq!(award(&world, &[], Mode::Intent), named(&[]));
+    world.step("alice read a");
+    assert_eq!(award(&world, &["a"], Mode::Intent), named(&[(3, "a")]), "readers do not mind");
+    world.step("bob co_write b/c");
+    assert_eq!(award(&world, &["a", "b"], Mode::Intent), None);
+    assert_eq!(award(&world, &["a", "b"], Mode::CoWrite), named(&[(3, "a"), (4, "b")]));
+    world.step("carol write a/b wait 9000");
+    assert_eq!(award(&world, &["a"], Mode::Intent), None, "somebody waits for it");
+    assert_eq!(award(&world, &["a/c"], Mode::Intent), named(&[(3, "a/c")]));
 }

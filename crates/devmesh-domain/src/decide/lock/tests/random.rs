@@ -41,6 +41,7 @@ fn steps(ends: bool) -> impl Strategy<Value = Vec<Step>> {
         .prop_map(|(who, nth, mode, wait_ms)| Step::Convert { who, nth, mode, wait_ms });
     let withdraw = (who(), 0..4_usize).prop_map(|(who, nth)| Step::Withdraw { who, nth });
     let rare = if ends { 1 } else { 0 };
+    let after = prop_oneof![Just(1_u64), Just(500), Just(2_000_000)];
     let step = prop_oneof![
         12 => acquire,
         1 => wide,
@@ -48,7 +49,7 @@ fn steps(ends: bool) -> impl Strategy<Value = Vec<Step>> {
         4 => convert,
         2 => withdraw,
         rare => (0..8_usize).prop_map(|nth| Step::Break { nth }),
-        rare => prop_oneof![Just(1_u64), Just(500), Just(2_000_000)].prop_map(|ms| Step::After { ms }),
+        rare => after.prop_map(|ms| Step::After { ms }),
         rare => (4..6_usize, prop_oneof![Just(15_000_u64), Just(20_000), Just(29_999)])
             .prop_map(|(who, ms)| Step::Silent { who, ms }),
         1 => who().prop_map(|who| Step::Renew { who }),
