@@ -269,7 +269,7 @@ macro_rules! entry {
         })*
     };
 }
-entry!(TaskView by task, AgentView by agent, LeaseView by lease, HostView by host, RepoView by repo);
+entry!(TaskView by task, AgentView by agent, HostView by host, RepoView by repo);
 
 /// The entries of an answer: a list, or an object that holds it under the query's name.
 pub(crate) fn entries<T: DeserializeOwned>(what: &str, answer: Value) -> Result<Vec<T>> {
@@ -307,5 +307,5 @@ pub(crate) async fn repo_here(context: &Context, link: &Link) -> Result<Option<R
         return Ok(Some(found.repo.clone()));
     }
     Err(Error::usage(format!("{} is not in this mesh", repo.root.display()))
-        .hint("add it with `devmesh up` or `devmesh repo add`, or name one with --repo"))
+        .hint("add it with `devmesh repo add`, or name another with --repo"))
 }

@@ -107,7 +107,7 @@ impl From<devmesh_bus::Error> for Error {
     fn from(error: devmesh_bus::Error) -> Error {
         let kind = error.kind();
         let what = error.to_string();
-        let cause = StdError::source(&error).map(|cause| chain(cause));
+        let cause = StdError::source(&error).map(chain);
         let made = match kind {
             ErrorKind::Connect | ErrorKind::Timeout | ErrorKind::NoResponders => {
                 Error::unreachable(what).hint("is the mesh up? see `devmesh status` and `doctor`")

@@ -133,7 +133,7 @@ fn disk(state: &StateDir) -> Finding {
         Err(error) => Finding::warn("disk", error.to_string(), "look at the state folder's disk"),
         Ok(stat) => {
             let unit = stat.fragment_size();
-            let free = u64::from(stat.blocks_available()).saturating_mul(unit);
+            let free = stat.blocks_available().saturating_mul(unit);
             let text = format!("{} MiB free at {}", free >> 20, there.display());
             if free < DISK_WARN_BYTES {
                 Finding::warn("disk", text, "free some space, or move it with DEVMESH_STATE_DIR")

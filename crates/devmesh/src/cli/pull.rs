@@ -36,7 +36,8 @@ impl Args {
                 "commit or stash your own changes to these files, then pull again".to_owned()
             } else {
                 format!(
-                    "your branch has {ahead} commits of its own; they are taken in at the next landing, or: git rebase {landed}"
+                    "your branch has {ahead} commits of its own; the next landing takes them in, \
+                     or: git rebase {landed}"
                 )
             };
             return Err(error.hint(hint));

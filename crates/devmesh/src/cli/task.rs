@@ -34,7 +34,7 @@ pub(crate) struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    Add(add::Args),
+    Add(Box<add::Args>),
     List(list::Args),
     Show(show::Args),
     Diff(diff::Args),

@@ -42,16 +42,16 @@ fn the_file_is_heard_and_both_sets_prove() {
 #[test]
 fn every_problem_is_named_at_once_with_its_fix() {
     let said = read(
-        "base = \"main\"\n[verfy]\ntask = []\n[verify]\ntset = [\"x\"]\ntask = \"cargo test\"\n\
+        "base = \"main\"\n[verfy]\ntask = []\n[verify]\ntsk = [\"x\"]\ntask = \"cargo test\"\n\
          [budget]\nmax_attempts = 0\nflow = \"pr\"\n[review]\nby = \"nobody\"\n[land]\npush = 1\n",
     )
     .unwrap_err();
     let expected = [
-        "7 problems",
+        "8 problems",
         "devmesh.toml: base: belongs under [repo]",
         "[verfy]: no such section; did you mean verify?",
         "verify.task: \"cargo test\" is not a list of shell commands, as in [\"cargo test\"]",
-        "verify.tset: no such key; did you mean task?",
+        "verify.tsk: no such key; did you mean task?",
         "budget.max_attempts: 0 is not a whole number from 1 to 100",
         "budget.flow: no such key here; flow stands under [land]",
         "review.by: \"nobody\" is not one of none, agent, person",

@@ -139,7 +139,9 @@ impl Mesh {
                     Some(Err(error)) => {
                         return Err(Error::failed("watch the processes").because(error));
                     }
-                    None => return Err(Error::failed("watch the processes").because("none is left")),
+                    None => {
+                        return Err(Error::failed("watch the processes").because("none is left"));
+                    }
                 },
             }
         }

@@ -8,6 +8,7 @@ use crate::cli::{paths::resolve, words};
 use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::exit::Exit;
+use crate::output::clean;
 
 /// Say whether leases could be had now; exits 3 and names the holders where not
 #[derive(Debug, clap::Args)]
@@ -31,7 +32,14 @@ impl Args {
         context.out.answer(reply.clone(), |result, _| {
             let holders = result.get("holders").and_then(Value::as_array);
             for holder in holders.into_iter().flatten() {
-                context.out.line(words(holder));
+                let word = |name: &str| holder.get(name).map(words).unwrap_or_default();
+                let until = match word("expires_at") {
+                    at if at.is_empty() => "until it is silent".to_owned(),
+                    at => format!("until {at}"),
+                };
+                let (path, actor, mode) = (word("path"), word("actor"), word("mode"));
+                let line = format!("{path} is held by {actor} ({mode}) {until} {}", word("reason"));
+                context.out.line(clean(line.trim_end()));
             }
         })?;
         if let Ok((_, result)) = reply.into_result()

@@ -47,7 +47,8 @@ pub(crate) struct Spec {
     #[arg(long, value_name = "0-4", value_parser = clap::value_parser!(u8).range(0..=4))]
     priority: Option<u8>,
     /// Tasks that must be completed before
-    #[arg(long, value_name = "TASK", num_args = 1.., value_delimiter = ',', value_parser = super::task_id)]
+    #[arg(long, value_name = "TASK", num_args = 1.., value_delimiter = ',')]
+    #[arg(value_parser = super::task_id)]
     after: Vec<TaskId>,
     /// Who looks at the diff before it lands: none, agent, person
     #[arg(long, value_name = "WHO", value_parser = review)]

@@ -27,7 +27,8 @@ pub(crate) struct Args {
     #[arg(long, value_name = "0-4", value_parser = clap::value_parser!(u8).range(0..=4))]
     priority: Option<u8>,
     /// Tasks that must be completed before
-    #[arg(long, value_name = "TASK", num_args = 1.., value_delimiter = ',', value_parser = super::task_id)]
+    #[arg(long, value_name = "TASK", num_args = 1.., value_delimiter = ',')]
+    #[arg(value_parser = super::task_id)]
     after: Option<Vec<TaskId>>,
     /// Why, for the log
     #[arg(long, short = 'm', value_name = "TEXT")]

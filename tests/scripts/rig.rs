@@ -1,0 +1,138 @@
+//! A home, a repository and a state folder of their own, and the real program.
+
+use std::path::{Path, PathBuf};
+use std::process::{Output, Stdio};
+use std::time::Duration;
+
+use devmesh_bus::server;
+use devmesh_testkit::left::{self, Process};
+use tempfile::TempDir;
+use tokio::process::Command;
+use tokio::sync::OnceCell;
+
+use super::text;
+
+/// One command; far above what it takes, for a machine with many other things to do.
+const COMMAND_MAX: Duration = Duration::from_secs(120);
+
+/// The workspace.
+pub(super) fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
+}
+
+/// The folder of the built programs, which are built once.
+async fn programs() -> PathBuf {
+    static BUILT: OnceCell<PathBuf> = OnceCell::const_new();
+    let build = async || {
+        let test = std::env::current_exe().unwrap();
+        let built = test.ancestors().nth(2).unwrap().to_owned();
+        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+        let mut build = Command::new(cargo);
+        build.args(["build", "--quiet", "-p", "devmesh", "-p", "devmesh-testkit", "--bins"]);
+        if !cfg!(debug_assertions) {
+            build.arg("--release");
+        }
+        build.current_dir(root()).env("CARGO_TARGET_DIR", built.parent().unwrap());
+        assert!(build.status().await.unwrap().success(), "the programs are built");
+        built
+    };
+    BUILT.get_or_init(build).await.clone()
+}
+
+/// A place to work in. What still runs in it is ended with it.
+pub(super) struct Rig {
+    dir: TempDir,
+    path: String,
+    nats_server: PathBuf,
+}
+
+impl Rig {
+    /// A repository with one commit.
+    pub(super) async fn new() -> Self {
+        let programs = programs().await;
+        let around = std::env::var("PATH").unwrap_or_default();
+        let path = format!("{}:{around}", programs.display());
+        let nats_server = server::fetch().await.unwrap();
+        let dir = tempfile::Builder::new().prefix("devmesh-script-").tempdir().unwrap();
+        let rig = Self { dir, path, nats_server };
+        for name in ["home", "repo/src", "tmp"] {
+            std::fs::create_dir_all(rig.at(name)).unwrap();
+        }
+        std::fs::write(rig.at("repo/src/main.txt"), "one\n").unwrap();
+        let identity = "[user]\n\tname = Ada\n\temail = ada@example.invalid\n";
+        std::fs::write(rig.at("home/.gitconfig"), identity).unwrap();
+        rig.done("git init -q -b main && git add -A && git commit -q -m start").await;
+        rig
+    }
+
+    /// A path below its folder.
+    pub(super) fn at(&self, name: &str) -> PathBuf {
+        self.dir.path().canonicalize().unwrap().join(name)
+    }
+
+    fn command(&self, line: &str) -> Command {
+        let mut command = Command::new("sh");
+        command.args(["-c", line]).current_dir(self.at("repo"));
+        command.env_clear().stdin(Stdio::null()).kill_on_drop(true);
+        command.env("PATH", &self.path).env("USER", "ada").env("LANG", "C.UTF-8");
+        command.env("HOME", self.at("home")).env("TMPDIR", self.at("tmp"));
+        command.env("DEVMESH_STATE_DIR", self.at("state"));
+        command.env("DEVMESH_NATS_SERVER", &self.nats_server);
+        command.env("DEVMESH_HOST", "here").env("DEVMESH_SLOTS", "2");
+        command
+    }
+
+    async fn output(&self, line: &str) -> Output {
+        let output = tokio::time::timeout(COMMAND_MAX, self.command(line).output()).await;
+        output.unwrap_or_else(|_| panic!("{line} did not end")).unwrap()
+    }
+
+    /// What a command prints and how it exits, as it stands in a session.
+    pub(super) async fn shell(&self, line: &str) -> String {
+        let output = self.output(line).await;
+        let mut shown = String::new();
+        for out in String::from_utf8_lossy(&output.stdout).lines() {
+            shown += &format!("{}\n", out.trim_end());
+        }
+        for err in String::from_utf8_lossy(&output.stderr).lines() {
+            shown += format!("! {err}").trim_end();
+            shown.push('\n');
+        }
+        if !output.status.success() {
+            shown += &format!("? {}\n", output.status.code().unwrap_or(-1));
+        }
+        let own = self.at("").display().to_string();
+        text::plain(&shown.replace(own.trim_end_matches('/'), "[dir]"))
+    }
+
+    /// Runs what must succeed; gives its stdout.
+    pub(super) async fn done(&self, line: &str) -> String {
+        let output = self.output(line).await;
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{line}: {}\n{said}", output.status);
+        String::from_utf8_lossy(&output.stdout).trim_end().to_owned()
+    }
+
+    /// The exit code of a command and what it says on stderr.
+    pub(super) async fn fails(&self, line: &str) -> (i32, String) {
+        let output = self.output(line).await;
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        (output.status.code().unwrap_or(-1), said)
+    }
+
+    /// What still runs in its folder.
+    pub(super) async fn left(&self) -> Vec<Process> {
+        left::wait(&self.at("")).await
+    }
+}
+
+impl Drop for Rig {
+    fn drop(&mut self) {
+        // A test that failed must leave nothing running.
+        let mut down = std::process::Command::new("sh");
+        down.args(["-c", "devmesh down"]).current_dir(self.at("repo")).env_clear();
+        down.env("PATH", &self.path).env("HOME", self.at("home"));
+        down.env("DEVMESH_STATE_DIR", self.at("state"));
+        let _ = down.stdin(Stdio::null()).output();
+    }
+}
