@@ -242,6 +242,7 @@ impl World {
                 node.queue.push_back(Input::Last { link, asked_at: mono, last });
             }
             Effect::Read { link, from, to } => {
+                node.follows = None;
                 let wanted = |e: &devmesh_bus::log::Entry| (from..=to).contains(&e.stream_seq);
                 let entries = self.open.entries().into_iter().filter(wanted).map(Read::of);
                 let entries = entries.collect();
@@ -394,6 +395,12 @@ impl World {
     pub(crate) fn report(&mut self, node: usize, report: &devmesh_protocol::report::HostReport) {
         let report = Box::new(report.clone());
         self.nodes[node].queue.push_back(Input::Report { report, caller: caller("report") });
+    }
+
+    /// A beat of a leader that is none of these.
+    pub(crate) fn foreign_beat(&mut self, node: usize, epoch: u64) {
+        let beat = LeaderBeat { epoch, node: "foreign".into(), seq: 1 };
+        self.nodes[node].queue.push_back(Input::Leader(beat));
     }
 
     pub(crate) fn stop(&mut self, node: usize) {

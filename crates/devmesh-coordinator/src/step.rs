@@ -159,7 +159,8 @@ fn text_stored(
 
 /// A leader was heard; it may be this one.
 fn leader(view: &mut View, now: Now, beat: &LeaderBeat, out: &mut Vec<Effect>) {
-    if beat.node == view.options.node {
+    // One whose term has ended may not know it yet, and must not keep others from claiming.
+    if beat.node == view.options.node || beat.epoch < view.settled.chain().epoch {
         return;
     }
     match &mut view.role {
@@ -172,15 +173,9 @@ fn leader(view: &mut View, now: Now, beat: &LeaderBeat, out: &mut Vec<Effect>) {
             view.role = Role::Standby { claim_at };
             term::leave_to_others(view, out);
         }
-        Role::CatchingUp { claim, .. } if beat.epoch >= view.settled.chain().epoch => {
-            *claim = false;
-        }
+        Role::CatchingUp { claim, .. } => *claim = false,
         Role::Away { claim } if beat.epoch > view.settled.chain().epoch => *claim = false,
-        Role::Leading(_)
-        | Role::CatchingUp { .. }
-        | Role::Away { .. }
-        | Role::Claiming(_)
-        | Role::Halted => {}
+        Role::Leading(_) | Role::Away { .. } | Role::Claiming(_) | Role::Halted => {}
     }
 }
 

@@ -125,6 +125,10 @@ pub(crate) fn last(
     let claim = matches!(view.role, Role::CatchingUp { claim: true, .. });
     let last = match last {
         Ok(last) => last,
+        Err(why) if view.store_refuses => {
+            tracing::warn!(why, "the store takes nothing and tells nothing");
+            return stand_by(view, now, out);
+        }
         Err(why) => {
             tracing::warn!(why, "the log's last position is not to be learnt");
             return away(view, claim, AGAIN_MS, out);
@@ -140,6 +144,7 @@ pub(crate) fn last(
         return arrived(view, now, claim, epoch, out);
     }
     view.role = Role::CatchingUp { claim, to: Some(last), epoch };
+    view.follows = false;
     out.push(Effect::Read { link: view.link, from: read + 1, to: last });
 }
 
@@ -292,8 +297,8 @@ pub(crate) fn claim(view: &mut View, out: &mut Vec<Effect>) {
 
 /// Somebody else leads: those who wait here will ask there.
 pub(crate) fn leave_to_others(view: &mut View, out: &mut Vec<Effect>) {
-    view.store_refuses = false;
-    if view.again.is_empty() && view.waiting.is_empty() {
+    let heard_requests = std::mem::take(&mut view.store_refuses);
+    if !heard_requests && view.again.is_empty() && view.waiting.is_empty() {
         return;
     }
     view.again.clear();

@@ -24,6 +24,8 @@ const SILENT_MS_MIN: u64 = LEASE_TTL_MS_MIN + GRACE_MS;
 const REMEMBER_MS: u64 = 1_000;
 /// How long a coordinator without anything to do sleeps.
 const IDLE_MS: u64 = 100;
+/// Between two looks at what is overdue.
+const OVERDUE_MS: u64 = 2;
 /// The pause before an auction that could not be closed is looked at again.
 const AUCTION_AGAIN_MS: u64 = 100;
 
@@ -58,7 +60,9 @@ pub fn wake_at(view: &View, now: Now) -> u64 {
             }
             wake = wake.min(term.beat_at + LEADER_BEAT_MS);
             if let Some(due) = glance::next_due(&term.ahead) {
-                wake = wake.min(term.mono(due));
+                // What is overdue and still there waits for something else; it is looked at
+                // again now and then.
+                wake = wake.min(term.mono(due).max(now.mono_ms + OVERDUE_MS));
             }
             if let Some((closes_at, _)) = view.bids.first() {
                 wake = wake.min(term.mono(closes_at));

@@ -304,3 +304,43 @@ fn a_checkpoint_stands_after_every_ten_thousand_records() {
     assert_eq!(checkpoints, [10_001]);
     world.check();
 }
+
+#[test]
+fn a_leader_of_an_old_term_that_goes_on_beating_keeps_nobody_from_claiming() {
+    let mut world = World::led();
+    let second = world.add_node(None);
+    world.pass(500);
+    world.nodes[0].runs = false;
+    world.until(2_000, |world| world.nodes[second].view.is_leading());
+    let third = world.add_node(None);
+    world.pass(1_000);
+    world.nodes[second].runs = false;
+    for _ in 0..10 {
+        world.foreign_beat(third, 1);
+        world.pass(100);
+    }
+    assert!(world.nodes[third].view.is_leading());
+    // One of the current term does.
+    let fourth = world.add_node(None);
+    world.pass(1_000);
+    world.nodes[third].runs = false;
+    for _ in 0..20 {
+        world.foreign_beat(fourth, 3);
+        world.pass(100);
+    }
+    assert!(!world.nodes[fourth].view.is_leading());
+    world.check();
+}
+
+#[test]
+fn a_coordinator_whose_store_was_full_leaves_the_requests_to_who_leads() {
+    let mut world = World::led();
+    world.furnish();
+    world.open.refuse(true);
+    world.send(0, "a", "alice", "note.share", json!({ "key": "k", "value": "v", "id": id(1) }));
+    world.pass(1_500);
+    assert!(world.nodes[0].hears);
+    world.foreign_beat(0, 7);
+    world.pass(5);
+    assert!(!world.nodes[0].hears);
+}

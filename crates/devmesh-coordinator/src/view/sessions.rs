@@ -26,11 +26,11 @@ impl Sessions {
 
     /// A session was heard.
     pub(crate) fn hear(&mut self, actor: &ActorId, session: &SessionId, now: u64) {
-        if let Some(sessions) = self.heard.get_mut(actor) {
-            if let Some((_, heard)) = sessions.iter_mut().find(|(known, _)| known == session) {
-                *heard = now;
-                return;
-            }
+        if let Some(sessions) = self.heard.get_mut(actor)
+            && let Some((_, heard)) = sessions.iter_mut().find(|(known, _)| known == session)
+        {
+            *heard = now;
+            return;
         }
         if self.count < HEARD_MAX {
             let sessions = self.heard.entry(actor.clone()).or_default();
