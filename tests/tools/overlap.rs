@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use devmesh_protocol::Event;
+use devmesh_protocol::command::task::LandOutcome;
 use devmesh_testkit::tools::Tool;
 
 use super::rig::Rig;
@@ -10,8 +11,9 @@ use super::rig::Rig;
 /// Four verses, far enough apart that git merges two edits of different ones.
 const SONG: &str = "one\n\n\n\n\ntwo\n\n\n\n\nthree\n\n\n\n\nfour\n";
 
-/// Each changes a verse of the same file; the last two also add a line to the end of another,
-/// where the second to land meets the first, gets both sides back and resolves them.
+/// Each changes a verse of the same file. The last two wait for one another, so that neither sees
+/// the other's work, and add a line to the end of one more: the second to land meets the first,
+/// gets both sides back and resolves them.
 const TASKS: [(&str, Tool, &str); 4] = [
     (
         "the first verse",
@@ -29,6 +31,7 @@ const TASKS: [(&str, Tool, &str); 4] = [
         "the third verse",
         Tool::Codex,
         r#"{"delay_ms":400,"steps":[{"edit":{"path":"song.txt","old":"three","new":"THREE"}},
+            {"shell":"touch $TMPDIR/third; until [ -e $TMPDIR/fourth ]; do sleep 0.1; done"},
             {"shell":"echo '- third' >> singers.txt"}],"final":"The third verse is done.",
             "again":{"steps":[{"shell":"sed -i '/^[<=>|]\\{7\\}/d' singers.txt"}],
                 "final":"Both stand there now."}}"#,
@@ -37,6 +40,7 @@ const TASKS: [(&str, Tool, &str); 4] = [
         "the fourth verse",
         Tool::Claude,
         r#"{"delay_ms":400,"steps":[{"edit":{"path":"song.txt","old":"four","new":"FOUR"}},
+            {"shell":"touch $TMPDIR/fourth; until [ -e $TMPDIR/third ]; do sleep 0.1; done"},
             {"shell":"echo '- fourth' >> singers.txt"}],"final":"The fourth verse is done.",
             "again":{"steps":[{"shell":"sed -i '/^[<=>|]\\{7\\}/d' singers.txt"}],
                 "final":"Both stand there now."}}"#,
@@ -51,6 +55,7 @@ struct Told {
     sessions: BTreeSet<String>,
     tokens: (u64, u64),
     has_cost: bool,
+    conflicts: usize,
 }
 
 async fn told(rig: &Rig) -> BTreeMap<String, Told> {
@@ -69,6 +74,9 @@ async fn told(rig: &Rig) -> BTreeMap<String, Told> {
                     let one = told.entry(e.task.to_string()).or_default();
                     one.tokens = (usage.input_tokens, usage.output_tokens);
                     one.has_cost = usage.cost_micro_usd.is_some();
+                }
+                Event::LandEnded(e) if e.outcome == LandOutcome::Conflict => {
+                    told.entry(e.task.to_string()).or_default().conflicts += 1;
                 }
                 _ => {}
             }
@@ -110,6 +118,8 @@ async fn two_codex_and_two_claude_land_four_overlapping_tasks_when_installed() {
         BTreeSet::from(["claude-1", "claude-2", "codex-1", "codex-2"]),
         "{told:#?}"
     );
+    let conflicts: Vec<usize> = told.values().map(|task| task.conflicts).collect();
+    assert!(matches!(conflicts[..], [0, 0, 0, 1] | [0, 0, 1, 0]), "{told:#?}");
     for (task, told) in &told {
         assert_eq!(told.sessions.len(), 1, "{task}: a conflict goes on in the session: {told:?}");
         assert!(told.tokens.0 > 0 && told.tokens.1 > 0, "{task}: {told:?}");

@@ -11,7 +11,7 @@ use devmesh_protocol::Record;
 use devmesh_protocol::view::TaskView;
 use devmesh_testkit::left;
 use devmesh_testkit::model::{Script, Server};
-use devmesh_testkit::tools::{Tool, locate, write_home};
+use devmesh_testkit::tools::{Tool, folder, locate, write_home};
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::process::Command;
@@ -46,8 +46,10 @@ impl Rig {
         }
         let around = std::env::var_os("PATH").unwrap_or_default();
         path.extend(std::env::split_paths(&around));
-        // Codex keeps out of the system's temporary folder.
-        let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+        // Codex wants no home in the system's temporary folder, worktrees lie in no repository.
+        let beside = folder().unwrap().with_file_name("tests");
+        std::fs::create_dir_all(&beside).unwrap();
+        let folder = tempfile::tempdir_in(beside).unwrap();
         let model = Server::start().await.unwrap();
         let env = environment(folder.path(), &path);
         let rig = Self { model, folder, env, devmesh: devmesh().await };
@@ -207,6 +209,8 @@ fn environment(root: &Path, path: &[PathBuf]) -> Vec<(&'static str, OsString)> {
         ("XDG_DATA_HOME", at("data")),
         ("XDG_STATE_HOME", at("state")),
         ("GIT_CONFIG_NOSYSTEM", "1".into()),
+        // All four at once, however few processors there are.
+        ("DEVMESH_SLOTS", "4".into()),
     ];
     // Found in the cache of whoever runs the tests; the mesh has a cache of its own.
     let cached = devmesh_bus::server::cache_path().ok();
@@ -225,6 +229,13 @@ async fn devmesh() -> PathBuf {
     build.args(["build", "--quiet", "--package", "devmesh", "--bin", "devmesh"]);
     if !cfg!(debug_assertions) {
         build.arg("--release");
+    }
+    // Cargo describes this crate to us by environment; the next cargo must not take it for its
+    // own, and build again what asks for it.
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("CARGO_") {
+            build.env_remove(name);
+        }
     }
     build.current_dir(env!("CARGO_MANIFEST_DIR")).env("CARGO_TARGET_DIR", built.parent().unwrap());
     assert!(build.status().await.unwrap().success(), "devmesh is built");
