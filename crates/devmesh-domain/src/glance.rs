@@ -74,9 +74,9 @@ fn task_texts(state: &State, task: TaskId) -> Vec<(String, Digest)> {
 }
 
 fn note_texts(state: &State, value: &Value) -> Vec<(String, Digest)> {
-    let (prefix, notes) = match value {
-        Value::Array(notes) => ("", Some(notes)),
-        _ => ("/notes", value.get("notes").and_then(Value::as_array)),
+    let (prefix, notes) = match value.as_array() {
+        Some(notes) => ("", Some(notes)),
+        None => ("/notes", value.get("notes").and_then(Value::as_array)),
     };
     let shown = notes.into_iter().flatten().enumerate();
     shown

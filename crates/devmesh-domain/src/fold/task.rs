@@ -81,6 +81,8 @@ pub(super) fn edited(state: &mut State, _record: &Record, e: &TaskEdited) {
         task.lapses = 0;
         task.reopens_at = None;
     });
+    // Whom it kept from its former paths may go on.
+    list::stir_all(state);
 }
 
 pub(super) fn verified(state: &mut State, e: &TaskVerified) {

@@ -320,6 +320,9 @@ pub struct TaskIndex {
     pub stirred: Stirred,
 }
 
+/// Tasks that are remembered one by one as worth another look; of more, all are.
+const STIRRED_MAX: usize = 1_024;
+
 /// Which ready tasks are worth another look. What is known to have no bidder is not looked at
 /// again before something changes that it could depend on.
 #[derive(Debug)]
@@ -346,8 +349,26 @@ impl Stirred {
         self.seen.store(self.generation, Ordering::Relaxed);
     }
 
-    /// Something has changed.
-    pub(crate) fn stir(&mut self) {
+    /// Something has changed for these.
+    pub(crate) fn stir(&mut self, places: impl IntoIterator<Item = Place>) {
+        self.changed();
+        if !self.all {
+            self.places.extend(places);
+        }
+        if self.places.len() > STIRRED_MAX {
+            self.all = true;
+            self.places.clear();
+        }
+    }
+
+    /// Something has changed for any of them.
+    pub(crate) fn stir_all(&mut self) {
+        self.changed();
+        self.all = true;
+        self.places.clear();
+    }
+
+    fn changed(&mut self) {
         if !self.is_fresh() {
             self.all = false;
             self.places.clear();

@@ -154,7 +154,10 @@ impl Command {
             Verb::TaskAdd(body) => body.prompt.as_deref().into_iter().collect(),
             Verb::TaskEdit(body) => body.prompt.as_deref().into_iter().collect(),
             Verb::TaskSay(body) => vec![&body.text],
-            Verb::TaskAsk(body) => vec![&body.question],
+            // The default becomes the answer when none comes.
+            Verb::TaskAsk(body) => {
+                [Some(&*body.question), body.default.as_deref()].into_iter().flatten().collect()
+            }
             Verb::TaskAnswer(body) => vec![&body.answer],
             Verb::TaskReview(body) => body.comments.as_deref().into_iter().collect(),
             Verb::TaskComplete(body) => body.message.as_deref().into_iter().collect(),

@@ -11,21 +11,26 @@ use crate::state::task::{AGE_MS, Phase, Place, Task};
 /// Changes a task, and whatever is derived from it.
 pub(super) fn change(state: &mut State, id: TaskId, f: impl FnOnce(&mut Task)) {
     let Some(task) = state.tasks.get(&id) else { return };
-    let (before, was) = (task.place(id), outcome(task.phase));
-    let aged = task.ready_at.is_some_and(|since| state.at.since(since) >= AGE_MS);
+    let (was, held_up) = (outcome(task.phase), holds_up(state, id, task));
     unlist(state, id);
     if let Some(task) = state.tasks.get_mut(&id) {
         f(task);
     }
     list(state, id);
     let Some(task) = state.tasks.get(&id) else { return };
-    // Younger tasks do not overtake one that has waited long for the same paths.
-    if before.is_some() && task.place(id).is_none() && aged {
-        stir_all(state);
-    }
-    if was != outcome(state.tasks.get(&id).map_or(Phase::Queued, |task| task.phase)) {
+    let lets_go = held_up && task.attempt.is_none() && !holds_up(state, id, task);
+    if was != outcome(task.phase) {
         relist_dependants(state, id);
     }
+    if lets_go {
+        stir_all(state);
+    }
+}
+
+/// Whether others on its paths have to wait for it: bids on it are taken, or it has waited long.
+fn holds_up(state: &State, id: TaskId, task: &Task) -> bool {
+    let aged = task.ready_at.is_some_and(|since| state.at.since(since) >= AGE_MS);
+    task.path_place(id).is_some() && (aged || task.auction.is_some())
 }
 
 /// What a task's phase means for those that depend on it: whether it is over, and whether well.
@@ -117,8 +122,7 @@ pub(super) fn list(state: &mut State, id: TaskId) {
     }
     if let Some(place) = task.place(id) {
         index.ready.insert(place);
-        index.tasks.stirred.stir();
-        index.tasks.stirred.places.insert(place);
+        index.tasks.stirred.stir([place]);
     }
     if task.auction.is_some() {
         index.auctions.insert(id);
@@ -220,9 +224,7 @@ pub(crate) fn foresee(state: &mut State, event: &Event) {
     let places: Vec<Place> =
         keys.iter().filter_map(|key| ready.get(key)).flatten().copied().collect();
     if !places.is_empty() {
-        let stirred = &mut state.index.tasks.stirred;
-        stirred.stir();
-        stirred.places.extend(places);
+        state.index.tasks.stirred.stir(places);
     }
 }
 
@@ -275,7 +277,5 @@ pub(crate) fn review_stir(state: &mut State, event: &Event) {
 
 /// Any ready task may have a bidder now.
 pub(crate) fn stir_all(state: &mut State) {
-    let stirred = &mut state.index.tasks.stirred;
-    stirred.stir();
-    stirred.all = true;
+    state.index.tasks.stirred.stir_all();
 }

@@ -72,6 +72,11 @@ enum Step {
         path: usize,
         hold: bool,
     },
+    /// Somebody waits for a path, or no longer.
+    Wait {
+        path: usize,
+        on: bool,
+    },
     Pause {
         on: bool,
     },
@@ -118,6 +123,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         1 => (0..3_usize).prop_map(|who| Step::Leave { who }),
         2 => (0..3_usize).prop_map(|who| Step::Join { who }),
         2 => (0..PATHS.len(), any::<bool>()).prop_map(|(path, hold)| Step::Lock { path, hold }),
+        2 => (0..PATHS.len(), any::<bool>()).prop_map(|(path, on)| Step::Wait { path, on }),
         1 => any::<bool>().prop_map(|on| Step::Pause { on }),
         2 => (0..64_usize).prop_map(|nth| Step::Again { nth }),
     ];
@@ -218,6 +224,14 @@ fn apply(tasks: &mut Tasks, step: &Step) {
             }
             tasks.send("bob", verb, body);
         }
+        Step::Wait { path, on: true } => {
+            let id = format!("w-{path}-{}", tasks.world.state.seq);
+            let body = json!({
+                "id": id, "paths": [PATHS[*path]], "mode": "write", "wait_ms": 3_600_000,
+            });
+            tasks.send("carol", "lock.acquire", body);
+        }
+        Step::Wait { on: false, .. } => give_up(tasks),
         Step::Pause { on } => {
             let verb = if *on { "mesh.pause" } else { "mesh.resume" };
             tasks.send("alice", verb, json!({}));
@@ -226,12 +240,36 @@ fn apply(tasks: &mut Tasks, step: &Step) {
     }
 }
 
+/// Joins anew, or is heard again after a silence.
 fn join(tasks: &mut Tasks, who: &str) {
-    let session = format!("s-{}", tasks.world.state.seq);
-    let body = json!({ "tool": "custom", "host": "h", "session": session });
-    if !tasks.world.state.agents.contains_key(&crate::invariant::world::actor(who)) {
-        tasks.send(who, "agent.join", body);
+    let agent = tasks.world.state.agents.get(&crate::invariant::world::actor(who));
+    let session = match agent {
+        Some(agent) if agent.silent => agent.session.to_string(),
+        Some(_) => return,
+        None => format!("s-{}", tasks.world.state.seq),
+    };
+    tasks.send(who, "agent.join", json!({ "tool": "custom", "host": "h", "session": session }));
+}
+
+/// Carol has nothing and waits for nothing.
+fn give_up(tasks: &mut Tasks) {
+    let carol = crate::invariant::world::actor("carol");
+    let state = &tasks.world.state;
+    let waits = state.waiters.values().filter(|waiter| waiter.holder.actor == carol);
+    let ids: Vec<_> = waits.map(|waiter| waiter.id.clone()).collect();
+    let leases = state.leases.iter().filter(|(_, lease)| lease.holder.actor == carol);
+    let leases: Vec<_> = leases.map(|(id, _)| *id).collect();
+    for body in [json!({ "ids": ids }), json!({ "leases": leases })] {
+        tasks.send("carol", "lock.release", body);
     }
+}
+
+/// Nothing was missed: with every ready task looked at again there is still nothing to do.
+fn nothing_missed(tasks: &Tasks) {
+    let mut state = tasks.world.state.clone();
+    state.index.tasks.stirred.stir_all();
+    let missed = crate::follow(&state, tasks.world.at);
+    assert!(missed.is_empty(), "{missed:?} could have been opened before");
 }
 
 /// A command that was recorded is known by its id, and its record gives one answer.
@@ -264,6 +302,8 @@ fn again(tasks: &Tasks, nth: usize) {
 /// Everybody helps until nothing is left to do.
 fn finish(tasks: &mut Tasks) {
     tasks.send("alice", "mesh.resume", json!({}));
+    give_up(tasks);
+    give_up(tasks);
     for path in PATHS {
         tasks.send("bob", "lock.release", json!({ "paths": [path] }));
     }
@@ -329,6 +369,7 @@ proptest! {
         let mut tasks = Tasks::new();
         for step in &steps {
             apply(&mut tasks, step);
+            nothing_missed(&tasks);
         }
         tasks.world.check_replay();
         finish(&mut tasks);
