@@ -11,7 +11,7 @@ mod bounds;
 mod parse;
 
 pub use parse::Encoding;
-pub(crate) use parse::{object, take};
+pub(crate) use parse::{object, take, unread};
 use serde::{Deserialize, Serialize};
 
 use crate::id::{ActorId, CommandId, SessionId};

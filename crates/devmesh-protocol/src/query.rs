@@ -198,10 +198,7 @@ impl Query {
 }
 
 fn read<T: serde::de::DeserializeOwned>(body: Value) -> Result<T, Rejection> {
-    serde_path_to_error::deserialize(body).map_err(|error| {
-        let path = error.path().to_string();
-        Rejection::bad_field(&path, error.into_inner())
-    })
+    serde_path_to_error::deserialize(body).map_err(crate::command::unread)
 }
 
 fn check(check: LockCheck) -> Result<LockCheck, Rejection> {

@@ -8,6 +8,7 @@ use super::{Command, Verb};
 use crate::digest::Digest;
 use crate::id::{ActorId, CommandId, SessionId};
 use crate::limits::REQUEST_BYTES_MAX;
+use crate::path::BadPath;
 use crate::reply::{Code, Rejection};
 
 /// How a body is written.
@@ -63,6 +64,20 @@ pub(crate) fn object(body: &[u8], encoding: Encoding) -> Result<Map<String, Valu
     })
 }
 
+/// The refusal of a body that is not what it should be; a path out of the repository has a code of
+/// its own.
+pub(crate) fn unread(error: serde_path_to_error::Error<serde_json::Error>) -> Rejection {
+    let path = error.path().to_string();
+    let text = error.into_inner().to_string();
+    let mut rejection = Rejection::bad_field(&path, &text);
+    let outside = [BadPath::Absolute, BadPath::Outside, BadPath::GitFolder, BadPath::Control];
+    // serde hands on the words of an error alone.
+    if outside.iter().any(|bad| bad.to_string() == text) {
+        rejection.code = Code::PathOutsideRepo;
+    }
+    rejection
+}
+
 /// Takes an optional field out of the object and reads it.
 pub(crate) fn take<T: serde::de::DeserializeOwned>(
     object: &mut Map<String, Value>,
@@ -94,10 +109,7 @@ impl Command {
         let session: Option<SessionId> = take(&mut object, "session")?;
         let verb = Verb::from_body(verb, Value::Object(object))
             .ok_or_else(|| Rejection::unknown_verb(verb))?
-            .map_err(|error| {
-                let path = error.path().to_string();
-                Rejection::bad_field(&path, error.into_inner())
-            })?;
+            .map_err(unread)?;
         let command = Command { id, actor, session, verb };
         command.check_bounds()?;
         Ok(command)

@@ -26,8 +26,10 @@ fn bad_bodies_name_the_field() {
     refused("lock.acquire", "{}", bad, "paths");
     refused("lock.acquire", r#"{"paths":["a"],"mode":"exclusive"}"#, bad, "mode");
     refused("lock.acquire", r#"{"paths":"a","mode":"write"}"#, bad, "paths");
-    refused("lock.acquire", r#"{"paths":["../a"],"mode":"write"}"#, bad, "paths[0]");
-    refused("lock.acquire", r#"{"paths":["a","/b"],"mode":"write"}"#, bad, "paths[1]");
+    let outside = Code::PathOutsideRepo;
+    refused("lock.acquire", r#"{"paths":["../a"],"mode":"write"}"#, outside, "paths[0]");
+    refused("lock.acquire", r#"{"paths":["a","/b"],"mode":"write"}"#, outside, "paths[1]");
+    refused("lock.acquire", r#"{"paths":["a\u0000"],"mode":"write"}"#, outside, "paths[0]");
     refused("lock.acquire", r#"{"paths":["a"],"mode":"write","ttl":5}"#, bad, "ttl");
     refused("lock.acquire", r#"{"paths":["a"],"mode":"write","ttl_ms":"10"}"#, bad, "ttl_ms");
     refused("lock.acquire", r#"{"paths":["a"],"mode":"write","ttl_ms":-1}"#, bad, "ttl_ms");
