@@ -5,6 +5,7 @@
 mod cluster;
 mod coordinator;
 mod coordinator_world;
+mod door;
 mod forge;
 mod revoke;
 mod roles;

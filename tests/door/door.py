@@ -11,8 +11,13 @@ import sys
 import nats
 
 
+async def quiet(_error):
+    """A refusal is told by the request that got no answer."""
+
+
 async def main(url, creds, inbox):
     options = {"servers": [url], "inbox_prefix": inbox, "allow_reconnect": False}
+    options["error_cb"] = quiet
     if creds:
         options["user_credentials"] = creds
     client = await nats.connect(**options)
