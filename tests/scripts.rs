@@ -5,7 +5,8 @@
 //! is, stderr behind `! `, an exit other than 0 as `? N`. Lines that begin `//` are remarks.
 
 mod care;
-mod rig;
+mod plain;
+pub(crate) mod rig;
 mod text;
 
 use rig::Rig;

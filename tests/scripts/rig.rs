@@ -7,7 +7,7 @@ use std::time::Duration;
 use devmesh_bus::server;
 use devmesh_testkit::left::{self, Process};
 use tempfile::TempDir;
-use tokio::process::Command;
+use tokio::process::{Child, Command};
 use tokio::sync::OnceCell;
 
 use super::text;
@@ -16,12 +16,12 @@ use super::text;
 const COMMAND_MAX: Duration = Duration::from_secs(120);
 
 /// The workspace.
-pub(super) fn root() -> PathBuf {
+pub(crate) fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
 }
 
 /// The folder of the built programs, which are built once.
-async fn programs() -> PathBuf {
+pub(crate) async fn programs() -> PathBuf {
     static BUILT: OnceCell<PathBuf> = OnceCell::const_new();
     let build = async || {
         let test = std::env::current_exe().unwrap();
@@ -40,7 +40,7 @@ async fn programs() -> PathBuf {
 }
 
 /// A place to work in. What still runs in it is ended with it.
-pub(super) struct Rig {
+pub(crate) struct Rig {
     dir: TempDir,
     path: String,
     nats_server: PathBuf,
@@ -48,7 +48,7 @@ pub(super) struct Rig {
 
 impl Rig {
     /// A repository with one commit.
-    pub(super) async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         let programs = programs().await;
         let around = std::env::var("PATH").unwrap_or_default();
         let path = format!("{}:{around}", programs.display());
@@ -66,7 +66,7 @@ impl Rig {
     }
 
     /// A path below its folder.
-    pub(super) fn at(&self, name: &str) -> PathBuf {
+    pub(crate) fn at(&self, name: &str) -> PathBuf {
         self.dir.path().canonicalize().unwrap().join(name)
     }
 
@@ -82,13 +82,19 @@ impl Rig {
         command
     }
 
+    /// Starts a command that goes on; it is killed with its handle.
+    pub(crate) fn spawn(&self, line: &str) -> Child {
+        let mut command = self.command(line);
+        command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
+    }
+
     async fn output(&self, line: &str) -> Output {
         let output = tokio::time::timeout(COMMAND_MAX, self.command(line).output()).await;
         output.unwrap_or_else(|_| panic!("{line} did not end")).unwrap()
     }
 
     /// What a command prints and how it exits, as it stands in a session.
-    pub(super) async fn shell(&self, line: &str) -> String {
+    pub(crate) async fn shell(&self, line: &str) -> String {
         let output = self.output(line).await;
         let mut shown = String::new();
         for out in String::from_utf8_lossy(&output.stdout).lines() {
@@ -106,7 +112,7 @@ impl Rig {
     }
 
     /// Runs what must succeed; gives its stdout.
-    pub(super) async fn done(&self, line: &str) -> String {
+    pub(crate) async fn done(&self, line: &str) -> String {
         let output = self.output(line).await;
         let said = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "{line}: {}\n{said}", output.status);
@@ -114,14 +120,14 @@ impl Rig {
     }
 
     /// The exit code of a command and what it says on stderr.
-    pub(super) async fn fails(&self, line: &str) -> (i32, String) {
+    pub(crate) async fn fails(&self, line: &str) -> (i32, String) {
         let output = self.output(line).await;
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         (output.status.code().unwrap_or(-1), said)
     }
 
     /// What still runs in its folder.
-    pub(super) async fn left(&self) -> Vec<Process> {
+    pub(crate) async fn left(&self) -> Vec<Process> {
         left::wait(&self.at("")).await
     }
 }

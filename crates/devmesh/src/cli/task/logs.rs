@@ -11,8 +11,9 @@ use crate::context::Context;
 use crate::error::Result;
 use crate::output::clean;
 
-/// Lines that were printed before the task ended come within this.
-const QUIET: Duration = Duration::from_millis(500);
+/// Lines that were printed before the task ended come within this: an agent sends them in
+/// batches, a second apart.
+const QUIET: Duration = Duration::from_millis(1_500);
 
 /// Show what a task's tool and checks printed
 #[derive(Debug, clap::Args)]
