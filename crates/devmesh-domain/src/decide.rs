@@ -10,8 +10,8 @@ use devmesh_protocol::{At, Command, Event, Rejection, Verb};
 
 use crate::state::State;
 
-pub use mesh::{SETTINGS, refusal, suppressed};
 pub(crate) use lock::repo;
+pub use mesh::{SETTINGS, refusal, suppressed};
 pub(crate) use task::is_free;
 pub use task::{bidders, eligible, open_auctions};
 

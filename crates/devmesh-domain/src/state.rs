@@ -7,6 +7,7 @@ pub mod mesh;
 pub mod task;
 
 use devmesh_protocol::event::agent::Capacity;
+use devmesh_protocol::limits::{GRACE_MS, LEASE_TTL_MS, SESSION_SILENT_MS};
 use devmesh_protocol::{ActorId, At, CommandId, Digest, HostId, LeaseId, RepoId, TaskId};
 
 use crate::table::{Sum, Table};
@@ -83,6 +84,27 @@ impl State {
 
     pub(crate) fn mesh_mut(&mut self) -> &mut Mesh {
         self.mesh.get_mut(&()).expect("the one row is made with the state and never taken out")
+    }
+
+    /// A number that people can set, or its default.
+    fn number(&self, key: &str, default: u64) -> u64 {
+        let set = self.settings.get(&key.to_owned()).and_then(|text| text.parse().ok());
+        set.unwrap_or(default)
+    }
+
+    /// How long an agent's lease lives where no time is asked for, in milliseconds.
+    pub fn lock_ttl_ms(&self) -> u64 {
+        self.number("lock.ttl_ms", LEASE_TTL_MS)
+    }
+
+    /// Silence beyond a lease's time before it is freed, in milliseconds.
+    pub fn grace_ms(&self) -> u64 {
+        self.number("session.grace_ms", GRACE_MS)
+    }
+
+    /// Silence that ends a session, in milliseconds.
+    pub fn session_silent_ms(&self) -> u64 {
+        self.number("session.silent_ms", SESSION_SILENT_MS)
     }
 
     /// The hash of everything but the indexes. Work only for what changed since the last call.

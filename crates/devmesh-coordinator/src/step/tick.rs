@@ -4,7 +4,7 @@ use devmesh_bus::notice::LEADER_BEAT_MS;
 use devmesh_domain::decide::suppressed;
 use devmesh_domain::glance;
 use devmesh_protocol::command::internal::Internal;
-use devmesh_protocol::limits::{GRACE_MS, LEASE_TTL_MS_MIN};
+use devmesh_protocol::limits::LEASE_TTL_MS_MIN;
 use devmesh_protocol::{ActorId, SessionId, TaskId};
 
 use super::desk::{Desk, Fate};
@@ -19,7 +19,7 @@ const DRIFT_MS_MAX: u64 = 2_000;
 /// Between two looks over the sessions.
 const LOOK_MS: u64 = 250;
 /// Nothing can follow from a silence that is shorter.
-const SILENT_MS_MIN: u64 = LEASE_TTL_MS_MIN + GRACE_MS;
+const SILENT_MS_MIN: u64 = LEASE_TTL_MS_MIN;
 /// Between two writes of the head to the state folder.
 const REMEMBER_MS: u64 = 1_000;
 /// How long a coordinator without anything to do sleeps.

@@ -7,7 +7,7 @@ use devmesh_protocol::command::agent as body;
 use devmesh_protocol::command::agent::Role;
 use devmesh_protocol::event::agent as event;
 use devmesh_protocol::event::agent::ArchitectNamed;
-use devmesh_protocol::limits::{AGENTS_MAX, SESSION_SILENT_MS};
+use devmesh_protocol::limits::AGENTS_MAX;
 use devmesh_protocol::{ActorId, At, Code, Command, Event, Rejection, SessionId, Verb};
 
 use crate::state::State;
@@ -162,12 +162,13 @@ pub(super) fn join(
             let resumed = event::AgentResumed { actor: actor.clone(), session: session.clone() };
             return Ok(vec![resumed.into()]);
         }
+        let silent_ms = state.session_silent_ms();
         let text = format!(
             "{actor} is here under the session {}; it ends by leaving or by {} s of silence",
             agent.session,
-            SESSION_SILENT_MS / 1000
+            silent_ms / 1000
         );
-        return Err(not_permitted(text).retry_after(SESSION_SILENT_MS));
+        return Err(not_permitted(text).retry_after(silent_ms));
     }
     if state.has_ended(actor, session) {
         return Err(Rejection::new(Code::AgentNotRegistered, ended(session)));

@@ -213,6 +213,15 @@ fn settings(config: &Config) -> Vec<(String, Value)> {
         settings
             .push(("budget.usd_per_day".to_owned(), json!(config.number("budget.usd_per_day"))));
     }
+    let leases = [
+        ("lease.ttl_s", "lock.ttl_ms"),
+        ("lease.grace_s", "session.grace_ms"),
+        ("lease.reconnect_s", "session.silent_ms"),
+    ];
+    for (key, setting) in leases.into_iter().filter(|(key, _)| config.is_said(key)) {
+        let ms = config.number(key).map(|seconds| seconds * 1_000);
+        settings.push((setting.to_owned(), json!(ms)));
+    }
     if config.is_said("hot.paths") {
         settings.push(("hot".to_owned(), json!(config.list("hot.paths"))));
     }

@@ -142,5 +142,26 @@ pub(crate) const KEYS: &[Key] = &[
         "limit of one try, in seconds",
     ),
     key("env.pass", Kind::List, Some("DEVMESH_ENV_PASS"), "", "variables that tools may see"),
+    key(
+        "lease.ttl_s",
+        Kind::Number(1, 300),
+        Some("DEVMESH_LOCK_TTL_SEC"),
+        "15",
+        "how long an agent's lease outlives its last heartbeat, in seconds",
+    ),
+    key(
+        "lease.grace_s",
+        Kind::Number(0, 60),
+        Some("DEVMESH_HEARTBEAT_GRACE_SEC"),
+        "5",
+        "seconds beyond that before it is freed",
+    ),
+    key(
+        "lease.reconnect_s",
+        Kind::Number(1, 600),
+        Some("DEVMESH_AGENT_RECONNECT_GRACE_SEC"),
+        "30",
+        "seconds of silence that end an agent's session",
+    ),
     key("hot.paths", Kind::List, None, "", "files that everybody writes: shared, never waited for"),
 ];

@@ -3,7 +3,6 @@
 use devmesh_protocol::command::agent as body;
 use devmesh_protocol::command::agent::Role;
 use devmesh_protocol::event::agent as event;
-use devmesh_protocol::limits::{GRACE_MS, LEASE_TTL_MS, SESSION_SILENT_MS};
 use devmesh_protocol::{ActorId, At, Code, Command, Event, Rejection, SessionId};
 
 use super::live_session;
@@ -57,9 +56,9 @@ pub(in crate::decide) fn session_silent(
     let key = (actor.clone(), Some(session.clone()));
     let leases = state.index.leases_by_session.get(&key);
     let ttl_ms = leases.into_iter().flatten().map(|id| state.lease(*id).ttl_ms).max();
-    let lapse_ms = ttl_ms.unwrap_or(LEASE_TTL_MS) + GRACE_MS;
+    let lapse_ms = ttl_ms.unwrap_or_else(|| state.lock_ttl_ms()) + state.grace_ms();
     let (actor, session) = (actor.clone(), session.clone());
-    if silent_ms >= lapse_ms.max(SESSION_SILENT_MS) {
+    if silent_ms >= lapse_ms.max(state.session_silent_ms()) {
         let mut events = vec![event::SessionLost { actor, session, silent_ms }.into()];
         // An attempt that takes its agent down with it must not be tried for ever.
         let attempt = |task| state.tasks.get(task)?.attempt.as_ref();

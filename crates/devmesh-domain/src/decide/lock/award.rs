@@ -1,7 +1,6 @@
 //! The leases that come with an award.
 
 use devmesh_protocol::event::lock::LockGranted;
-use devmesh_protocol::limits::LEASE_TTL_MS;
 use devmesh_protocol::{ActorId, Event, Mode, RepoId, RepoPath};
 
 use crate::state::State;
@@ -25,6 +24,7 @@ pub(in crate::decide) fn grant_for_award(
     if !is_free(state, Ask { holder, repo, paths: &paths, mode, converts: false }) {
         return None;
     }
+    let ttl_ms = state.lock_ttl_ms();
     let grant = |(index, path)| {
         LockGranted {
             index,
@@ -34,7 +34,7 @@ pub(in crate::decide) fn grant_for_award(
             repo: repo.clone(),
             path,
             mode,
-            ttl_ms: LEASE_TTL_MS,
+            ttl_ms,
             expires_at: None,
             waited: None,
             reason: None,

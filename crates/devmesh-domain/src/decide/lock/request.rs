@@ -2,8 +2,8 @@
 
 use devmesh_protocol::command::lock::Acquire;
 use devmesh_protocol::limits::{
-    LEASE_TTL_AGENT_MS_MAX, LEASE_TTL_MS, LEASE_TTL_MS_MIN, LEASE_TTL_PERSON_MS,
-    LEASE_TTL_PERSON_MS_MAX, RECORD_BYTES_MAX, WAIT_MS_MAX,
+    LEASE_TTL_AGENT_MS_MAX, LEASE_TTL_MS_MIN, LEASE_TTL_PERSON_MS, LEASE_TTL_PERSON_MS_MAX,
+    RECORD_BYTES_MAX, WAIT_MS_MAX,
 };
 use devmesh_protocol::{ActorId, At, Code, Command, CommandId, LeaseId, Mode, Rejection};
 use devmesh_protocol::{RepoId, RepoPath, TaskId};
@@ -103,7 +103,7 @@ pub(super) fn ttl(state: &State, actor: &ActorId, asked: Option<u64>) -> Result<
     let (default, most) = if is_person(state, actor) {
         (LEASE_TTL_PERSON_MS, LEASE_TTL_PERSON_MS_MAX)
     } else {
-        (LEASE_TTL_MS, LEASE_TTL_AGENT_MS_MAX)
+        (state.lock_ttl_ms(), LEASE_TTL_AGENT_MS_MAX)
     };
     let ttl_ms = asked.unwrap_or(default);
     if ttl_ms < LEASE_TTL_MS_MIN {

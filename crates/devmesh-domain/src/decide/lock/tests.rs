@@ -42,7 +42,7 @@ fn one_file_has_one_name() {
         check(&given, &format!("bob write {other}"), &format!("bob has write {other}"));
     }
     for outside in ["../a", "a/../../b", "/a/b.rs", "~/a", "c:/a", ".git/config", "a/.GIT/x"] {
-        check(&given, &format!("bob write {outside}"), "BAD_REQUEST");
+        check(&given, &format!("bob write {outside}"), "PATH_OUTSIDE_REPO");
     }
 }
 

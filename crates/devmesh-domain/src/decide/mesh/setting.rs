@@ -3,7 +3,9 @@
 
 use devmesh_protocol::command::mesh::SettingSet;
 use devmesh_protocol::event::mesh::SettingChanged;
-use devmesh_protocol::limits::{LINE_CHARS_MAX, LIST_MAX};
+use devmesh_protocol::limits::{
+    LEASE_TTL_AGENT_MS_MAX, LEASE_TTL_MS_MIN, LINE_CHARS_MAX, LIST_MAX,
+};
 use devmesh_protocol::{Code, Command, Event, Rejection};
 use serde_json::Value;
 
@@ -41,8 +43,11 @@ pub const SETTINGS: &[(&str, Takes, &str)] = &[
     ("hook.mode", Takes::Word(&["strict", "warn", "off"]), "how a person's own session is gated"),
     ("hot", Takes::Lines, "files that are shared at once: lockfiles, changelogs"),
     ("land.push", Takes::Switch, "landed work is pushed"),
+    ("lock.ttl_ms", Takes::Number(LEASE_TTL_MS_MIN, LEASE_TTL_AGENT_MS_MAX), "an agent's lease"),
     ("notify.on", Takes::Lines, "the kinds of event that people are told of"),
     ("review.default", Takes::Word(&["none", "agent", "person"]), "who looks at a task's diff"),
+    ("session.grace_ms", Takes::Number(0, 60_000), "silence beyond a lease before it is freed"),
+    ("session.silent_ms", Takes::Number(1_000, 600_000), "silence that ends a session"),
     ("share_after_ms", Takes::Number(0, 600_000), "the wait after which a path is shared"),
     ("task.max_cost_usd", Takes::Number(0, 1_000_000), "what a task may cost"),
     ("task.max_wall_s", Takes::Number(1, 604_800), "how long an attempt may take"),
