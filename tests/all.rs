@@ -2,7 +2,9 @@
 
 #![expect(clippy::unwrap_used, reason = "in a test a panic is how a failure is told")]
 
+mod browser;
 mod bus;
 mod it;
 mod log;
+mod scripts;
 mod tools;

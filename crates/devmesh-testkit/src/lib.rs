@@ -5,6 +5,8 @@
 //! **Architecture invariant:** what is started here ends with the value that started it, by its
 //! pid.
 
+pub mod browser;
+pub mod desk;
 pub mod left;
 pub mod model;
 pub mod nats;
