@@ -5,7 +5,7 @@
 //! its own inside the folder, so nothing outside is touched but the caches of cargo and of
 //! nats-server.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use crate::cargo::{cargo, root, run};
@@ -17,6 +17,7 @@ mod folder;
 mod mesh;
 mod show;
 mod snapshot;
+mod story;
 mod tasks;
 mod watch;
 
@@ -28,6 +29,7 @@ use devmesh_testkit::left;
 use folder::{Folder, Programs};
 use mesh::Mesh;
 use snapshot::Snapshot;
+use story::Story;
 
 /// How the demonstration runs.
 #[derive(clap::Args, Debug)]
@@ -47,41 +49,46 @@ pub(crate) const AGENTS: [&str; 4] = ["ada", "ben", "cleo", "dan"];
 pub(crate) fn demo(args: &Args) -> Result<()> {
     let nats_server = setup::nats_server(args.nats_server.as_deref())?;
     run(cargo(&["build", "--quiet", "--bin", "devmesh", "--bin", "devmesh-scripted"]))?;
-    let built = target().join("debug");
+    let built = built();
     let programs = Programs {
         devmesh: built.join("devmesh"),
         scripted: built.join("devmesh-scripted"),
         nats_server,
     };
     setup::block_on(async {
-        let folder = Folder::make(programs).await?;
+        let folder = Folder::make(programs)?;
         let shown = tokio::select! {
             shown = show_all(&folder, args.keep) => shown,
-            _ = tokio::signal::ctrl_c() => Err(Error::Demo {
-                doing: "show it to its end".into(),
-                evidence: "you ended it".into(),
-            }),
+            _ = tokio::signal::ctrl_c() => {
+                end(&folder).await;
+                folder.remove()?;
+                return Err(Error::Demo { doing: "end".into(), evidence: "you ended it".into() });
+            }
         };
         match shown {
-            Ok(()) if args.keep => {
-                folder.keep();
-                Ok(())
-            }
+            Ok(()) if args.keep => Ok(()),
             Ok(()) => folder.remove(),
             Err(error) => {
-                // What was not ended in order is ended here; what it left says why.
-                left::end_all(folder.root()).await;
+                // What it left says why; only processes go.
+                end(&folder).await;
                 eprintln!("\nleft to look at: {}", folder.root().display());
-                folder.keep();
                 Err(error)
             }
         }
     })?
 }
 
-/// Where cargo puts what it builds.
-fn target() -> PathBuf {
-    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from)
+/// Where cargo has put what it built for development: beside what it built for this chore.
+fn built() -> PathBuf {
+    let own = std::env::current_exe().unwrap_or_default();
+    let target = own.ancestors().nth(2).map(Path::to_path_buf);
+    target.unwrap_or_else(|| root().join("target")).join("debug")
+}
+
+/// Ends what runs: in order where that is still possible, and then whatever is left.
+async fn end(folder: &Folder) {
+    let _ = folder.devmesh(&["down"]).await;
+    left::end_all(folder.root()).await;
 }
 
 async fn show_all(folder: &Folder, keep: bool) -> Result<()> {
@@ -93,20 +100,25 @@ async fn show_all(folder: &Folder, keep: bool) -> Result<()> {
     let mut report = Report::default();
 
     let mesh = Mesh::up(folder).await?;
-    let tasks = mesh.queue().await?;
-    let story = watch::until_done(&mesh, &tasks, began).await?;
+    let queued = mesh.queue().await?;
+    let seen = watch::until_ended(&mesh, &queued, began).await?;
+    let story = Story::read(&mesh, queued, seen).await?;
 
-    show::tasks(&mesh, &story).await?;
+    show::tasks(&mesh, &story);
     check::tasks(&mut report, &story);
     check::unchanged(&mut report, &before, &Snapshot::of_repository(folder).await?);
-    check::landed(&mut report, folder, &tasks).await?;
+    check::landed(&mut report, folder, &story).await?;
     show::landed(folder).await?;
     show::why(&mesh, &story).await?;
-    check::log(&mut report, &mesh, &story).await?;
+    check::log(&mut report, &mesh).await?;
     check::pulled(&mut report, &mesh).await?;
     if keep {
+        let told = report.told(began.elapsed());
         show::how_to_look(&mesh);
-        return report.told(began.elapsed());
+        return told.or_else(|error| {
+            eprintln!("error: failed to {error}");
+            Ok(())
+        });
     }
     mesh.down().await?;
     check::ended(&mut report, folder, &mesh, &outside).await?;

@@ -45,7 +45,7 @@ pub(crate) struct Ran {
 
 impl Folder {
     /// An empty one. It stays until [`Folder::remove`].
-    pub(crate) async fn make(programs: Programs) -> Result<Self> {
+    pub(crate) fn make(programs: Programs) -> Result<Self> {
         let made = tempfile::Builder::new().prefix("devmesh-demo-").tempdir();
         let made = made.and_then(|folder| folder.keep().canonicalize());
         let root = made.map_err(|source| Error::Write { path: std::env::temp_dir(), source })?;
@@ -139,9 +139,6 @@ impl Folder {
         std::fs::remove_dir_all(&self.root)
             .map_err(|source| Error::Write { path: self.root.clone(), source })
     }
-
-    /// Leaves it.
-    pub(crate) fn keep(self) {}
 
     fn create_dir(&self, name: &str) -> Result<()> {
         let path = self.root.join(name);

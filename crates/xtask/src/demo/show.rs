@@ -2,8 +2,9 @@
 
 use super::folder::Folder;
 use super::mesh::{Mesh, say};
+use super::story::Story;
 use super::tasks::Shows;
-use super::watch::Story;
+
 use crate::error::Result;
 
 /// Says what is about to happen.
@@ -16,22 +17,21 @@ pub(crate) fn opening(folder: &Folder) {
 }
 
 /// The table of tasks.
-pub(crate) async fn tasks(mesh: &Mesh<'_>, story: &Story) -> Result<()> {
-    println!("\n{:5} {:10} {:5} {:10} {:12} title", "task", "state", "tries", "commit", "workers");
-    for task in story.tasks.values() {
+pub(crate) fn tasks(mesh: &Mesh<'_>, story: &Story) {
+    println!("\n{:5} {:10} {:9} {:10} {:12} title", "task", "state", "verified", "commit", "by");
+    for task in story.tasks() {
         let commit = task.commit.as_deref().and_then(|commit| commit.get(..9)).unwrap_or("-");
-        let workers = story.workers.get(&task.task).cloned().unwrap_or_default();
+        let told = story.of(task.task);
         println!(
-            "{:5} {:10} {:5} {commit:10} {:12} {}",
+            "{:5} {:10} {:9} {commit:10} {:12} {}",
             task.task.to_string(),
             task.state,
-            task.tries,
-            workers.join(", "),
+            format!("{} times", told.verdicts.len()),
+            told.workers.join(", "),
             task.title
         );
     }
     println!("\ndashboard: {}", mesh.dashboard);
-    Ok(())
 }
 
 /// The landed branch, newest first.
@@ -44,8 +44,8 @@ pub(crate) async fn landed(folder: &Folder) -> Result<()> {
 
 /// Why the task of the killed agent is where it is.
 pub(crate) async fn why(mesh: &Mesh<'_>, story: &Story) -> Result<()> {
-    let Some(task) = story.task_of(Shows::Kill) else { return Ok(()) };
-    let task = task.task.to_string();
+    let Some(task) = story.showing(Shows::Kill).next() else { return Ok(()) };
+    let task = task.to_string();
     println!("\n$ devmesh why {task}");
     println!("{}", mesh.folder.devmesh(&["why", &task]).await?.succeeded()?.trim_end());
     Ok(())

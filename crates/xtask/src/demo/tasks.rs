@@ -36,6 +36,8 @@ pub(crate) enum Shows {
     Review,
     /// Its agent is killed in the middle.
     Kill,
+    /// It meets another in the same line.
+    Conflict,
 }
 
 /// One task.
@@ -89,22 +91,26 @@ pub(crate) const TASKS: [Task; 12] = [
         ("docs/history.md", "Then came the till."),
     )
     .showing(Shows::Kill),
-    // The next two say nothing of what they touch, and touch the same line: whoever lands second
-    // gets the conflict back and resolves it.
+    // The next two say nothing of what they touch, wait until both have begun, and write the same
+    // line: whoever lands second gets the conflict back and resolves it.
     Task::plain(
         "note the tax among the changes",
         &[],
-        "grep -q tax CHANGELOG.md || echo '- Prices carry tax.' >> CHANGELOG.md\nsleep 1\n\
+        "touch $TMPDIR/tax; until [ -e $TMPDIR/guide ]; do sleep 0.1; done\n\
+         grep -q tax CHANGELOG.md || echo '- Prices carry tax.' >> CHANGELOG.md\n\
          sed '/^[<=>|]\\{7\\}/d' CHANGELOG.md > changes && mv changes CHANGELOG.md\n",
         ("CHANGELOG.md", "- Prices carry tax."),
-    ),
+    )
+    .showing(Shows::Conflict),
     Task::plain(
         "note the guide among the changes",
         &[],
-        "grep -q guide CHANGELOG.md || echo '- There is a guide.' >> CHANGELOG.md\nsleep 1\n\
+        "touch $TMPDIR/guide; until [ -e $TMPDIR/tax ]; do sleep 0.1; done\n\
+         grep -q guide CHANGELOG.md || echo '- There is a guide.' >> CHANGELOG.md\n\
          sed '/^[<=>|]\\{7\\}/d' CHANGELOG.md > changes && mv changes CHANGELOG.md\n",
         ("CHANGELOG.md", "- There is a guide."),
-    ),
+    )
+    .showing(Shows::Conflict),
     Task::plain(
         "sell pears and dates",
         &["fruit.txt"],

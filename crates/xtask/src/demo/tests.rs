@@ -27,6 +27,7 @@ fn the_tasks_show_what_they_are_there_for() {
     for shows in [Shows::Retry, Shows::Review, Shows::Kill] {
         assert_eq!(TASKS.iter().filter(|task| task.shows == shows).count(), 1, "{shows:?}");
     }
+    assert_eq!(TASKS.iter().filter(|task| task.shows == Shows::Conflict).count(), 2);
     for (at, task) in TASKS.iter().enumerate() {
         assert!(
             task.after.is_none_or(|before| before < at),
