@@ -100,7 +100,7 @@ async fn a_mesh_in_the_foreground_outlives_its_terminal_and_ends_by_ctrl_c() {
     let mut up = rig.spawn("exec devmesh up --lite");
     let pid = Pid::from_raw(i32::try_from(up.id().unwrap()).unwrap());
     let serves = async {
-        while rig.fails("devmesh status").await.0 != 0 {
+        while rig.fails("devmesh repo list 2>/dev/null | grep -q repo").await.0 != 0 {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     };
