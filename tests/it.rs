@@ -6,6 +6,7 @@ mod cluster;
 mod coordinator;
 mod coordinator_world;
 mod door;
+mod faults;
 mod forge;
 mod revoke;
 mod roles;

@@ -1,0 +1,8 @@
+//! Faults of whole processes: the real program, killed and frozen by signals, over real servers
+//! with credentials.
+
+mod agree;
+mod kill;
+mod load;
+mod mesh;
+mod two;
