@@ -27,6 +27,7 @@ mod file;
 #[cfg(test)]
 mod fixture;
 pub mod git;
+pub mod guard;
 mod id;
 pub mod input;
 pub mod land;

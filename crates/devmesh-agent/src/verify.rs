@@ -77,7 +77,7 @@ impl Receipt {
             output: step.digest,
         });
         let (tree, host) = (self.tree.clone(), self.host.clone());
-        task::Receipt { tree, verdict, steps: steps.collect(), host }
+        task::Receipt { tree, verdict, steps: steps.collect(), host, guarded: Vec::new() }
     }
 }
 

@@ -13,6 +13,7 @@ use super::{ending, landing};
 use crate::classify::{Class, Classified};
 use crate::clock::Now;
 use crate::effect::Effect;
+use crate::guard;
 use crate::input::{Answer, Captured, Prepared};
 use crate::verify::Verdict;
 use crate::view::{Attempt, Failure, Job, Key, Phase, View};
@@ -324,7 +325,10 @@ pub(super) fn verified(view: &mut View, key: Key, verdict: Result<Verdict, Strin
         Verdict::Passed(_) => None,
         Verdict::Failed { classified, tail, .. } => Some(failure_from(classified, tail)),
     };
-    let receipt = told(&verdict);
+    let mut receipt = told(&verdict);
+    let changed = attempt.work.as_ref().map_or(&[][..], |work| &work.changed);
+    let commands = attempt.job.as_ref().map_or(&[][..], |job| &job.task.verify);
+    receipt.guarded = guard::guarded(changed, commands);
     attempt.receipt = Some(receipt.clone());
     attempt.phase = Phase::Telling;
     let body = Verified {
@@ -358,7 +362,8 @@ fn verdict_told(view: &mut View, key: Key, answer: Answer) -> Vec<Effect> {
     }
     attempt.failed_as = None;
     let review = attempt.job.as_ref().map_or(ReviewBy::None, |job| job.task.review);
-    if review != ReviewBy::None {
+    let guarded = attempt.receipt.as_ref().is_some_and(|receipt| !receipt.guarded.is_empty());
+    if review != ReviewBy::None || guarded {
         attempt.phase = Phase::Reviewing;
         return vec![Effect::Save(key)];
     }

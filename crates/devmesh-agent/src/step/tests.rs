@@ -405,6 +405,19 @@ fn a_review_is_waited_for_and_a_rejection_goes_to_the_tool() {
 }
 
 #[test]
+fn a_diff_that_touches_what_proves_it_waits_for_a_person() {
+    let mut view = at(Phase::Verifying);
+    view.attempt.as_mut().unwrap().work = Some(work(&["a.txt", ".github/workflows/ci.yml"]));
+    let verdict = Ok(Verdict::Passed(receipt()));
+    let effects = take(&mut view, 0, Input::Verified { key: KEY, verdict });
+    let [Effect::Send { verb, .. }] = effects.as_slice() else { panic!("{effects:?}") };
+    let Verb::TaskVerified(body) = verb.as_ref() else { panic!("{verb:?}") };
+    assert_eq!(body.receipt.guarded, [".github/workflows/ci.yml"]);
+    answer(&mut view, "task.verified", done(json!({})));
+    assert_eq!(*phase(&view), Phase::Reviewing);
+}
+
+#[test]
 fn a_turn_lands_with_what_is_believed_now() {
     let mut view = at(Phase::Queueing);
     view.belief.answered(1_000);
@@ -530,6 +543,7 @@ fn work_proven_before_a_crash_goes_on_to_land() {
         verdict: Told::Passed,
         steps: Vec::new(),
         host: "h1".into(),
+        guarded: Vec::new(),
     });
     let place = attempt.place.clone().unwrap();
     let prepared = Prepared { place, work: Some(work(&["a.txt"])), said: 0 };

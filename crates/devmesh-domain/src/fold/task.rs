@@ -88,7 +88,7 @@ pub(super) fn edited(state: &mut State, _record: &Record, e: &TaskEdited) {
 pub(super) fn verified(state: &mut State, e: &TaskVerified) {
     change(state, e.task, |task| {
         let failed = e.receipt.verdict == Verdict::Failed;
-        let wants_review = task.spec.review != ReviewBy::None;
+        let wants_review = task.reviewer(&e.receipt) != ReviewBy::None;
         let Some(attempt) = task.attempt.as_mut().filter(|a| a.number == e.attempt) else {
             return;
         };

@@ -29,7 +29,7 @@ pub(super) fn tasks(state: &State, query: &Tasks) -> Vec<Value> {
 }
 
 fn waits_for(task: &Task, by: ReviewBy) -> bool {
-    task.phase == Phase::Review && task.spec.review == by
+    task.phase == Phase::Review && task.waits_for() == by
 }
 
 /// One task, with what was said about it. Its texts are null until somebody fills them in.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use devmesh_protocol::command::agent::Needs;
-use devmesh_protocol::command::task::{Judgement, LandOutcome, Receipt, Usage};
+use devmesh_protocol::command::task::{Judgement, LandOutcome, Receipt, ReviewBy, Usage};
 use devmesh_protocol::event::mesh::TextRef;
 use devmesh_protocol::event::task::{Blocked, Ended, Next, TaskAdded};
 use devmesh_protocol::{ActorId, At, HostId, QuestionId, RepoId, SessionId, TaskId};
@@ -110,6 +110,20 @@ pub enum Phase {
     Failed,
     /// It was ended by a person.
     Cancelled,
+}
+
+impl Task {
+    /// Who has to approve that evidence before it lands: whom the task asks for, and a person
+    /// where the diff touches what is guarded.
+    pub fn reviewer(&self, receipt: &Receipt) -> ReviewBy {
+        if receipt.guarded.is_empty() { self.spec.review } else { ReviewBy::Person }
+    }
+
+    /// Who has to approve what its attempt has verified last.
+    pub fn waits_for(&self) -> ReviewBy {
+        let receipt = self.attempt.as_ref().and_then(|attempt| attempt.receipt.as_ref());
+        receipt.map_or(self.spec.review, |receipt| self.reviewer(receipt))
+    }
 }
 
 /// An open auction.

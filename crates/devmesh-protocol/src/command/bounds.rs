@@ -259,6 +259,8 @@ fn receipt(receipt: &task::Receipt) -> Checked {
     object_name("receipt.tree", Some(&receipt.tree))?;
     few("receipt.steps", &receipt.steps, LIST_MAX)?;
     line("receipt.host", &receipt.host)?;
+    few("receipt.guarded", &receipt.guarded, PATHS_MAX)?;
+    receipt.guarded.iter().try_for_each(|path| line("receipt.guarded", path))?;
     receipt.steps.iter().try_for_each(|step| {
         named("receipt.steps.name", &step.name)?;
         shell("receipt.steps.command", std::slice::from_ref(&step.command))

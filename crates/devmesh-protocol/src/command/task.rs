@@ -233,6 +233,10 @@ pub struct Receipt {
     pub steps: Vec<Step>,
     /// Where it ran.
     pub host: String,
+    /// Paths of the diff that say how work is proven, built or hooked into: only a person lets
+    /// such a diff through, whatever review the task asks for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub guarded: Vec<String>,
 }
 
 /// `task.verified`.

@@ -80,6 +80,10 @@ impl Waiting {
     pub(crate) fn of(task: TaskView) -> Option<Waiting> {
         let id = task.task;
         let (why, next) = match (&task.state[..], &task.blocked) {
+            ("review", _) if !guarded(&task).is_empty() => (
+                format!("its diff changes {}: only you let it through", guarded(&task).join(", ")),
+                format!("devmesh task diff {id}; devmesh task approve {id}"),
+            ),
             ("review", _) if task.review == ReviewBy::Person => (
                 "its diff waits for your look".to_owned(),
                 format!("devmesh task diff {id}; devmesh task approve {id}"),
@@ -103,6 +107,12 @@ impl Waiting {
         };
         Some(Waiting { task, why, next })
     }
+}
+
+/// The paths of its verified diff that only a person lets through.
+fn guarded(task: &TaskView) -> &[String] {
+    let receipt = task.attempt.as_ref().and_then(|attempt| attempt.receipt.as_ref());
+    receipt.map_or(&[], |receipt| &receipt.guarded)
 }
 
 /// All that waits for a person.

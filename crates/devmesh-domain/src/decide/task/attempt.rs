@@ -107,8 +107,9 @@ pub(super) fn check_evidence(
         return Err(Rejection::new(Code::VerificationRequired, text).with("verified", verified));
     };
     let approved = attempt.review == Some((receipt.tree.clone(), Judgement::Approve));
-    if task.spec.review != ReviewBy::None && !approved {
-        let by = match task.spec.review {
+    let reviewer = task.reviewer(receipt);
+    if reviewer != ReviewBy::None && !approved {
+        let by = match reviewer {
             ReviewBy::Person => "a person",
             ReviewBy::Agent | ReviewBy::None => "another agent",
         };

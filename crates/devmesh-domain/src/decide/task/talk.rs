@@ -64,7 +64,7 @@ pub(crate) fn answer(state: &State, command: &Command, body: &Answer) -> Decided
 pub(crate) fn review(state: &State, command: &Command, body: &Review) -> Decided {
     let person = agent::is_person(state, &command.actor);
     let task = find(state, body.task)?;
-    if !person && task.spec.review == ReviewBy::Person {
+    if !person && task.waits_for() == ReviewBy::Person {
         let text = format!("{} asks for a person's review", body.task);
         return Err(Rejection::new(Code::NotPermitted, text).with("review", "person"));
     }

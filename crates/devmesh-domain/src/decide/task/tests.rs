@@ -122,7 +122,12 @@ impl Tasks {
             "verify" => {
                 let verdict = more.get(1).unwrap_or(&"passed");
                 let tree = more.first().unwrap_or(&"a");
-                let body = json!({ "receipt": receipt(tree, verdict), "commit": name("c") });
+                let mut receipt =
+                    receipt(tree, if *verdict == "guarded" { "passed" } else { verdict });
+                if *verdict == "guarded" {
+                    receipt["guarded"] = json!(["devmesh.toml"]);
+                }
+                let body = json!({ "receipt": receipt, "commit": name("c") });
                 ("task.verified", merge(own, body))
             }
             "complete" => ("task.complete", own),

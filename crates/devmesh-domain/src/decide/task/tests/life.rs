@@ -243,6 +243,23 @@ fn a_failed_verification_is_a_try() {
 }
 
 #[test]
+fn a_diff_that_touches_what_proves_it_is_a_persons_to_let_through() {
+    for review in ["none", "agent"] {
+        let add = format!("alice add {{\"review\":\"{review}\"}}");
+        story(&[
+            (&add, "task_added t-1, auction_opened t-1"),
+            ("close 1 codex", "task_awarded t-1"),
+            ("codex start 1", "task_started t-1"),
+            ("codex verify 1 a guarded", "task_verified t-1"),
+            ("codex begin 1 a", "REVIEW_REQUIRED"),
+            ("claude approve 1", "NOT_PERMITTED"),
+            ("alice approve 1", "task_reviewed t-1"),
+            ("codex begin 1 a", "land_began t-1"),
+        ]);
+    }
+}
+
+#[test]
 fn a_review_is_for_one_tree() {
     story(&[
         ("alice add {\"review\":\"agent\"}", "task_added t-1, auction_opened t-1"),

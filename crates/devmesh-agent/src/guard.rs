@@ -1,0 +1,65 @@
+//! What only a person lets through: the files that say how work is proven, built and hooked into.
+//!
+//! Nobody grades themselves: an agent may well propose a change to them, but that change is not
+//! what its own proof rests on, and it does not land before a person has looked.
+
+/// Files, by their whole path or, without a `/`, by their name in any folder.
+const FILES: [&str; 16] = [
+    "devmesh.toml",
+    ".worktreeinclude",
+    ".gitattributes",
+    ".gitmodules",
+    ".gitlab-ci.yml",
+    ".travis.yml",
+    ".drone.yml",
+    ".cirrus.yml",
+    "azure-pipelines.yml",
+    "bitbucket-pipelines.yml",
+    "Jenkinsfile",
+    ".pre-commit-config.yaml",
+    "lefthook.yml",
+    "lefthook.yaml",
+    ".mcp.json",
+    ".envrc",
+];
+
+/// Folders: all that lies in them.
+const FOLDERS: [&str; 11] = [
+    ".ci",
+    ".github",
+    ".gitea",
+    ".forgejo",
+    ".gitlab",
+    ".circleci",
+    ".buildkite",
+    ".husky",
+    ".githooks",
+    ".claude",
+    ".codex",
+];
+
+/// The most paths that are named; more would say nothing more.
+const NAMED_MAX: usize = 64;
+
+/// Those of the changed paths that are guarded, the files that the verify commands name among
+/// them.
+pub fn guarded(changed: &[String], commands: &[String]) -> Vec<String> {
+    let is_guarded =
+        |path: &&String| is_listed(path) || commands.iter().any(|command| names(command, path));
+    changed.iter().filter(is_guarded).take(NAMED_MAX).cloned().collect()
+}
+
+fn is_listed(path: &str) -> bool {
+    let name = path.rsplit('/').next().unwrap_or(path);
+    let folders = path.split('/').rev().skip(1);
+    FILES.contains(&name) || folders.into_iter().any(|folder| FOLDERS.contains(&folder))
+}
+
+/// Whether a shell command has the path as one of its words.
+fn names(command: &str, path: &str) -> bool {
+    let apart = |c: char| c.is_whitespace() || "\"'`;&|()<>=".contains(c);
+    command.split(apart).any(|word| word.trim_start_matches("./") == path)
+}
+
+#[cfg(test)]
+mod tests;
