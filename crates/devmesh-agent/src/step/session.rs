@@ -105,6 +105,9 @@ pub(super) fn beaten(
     if !reply.live {
         return lost(view);
     }
+    // Unheard for longer than its leases live, the session may have been told silent: such a one
+    // gets nothing new until it joins again, which takes nothing from one that was not.
+    let was_unheard = view.belief.until_ms().is_some_and(|until_ms| sent_ms >= until_ms);
     view.belief.answered(sent_ms);
     // Notices are best effort: a record told by the beat before and not heard of since went by
     // unheard, so the state is asked.
@@ -112,7 +115,11 @@ pub(super) fn beaten(
     view.heard = view.heard.max(view.beaten);
     view.beaten = reply.seq;
     view.seen = view.seen.max(reply.seq);
-    if missed && view.attempt.is_none() { vec![Effect::Reconcile] } else { Vec::new() }
+    let mut effects = if was_unheard { join(view) } else { Vec::new() };
+    if missed && view.attempt.is_none() {
+        effects.push(Effect::Reconcile);
+    }
+    effects
 }
 
 /// The session has ended without this process ending it.

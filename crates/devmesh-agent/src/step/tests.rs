@@ -215,6 +215,20 @@ fn a_gap_in_the_notices_is_looked_into_once() {
 }
 
 #[test]
+fn who_was_unheard_for_longer_than_leases_live_joins_again() {
+    let mut view = view();
+    let ttl_ms = view.me.ttl_ms;
+    let beaten = |view: &mut View, sent_ms| {
+        let answer = Some(BeatReply { epoch: 1, seq: 0, live: true, leases: Vec::new() });
+        let session = view.session.clone();
+        names(&take(view, sent_ms, Input::Beaten { sent_ms, session, answer }))
+    };
+    assert!(beaten(&mut view, 1_000).is_empty());
+    assert!(beaten(&mut view, 5_000).is_empty(), "heard in time");
+    assert_eq!(beaten(&mut view, 5_000 + ttl_ms), ["Join"]);
+}
+
+#[test]
 fn only_an_own_award_of_this_session_begins_an_attempt() {
     let mut view = view();
     assert!(notice(&mut view, 5, award("another")).is_empty());
