@@ -2,6 +2,7 @@
 //! with credentials.
 
 mod agree;
+mod freeze;
 mod kill;
 mod load;
 mod mesh;
