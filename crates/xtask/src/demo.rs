@@ -62,7 +62,10 @@ pub(crate) fn demo(args: &Args) -> Result<()> {
             _ = tokio::signal::ctrl_c() => {
                 end(&folder).await;
                 folder.remove()?;
-                return Err(Error::Demo { doing: "end".into(), evidence: "you ended it".into() });
+                return Err(Error::Demo {
+                    doing: "show it to its end".into(),
+                    evidence: "you ended it".into(),
+                });
             }
         };
         match shown {

@@ -83,10 +83,12 @@ impl Task {
 
 /// All tasks, in the order they are queued.
 pub(crate) const TASKS: [Task; 12] = [
+    // Its agent is killed after the first half; whoever goes on writes both.
     Task::plain(
         "write down how the shop began",
         &["docs/history.md"],
-        "mkdir -p docs\necho 'It began with an apple.' > docs/history.md\nsleep 4\n\
+        "mkdir -p docs\necho 'It began with an apple.' > docs/history.md\n\
+         until [ -e $TMPDIR/killed ]; do sleep 0.1; done\n\
          echo 'Then came the till.' >> docs/history.md\n",
         ("docs/history.md", "Then came the till."),
     )

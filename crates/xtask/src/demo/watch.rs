@@ -80,6 +80,7 @@ async fn take(
     if shows == Shows::Kill && runs && seen.killed.is_none() {
         let (worker, pid) = kill_worker(mesh, &task)?;
         eprintln!("{}  {worker} is dead; nobody told the mesh", clock(began.elapsed()));
+        mesh.folder.write("tmp/killed", &format!("{worker}\n"))?;
         seen.killed = Some((worker, pid));
     }
     seen.tasks.insert(id, task);
