@@ -88,9 +88,11 @@ try {
 
   await row("Accept tabs").click();
   await page.locator("#closely", { hasText: "codex-1" }).locator("text=cargo test --workspace").first().waitFor();
+  await page.locator("#closely").getByText("The lexer refuses tabs.").waitFor();
   await picture("closely");
   await page.keyboard.press("Escape");
 
+  await page.locator("#needs").getByText("Warn, or fail?").waitFor();
   await page.locator("#needs").getByRole("button", { name: "warn" }).click();
   await toast("is answered");
   await page.locator("#needs").getByRole("button", { name: "Approve" }).click();
@@ -118,7 +120,7 @@ try {
   const stranger = await (await browser.newContext()).newPage();
   const answer = await stranger.goto(link);
   assert.equal(answer.status(), 401, "a link signs in once");
-  await stranger.getByText("devmesh open").waitFor();
+  await stranger.getByText("devmesh up").waitFor();
   if (pictures) await stranger.screenshot({ path: join(pictures, "sign_in.png") });
 
   assert.deepEqual(complaints, []);

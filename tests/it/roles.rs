@@ -131,8 +131,30 @@ fn case(role: Role, account: Account) -> Case {
             may_subscribe: &["_INBOX.me.>", "devmesh.my-mesh.event.>", "devmesh.my-mesh.report.*"],
             may_not_subscribe: &["devmesh.my-mesh.cmd.>"],
         },
-        (Role::Person, Account::Core) => unreachable!("people have no part in CORE"),
-        (Role::Replay | Role::Dashboard | Role::Viewer, _) => Case {
+        (_, Account::Core) | (Role::Replay, _) => case_of_core(role),
+        (Role::Coordinator, Account::Mesh) => Case {
+            may_publish: &["devmesh.my-mesh.blob.me.d.0", "devmesh.my-mesh.mail.me.bob"],
+            may_not_publish: &["devmesh.my-mesh.cmd.me.task.add", "devmesh.my-mesh.log"],
+            may_subscribe: &["_INBOX.me.>"],
+            may_not_subscribe: &["devmesh.my-mesh.cmd.>"],
+        },
+        (Role::Admin, Account::Mesh) => Case {
+            may_publish: &[
+                "devmesh.my-mesh.cmd.me.actor.add",
+                "$JS.API.INFO",
+                "$JS.API.STREAM.INFO.DEVMESH_MY-MESH_MAIL",
+            ],
+            may_not_publish: &["devmesh.my-mesh.log", "devmesh.my-mesh.mail.me.bob"],
+            may_subscribe: &["_INBOX.me.>"],
+            may_not_subscribe: &["devmesh.my-mesh.cmd.>", "devmesh.my-mesh.event.>"],
+        },
+    }
+}
+
+fn case_of_core(role: Role) -> Case {
+    match role {
+        Role::Agent | Role::Person | Role::Probe => panic!("{role:?} has no part in CORE"),
+        Role::Replay | Role::Dashboard | Role::Viewer => Case {
             may_publish: &[
                 "$JS.API.STREAM.INFO.DEVMESH_MY-MESH",
                 "$JS.API.STREAM.MSG.GET.DEVMESH_MY-MESH",
@@ -150,7 +172,7 @@ fn case(role: Role, account: Account) -> Case {
             may_subscribe: &["_INBOX.me.>", "devmesh.my-mesh.event.>"],
             may_not_subscribe: &["devmesh.my-mesh.cmd.>", "devmesh.my-mesh.text.*"],
         },
-        (Role::Coordinator, Account::Core) => Case {
+        Role::Coordinator => Case {
             may_publish: &[
                 "devmesh.my-mesh.event.task_added.t-1",
                 "devmesh.my-mesh.leader",
@@ -171,25 +193,9 @@ fn case(role: Role, account: Account) -> Case {
             ],
             may_not_subscribe: &["devmesh.other.cmd.>"],
         },
-        (Role::Coordinator, Account::Mesh) => Case {
-            may_publish: &["devmesh.my-mesh.blob.me.d.0", "devmesh.my-mesh.mail.me.bob"],
-            may_not_publish: &["devmesh.my-mesh.cmd.me.task.add", "devmesh.my-mesh.log"],
-            may_subscribe: &["_INBOX.me.>"],
-            may_not_subscribe: &["devmesh.my-mesh.cmd.>"],
-        },
-        (Role::Admin, Account::Core) => Case {
+        Role::Admin => Case {
             may_publish: &["$JS.API.INFO", "$JS.API.STREAM.INFO.DEVMESH_MY-MESH"],
             may_not_publish: &["devmesh.my-mesh.log", "devmesh.my-mesh.text.d", "_R_.a.b"],
-            may_subscribe: &["_INBOX.me.>"],
-            may_not_subscribe: &["devmesh.my-mesh.cmd.>", "devmesh.my-mesh.event.>"],
-        },
-        (Role::Admin, Account::Mesh) => Case {
-            may_publish: &[
-                "devmesh.my-mesh.cmd.me.actor.add",
-                "$JS.API.INFO",
-                "$JS.API.STREAM.INFO.DEVMESH_MY-MESH_MAIL",
-            ],
-            may_not_publish: &["devmesh.my-mesh.log", "devmesh.my-mesh.mail.me.bob"],
             may_subscribe: &["_INBOX.me.>"],
             may_not_subscribe: &["devmesh.my-mesh.cmd.>", "devmesh.my-mesh.event.>"],
         },

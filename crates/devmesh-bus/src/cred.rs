@@ -33,7 +33,9 @@ pub enum Error {
         name: String,
     },
     /// The name belongs to a role of its own.
-    #[error("mint {name} as {}: that name is the {name}'s alone; choose another", role_name(*asked))]
+    #[error(
+        "mint {name} as {}: that name is the {name}'s alone; choose another", role_name(*asked)
+    )]
     Reserved {
         /// The name.
         name: String,

@@ -140,8 +140,8 @@ impl Feed {
         self.waiting
     }
 
-    /// The next message, or none after a quiet moment; an error where the consumer or the connection
-    /// it stood on is lost.
+    /// The next message, or none after a quiet moment; an error where the consumer or the
+    /// connection it stood on is lost.
     pub(crate) async fn receive(&mut self) -> Result<Option<Delivery>> {
         loop {
             self.pull().await?;

@@ -88,11 +88,11 @@ function facts(task) {
     ["Priority", task.priority],
     ["Review", task.review],
     ["Verified by", (task.verify ?? []).join("\n") || (open.full ? "nothing: it would land unverified" : "")],
-    ["Tries", `${task.tries ?? 0} of ${task.max_attempts}`],
+    ["Tries spent", `${task.tries ?? 0} of ${task.max_attempts}`],
     ["Ceiling", task.max_cost_usd !== undefined ? `$${task.max_cost_usd}` : ""],
     ["Commit", task.commit],
   ];
-  return block("Facts", el("dl", { class: "pairs" }, pairs.filter(([, value]) => value !== "" && value !== undefined)
+  return block("Facts", el("dl", { class: "pairs" }, pairs.filter(([, value]) => value !== "" && value !== undefined && value !== null)
     .flatMap(([name, value]) => [el("dt", {}, name), el("dd", { class: "text" }, value)])));
 }
 
@@ -131,7 +131,7 @@ function actions(task) {
     },
   }, label);
   const list = [];
-  if (task.question) list.push(answer(task));
+  if (task.question) list.push(el("p", { class: "asks" }, open.full?.question?.text), answer(task));
   if (task.state === "review") list.push(verdict(task));
   if (!ENDED.has(task.state)) {
     if (task.state === "paused") list.push(simple("Resume", "", "task.resume", "goes on"));

@@ -12,6 +12,7 @@ let boot;
 let rev = 0;
 let numbers = 0;
 let open = false;
+let astray = false;
 let heard;
 
 /** Begins. `take` gets every frame that is no answer, `turn` how the connection stands. */
@@ -55,11 +56,14 @@ function take(frame) {
   if (frame.rev !== undefined) {
     // A push that does not follow the last one: something was missed, all is asked for anew.
     if (frame.t === "delta" && frame.rev !== rev + 1) {
-      return socket.send(JSON.stringify({ t: "hello" }));
+      if (!astray) socket.send(JSON.stringify({ t: "hello" }));
+      astray = true;
+      return undefined;
     }
+    astray = false;
     rev = frame.rev;
   }
-  heard.take(frame);
+  return heard.take(frame);
 }
 
 function hello(frame) {
@@ -72,6 +76,7 @@ function hello(frame) {
     return;
   }
   open = true;
+  astray = false;
   pause = PAUSE_MS[0];
   boot = frame.boot;
   heard.turn("open");

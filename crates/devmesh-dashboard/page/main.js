@@ -37,7 +37,7 @@ function take(frame) {
 
 /** How everything between this page and the mesh stands, in a word and, where bad, a sentence. */
 function standing() {
-  if (status.link === "signed out") return ["bad", "signed out", "You are signed out. Run “devmesh open” in a terminal."];
+  if (status.link === "signed out") return ["bad", "signed out", "You are signed out. Run “devmesh up” in a terminal: it prints a link."];
   if (status.link !== "open") return ["wait", "reconnecting", "The dashboard does not answer; what you see may be old. Trying again."];
   if (status.log === "broken") return ["bad", "log broken", `The log is not whole, and nothing after that is shown: ${status.say}`];
   if (status.log === "lost") return ["wait", "bus lost", `The bus cannot be read; what you see may be old: ${status.say}`];

@@ -1,7 +1,7 @@
 // The table of tasks, and above it what waits for a person.
 
 import { $, el, keyed, say, since, state, toast, why } from "./dom.js";
-import { command } from "./link.js";
+import { ask, command } from "./link.js";
 import { blocked, plain, short } from "./plain.js";
 import { number, rows } from "./rows.js";
 
@@ -15,14 +15,15 @@ const VIEWS = [
   ["queued", "Queued", (task) => task.state === "queued" || task.state === "paused"],
   ["blocked", "Blocked", (task) => task.state === "blocked"],
   ["done", "Landed", (task) => task.state === "completed"],
-  ["failed", "Failed", (task) => task.state === "failed" || task.state === "cancelled"],
+  ["failed", "Not landed", (task) => task.state === "failed" || task.state === "cancelled"],
 ];
 
-const shown = { view: "all", text: "", all: false, open: () => {} };
+const shown = { view: "all", text: "", all: false, open: () => {}, render: () => {} };
 
 /** Wires filter and chips. `open` shows one task closely, `render` draws again. */
 export function start(open, render) {
   shown.open = open;
+  shown.render = render;
   $("filter").addEventListener("input", (event) => {
     shown.text = event.target.value.trim().toLowerCase();
     shown.all = false;
@@ -110,6 +111,11 @@ function sub(task) {
 const words = (name) => String(name).replaceAll("_", " ");
 const paths = (task) => (task.paths ?? []).slice(0, 4).join("  ") + ((task.paths?.length ?? 0) > 4 ? " …" : "");
 
+function tries(task) {
+  const n = task.tries + (task.attempt ? 1 : 0);
+  return n ? `${n}/${task.max_attempts}` : "";
+}
+
 function landing(task) {
   if (task.attempt?.turn) return "has the turn to land";
   const ahead = (rows.repos.get(task.repo)?.land_queue ?? []).indexOf(task.task);
@@ -129,7 +135,7 @@ function row(task) {
       el("button", { type: "button", class: "plain title", "data-f": "title", "aria-haspopup": "dialog" }, task.title), priority,
       text && el("div", { class: `sub ${tone}`.trim() }, text)),
     el("td", { class: "cut", title: task.attempt?.actor }, task.attempt?.actor ?? task.attempts?.at(-1)?.actor ?? ""),
-    el("td", { class: "try" }, task.tries ? `${task.tries}/${task.max_attempts}` : ""),
+    el("td", { class: "try" }, tries(task)),
     el("td", { class: "age" }, since(task.ended_at ?? task.attempt?.started_at ?? task.added_at)));
 }
 
@@ -137,8 +143,26 @@ function drawNeeds() {
   const asks = [...rows.tasks.values()].filter(needsPerson).sort((a, b) => number(a.task) - number(b.task));
   $("needs").hidden = asks.length === 0;
   say($("needs-n"), asks.length || "");
-  const what = (task) => [task.task, task.title, task.state, task.question, task.blocked, task.review];
+  for (const task of asks) if (task.question) learn(task);
+  const what = (task) => [task.task, task.title, task.state, task.question, task.blocked, task.review,
+    task.attempt?.receipt?.verdict, questions.get(task.question?.question)];
   keyed($("needs-list"), asks, (task) => task.task, need, what);
+}
+
+/** Questions by their id; rows leave texts out. */
+const questions = new Map();
+
+async function learn(task) {
+  const { question } = task.question;
+  if (questions.has(question)) return;
+  questions.set(question, "");
+  try {
+    questions.set(question, (await ask("task", { task: task.task })).question?.text ?? "");
+    shown.render();
+  } catch {
+    // It is asked again the next time the page is drawn after a while.
+    setTimeout(() => questions.delete(question), 5000);
+  }
 }
 
 function needsPerson(task) {
@@ -151,11 +175,12 @@ function needsPerson(task) {
 function need(task) {
   const open = () => shown.open(task.task);
   const head = el("button", { type: "button", class: "ref", "data-f": "open", onclick: open }, task.task);
-  if (task.question) return el("li", {}, head, el("span", { class: "say" }, `${task.title}: the worker asks`), answer(task));
+  if (task.question) return el("li", {}, head, el("span", { class: "say" }, task.title, el("div", { class: "asks" }, questions.get(task.question.question) || "The worker asks.")), answer(task));
   if (task.state === "review") {
-    return el("li", {}, head, el("span", { class: "say" }, `${task.title}: wants a review`), verdict(task));
+    return el("li", {}, head, el("span", { class: "say" }, task.title,
+      el("div", { class: "asks" }, `Wants your review; its verification: ${task.attempt?.receipt?.verdict ?? "none"}.`)), verdict(task));
   }
-  return el("li", {}, head, el("span", { class: "say" }, `${task.title}: ${blocked(task.blocked)}`));
+  return el("li", {}, head, el("span", { class: "say" }, task.title, el("div", { class: "asks" }, blocked(task.blocked))));
 }
 
 /** A small form that sends one command. */

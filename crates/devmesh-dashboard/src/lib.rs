@@ -60,7 +60,7 @@ pub struct Args {
     #[arg(long, env = "DEVMESH_CREDS")]
     pub creds: Option<PathBuf>,
     /// The credential's name
-    #[arg(long, env = "DEVMESH_ACTOR", default_value = "dashboard")]
+    #[arg(long, default_value = "dashboard")]
     pub actor: ActorId,
     /// Send commands with this person's credential instead of the dashboard's own
     #[arg(long, requires = "person")]

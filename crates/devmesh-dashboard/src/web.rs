@@ -93,6 +93,3 @@ pub(crate) async fn serve(listener: TcpListener, web: Web, stop: CancellationTok
     let served = axum::serve(listener, router);
     served.with_graceful_shutdown(stop.cancelled_owned()).await.map_err(Error::Serve)
 }
-
-#[cfg(test)]
-mod tests;

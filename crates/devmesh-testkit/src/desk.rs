@@ -9,12 +9,14 @@ use devmesh_bus::client::mint;
 use devmesh_bus::log::Log;
 use devmesh_bus::log::memory::{MemoryLog, MemoryOpen};
 use devmesh_domain::answer::{Known, answers, immediate, known};
-use devmesh_domain::{Reader, State, decide, follow, look};
+use devmesh_domain::{Reader, State, decide, follow, glance, look};
 use devmesh_protocol::batch::Batch;
 use devmesh_protocol::command::Encoding;
 use devmesh_protocol::command::internal::Internal;
 use devmesh_protocol::query::Query;
-use devmesh_protocol::{ActorId, At, Command, CommandId, Event, Record, Reply, Verb, version};
+use devmesh_protocol::{
+    ActorId, At, Command, CommandId, Digest, Event, Record, Reply, Verb, version,
+};
 use futures::FutureExt;
 use serde_json::{Value, json};
 
@@ -33,6 +35,8 @@ pub struct Desk {
 struct Inner {
     reader: Reader,
     at: At,
+    /// Every text that a command carried, by its digest.
+    texts: BTreeMap<Digest, String>,
     /// What every command was answered.
     replies: BTreeMap<(ActorId, CommandId), Reply>,
 }
@@ -51,8 +55,8 @@ impl Desk {
     #[must_use]
     pub fn new() -> Self {
         let open = MemoryOpen::new();
-        let (reader, replies) = Default::default();
-        let inner = Inner { reader, at: At(1_700_000_000_000), replies };
+        let (reader, replies, texts) = Default::default();
+        let inner = Inner { reader, at: At(1_700_000_000_000), texts, replies };
         let desk = Self { log: open.handle(), open, inner: Arc::new(Mutex::new(inner)) };
         let hash = desk.lock().reader.hash();
         let start = Internal::EpochStart { epoch: 1, node: NODE.to_owned(), nonce: 1, hash };
@@ -95,6 +99,10 @@ impl Desk {
         inner.at = inner.at + 1;
         let at = inner.at;
         let key = (command.actor.clone(), command.id.clone());
+        let body = command.to_body().expect("what was read can be written");
+        let said = body.as_object().into_iter().flatten().filter_map(|(_, value)| value.as_str());
+        let said = said.map(|text| (Digest::of(text.as_bytes()), text.to_owned()));
+        inner.texts.extend(said);
         match known(inner.reader.state(), command) {
             Known::New | Known::Waiting => {}
             Known::Answered { .. } => return inner.replies[&key].clone(),
@@ -145,7 +153,7 @@ impl Desk {
         self.follow(&mut inner);
     }
 
-    /// Answers a query from the state alone.
+    /// Answers a query from the state and the texts that were said.
     ///
     /// # Panics
     /// Where the actor is no name.
@@ -155,7 +163,17 @@ impl Desk {
         let query = Query::parse(actor, what, bytes.as_bytes(), Encoding::Json);
         let inner = self.lock();
         let state = inner.reader.state();
-        match query.and_then(|query| look::look(state, &query.what)) {
+        let shown = query.and_then(|query| {
+            let mut result = look::look(state, &query.what)?;
+            for (place, digest) in glance::texts(state, &query.what, &result) {
+                let (above, name) = place.rsplit_once('/').unwrap_or(("", &place));
+                if let Some(above) = result.pointer_mut(above) {
+                    above[name] = json!(inner.texts.get(&digest));
+                }
+            }
+            Ok(result)
+        });
+        match shown {
             Ok(result) => Reply::Ok { seq: Some(state.seq), result },
             Err(error) => Reply::Err { seq: None, error },
         }

@@ -149,4 +149,3 @@ fn rows(null: &Series, floor: &Series, devmesh: &Series) -> Vec<Row> {
     }
     rows
 }
-

@@ -200,6 +200,20 @@ fn apply(tasks: &mut Tasks, step: &Step) {
                 tasks.step(&format!("alice answer {}", question.id));
             }
         }
+        Step::After { .. }
+        | Step::Silent { .. }
+        | Step::Leave { .. }
+        | Step::Join { .. }
+        | Step::Lock { .. }
+        | Step::Wait { .. }
+        | Step::Pause { .. }
+        | Step::Again { .. } => happen(tasks, step),
+    }
+}
+
+/// What happens around the tasks.
+fn happen(tasks: &mut Tasks, step: &Step) {
+    match step {
         Step::After { ms } => drop(tasks.step(&format!("after {ms}"))),
         Step::Silent { who, ms } => {
             let (who, session) = (AGENTS[*who], session(tasks, AGENTS[*who]));
@@ -237,6 +251,13 @@ fn apply(tasks: &mut Tasks, step: &Step) {
             tasks.send("alice", verb, json!({}));
         }
         Step::Again { nth } => again(tasks, *nth),
+        Step::Add { .. }
+        | Step::Close { .. }
+        | Step::Works { .. }
+        | Step::Meddles { .. }
+        | Step::EndTurn { .. }
+        | Step::Order { .. }
+        | Step::Answer { .. } => {}
     }
 }
 
