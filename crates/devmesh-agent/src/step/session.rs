@@ -84,7 +84,7 @@ fn framework_of(view: &View, result: &serde_json::Value) -> Option<Effect> {
 
 pub(super) fn renewed(view: &mut View, session: SessionId) -> Vec<Effect> {
     view.session = session;
-    view.belief = crate::believe::Belief::new(view.me.ttl_ms);
+    view.belief = view.me.belief();
     view.beat_sent_ms = None;
     if view.leaving {
         return vec![Effect::Exit];
@@ -127,7 +127,8 @@ pub(super) fn lost(view: &mut View) -> Vec<Effect> {
     if !matches!(view.standing, Standing::In) {
         return Vec::new();
     }
-    view.standing = Standing::Out { join_at_ms: 0 };
+    // It joins when it has its new session: the old one would only be refused, and renewed twice.
+    view.standing = Standing::Joining;
     let mut effects = ending::let_go(view);
     effects.push(Effect::RenewSession(view.session.clone()));
     effects
