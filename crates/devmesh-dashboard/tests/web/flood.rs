@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use devmesh_protocol::HostId;
 use devmesh_protocol::command::internal::Internal;
 use devmesh_protocol::event::Capacity;
+use futures::StreamExt;
 use serde_json::json;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
@@ -67,4 +68,49 @@ async fn much_at_once_is_few_pushes() {
         pushes += 1;
     }
     assert!(pushes * 5 < records, "{pushes} pushes for {records} records");
+}
+
+/// Not a test of time: it prints what it measures, for people who change this.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "prints how long an event takes to 200 browsers at 1 000 events a second"]
+#[expect(clippy::print_stdout, reason = "printing is what it is for")]
+async fn how_long_an_event_takes_to_a_browser() {
+    let world = World::start().await;
+    world.desk.say("alice", "repo.add", json!({ "name": "app", "path": "/srv/app" }));
+    for _ in 0..199 {
+        let (mut socket, _) = world.page().await;
+        tokio::spawn(async move { while socket.stream.next().await.is_some() {} });
+    }
+    let (mut page, _) = world.page().await;
+    let desk = world.desk.clone();
+    let (count, base) = (5_000, Instant::now());
+    let sent = std::thread::spawn(move || {
+        let mut times = Vec::new();
+        for n in 0..count {
+            let due = Duration::from_micros(1_000 * n);
+            std::thread::sleep(due.saturating_sub(base.elapsed()));
+            times.push(base.elapsed());
+            desk.say("alice", "task.add", json!({ "title": format!("task {n}") }));
+        }
+        times
+    });
+    let mut came = vec![Duration::ZERO; usize::try_from(count).unwrap()];
+    let mut missing = count;
+    while missing > 0 {
+        let delta = page.until("delta").await;
+        let now = base.elapsed();
+        for row in rows(&delta, "tasks") {
+            let n = row["title"].as_str().unwrap().strip_prefix("task ").unwrap();
+            let came = &mut came[n.parse::<usize>().unwrap()];
+            if came.is_zero() {
+                (*came, missing) = (now, missing - 1);
+            }
+        }
+    }
+    let sent = sent.join().unwrap();
+    let mut took: Vec<Duration> =
+        came.iter().zip(&sent).map(|(c, s)| c.saturating_sub(*s)).collect();
+    took.sort();
+    let at = |share: usize| took[took.len() * share / 1_000 - 1];
+    println!("p50 {:?}, p99 {:?}, p99.9 {:?}", at(500), at(990), at(999));
 }
