@@ -15,7 +15,11 @@ use crate::error::{Error, Result};
 use crate::mask::Mask;
 use crate::process::{self, RunLimits};
 use crate::profile::{self, Permission, Profile};
+use crate::slot;
 use crate::view::Me;
+
+/// A lease that lives shorter than it takes to beat for it is never believed.
+const TTL_S_MIN: u64 = limits::BEAT_MS / 1_000 + 1;
 
 /// Runs a coding CLI on the tasks it wins.
 #[derive(Debug, Clone, ClapArgs)]
@@ -70,7 +74,9 @@ pub struct Args {
         long,
         env = "DEVMESH_LOCK_TTL_SEC",
         value_name = "SECONDS",
-        default_value_t = limits::LEASE_TTL_MS / 1_000
+        default_value_t = limits::LEASE_TTL_MS / 1_000,
+        value_parser = clap::value_parser!(u64)
+            .range(TTL_S_MIN..=limits::LEASE_TTL_AGENT_MS_MAX / 1_000)
     )]
     pub ttl_s: u64,
     /// Variables that pass to the tool, a star ends a prefix; repeated.
@@ -150,6 +156,9 @@ impl Config {
         };
         let mut mask_env = env.clone();
         mask_env.extend(std::env::vars_os().filter(|(key, _)| key == "DEVMESH_TOKEN"));
+        // Said now, and not by the first task's failure.
+        let worktrees = args.worktrees.clone().unwrap_or_else(|| base.join("worktrees"));
+        let worktrees = slot::checked_root(&worktrees)?;
         let idle = Duration::from_secs(args.idle_s);
         let limits = RunLimits { idle, ..RunLimits::default() };
         Ok(Self {
@@ -159,7 +168,7 @@ impl Config {
             program,
             model: args.model,
             permission,
-            worktrees: args.worktrees.unwrap_or_else(|| base.join("worktrees")),
+            worktrees,
             state: base.join("agents").join(client.actor().as_str()),
             repos: args.repos.into_iter().collect(),
             mask: Mask::of_env(&mask_env),

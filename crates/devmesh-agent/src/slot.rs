@@ -155,7 +155,7 @@ impl Slot {
 
 /// The root with its links resolved, made if absent, refused inside a repository: there tools
 /// would find the user's packages and workspace files by walking up.
-fn checked_root(root: &Path) -> Result<PathBuf> {
+pub(crate) fn checked_root(root: &Path) -> Result<PathBuf> {
     std::fs::create_dir_all(root).doing(|| format!("create {}", root.display()))?;
     let root = root.canonicalize().doing(|| format!("resolve {}", root.display()))?;
     match root.ancestors().find(|dir| dir.join(".git").exists()) {

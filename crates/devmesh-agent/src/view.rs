@@ -8,6 +8,7 @@ pub use attempt::{After, Attempt, Failure, Job, Key, Phase, Place, Work};
 use std::collections::{BTreeMap, BTreeSet};
 
 use devmesh_protocol::command::agent::Join;
+use devmesh_protocol::limits::LEASE_TTL_MS;
 use devmesh_protocol::{ActorId, RepoId, SessionId, TaskId};
 
 use crate::believe::Belief;
@@ -68,6 +69,14 @@ pub struct Me {
     pub ttl_ms: u64,
 }
 
+impl Me {
+    /// Nothing is believed yet. Leases that come with an award live for the usual time, whatever
+    /// is asked for others; the shorter one counts.
+    pub(crate) fn belief(&self) -> Belief {
+        Belief::new(self.ttl_ms.min(LEASE_TTL_MS))
+    }
+}
+
 /// How the agent stands with the coordinator.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Standing {
@@ -85,7 +94,7 @@ pub enum Standing {
 impl View {
     /// At the start of the process.
     pub fn new(me: Me, session: SessionId) -> Self {
-        let belief = Belief::new(me.ttl_ms);
+        let belief = me.belief();
         Self {
             me,
             session,
