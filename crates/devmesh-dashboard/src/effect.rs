@@ -156,3 +156,6 @@ async fn listen(ask: &Ask) -> Option<Heard> {
         tasks: query("tasks", json!({ "state": "working" })).await?,
     })
 }
+
+#[cfg(test)]
+mod tests;

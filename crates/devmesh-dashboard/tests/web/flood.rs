@@ -73,7 +73,6 @@ async fn much_at_once_is_few_pushes() {
 /// Not a test of time: it prints what it measures, for people who change this.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "prints how long an event takes to 200 browsers at 1 000 events a second"]
-#[expect(clippy::print_stdout, reason = "printing is what it is for")]
 async fn how_long_an_event_takes_to_a_browser() {
     let world = World::start().await;
     world.desk.say("alice", "repo.add", json!({ "name": "app", "path": "/srv/app" }));
