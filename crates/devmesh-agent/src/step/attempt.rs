@@ -236,6 +236,7 @@ pub(super) fn captured(
 /// Asks for a writing lease on each path, as many at a time as one request takes.
 pub(super) fn lease(view: &mut View, key: Key, paths: Vec<String>, verified: bool) -> Vec<Effect> {
     let (session, wait_ms) = (view.session.clone(), view.me.lease_wait_ms);
+    let ttl_ms = Some(view.me.ttl_ms);
     let Some(attempt) = view.attempt_of(key) else { return Vec::new() };
     let rest: Vec<String> =
         paths.into_iter().filter(|path| !attempt.leased.contains(path)).collect();
@@ -250,7 +251,7 @@ pub(super) fn lease(view: &mut View, key: Key, paths: Vec<String>, verified: boo
         mode: Mode::Write,
         repo,
         task: Some(key.task),
-        ttl_ms: None,
+        ttl_ms,
         wait_ms: Some(wait_ms),
         reason: None,
     };
