@@ -8,7 +8,7 @@ use devmesh_bus::cred::Role;
 use serde_json::json;
 
 use super::sample::Times;
-use super::world::{Responder, Running, World, actor, ask, failed};
+use super::world::{self, Responder, Running, World, actor, ask, failed};
 use super::{Against, Aim, Row};
 use crate::error::Result;
 
@@ -41,6 +41,7 @@ impl Series {
 
 /// Measures all three.
 pub(super) fn acquire_and_release() -> Result<Vec<Row>> {
+    world::build()?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()

@@ -35,6 +35,11 @@ pub(super) struct World {
     mesh: MeshId,
 }
 
+/// Builds the coordinator's binary: once, for a build between two rounds would be noise in both.
+pub(super) fn build() -> Result<()> {
+    run(cargo(&["build", "--quiet", "--release", "--package", "devmesh"]))
+}
+
 /// What answers commands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Responder {
@@ -124,10 +129,9 @@ impl World {
         Ok(Running::Task(task))
     }
 
-    /// Starts the coordinator as its own process, release build, and waits until it answers; then
+    /// Starts the coordinator, built before, as its own process and waits until it answers; then
     /// makes the actors and the repository that the load needs.
     pub(super) async fn coordinator(&self, actors: usize) -> Result<Running> {
-        run(cargo(&["build", "--quiet", "--release", "--package", "devmesh"]))?;
         let creds = self.creds("coordinator", Role::Coordinator, Account::Core)?;
         let state = self.folder.path().join("coordinator");
         std::fs::create_dir_all(&state).map_err(failed("make a folder"))?;
