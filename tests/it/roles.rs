@@ -68,31 +68,33 @@ const NEVER_SUBSCRIBE: &[&str] = &[
     "devmesh.my-mesh.output.>",
 ];
 
+const AGENT: Case = Case {
+    may_publish: &[
+        "devmesh.my-mesh.cmd.me.lock.acquire",
+        "devmesh.my-mesh.query.me.state",
+        "devmesh.my-mesh.beat.me",
+        "devmesh.my-mesh.output.me.t-1.1",
+        "devmesh.my-mesh.blob.me.d.0",
+        "devmesh.my-mesh.mail.me.bob",
+    ],
+    may_not_publish: &[
+        "devmesh.my-mesh.log",
+        "devmesh.my-mesh.event.task_added.t-1",
+        "devmesh.my-mesh.leader",
+        "_R_.abcdef.ghijkl",
+        "$JS.API.INFO",
+        "$JS.API.STREAM.INFO.DEVMESH_MY-MESH",
+        "$JS.API.STREAM.INFO.DEVMESH_MY-MESH_OUTPUT",
+        "$JS.API.CONSUMER.CREATE.DEVMESH_MY-MESH_OUTPUT.x.devmesh.my-mesh.output.>",
+        "$JS.API.DIRECT.GET.DEVMESH_MY-MESH_BLOB",
+    ],
+    may_subscribe: &["_INBOX.me.>", "devmesh.my-mesh.event.>"],
+    may_not_subscribe: &["devmesh.my-mesh.cmd.>", "devmesh.my-mesh.cmd.me.>"],
+};
+
 fn case(role: Role, account: Account) -> Case {
     match (role, account) {
-        (Role::Agent, _) => Case {
-            may_publish: &[
-                "devmesh.my-mesh.cmd.me.lock.acquire",
-                "devmesh.my-mesh.query.me.state",
-                "devmesh.my-mesh.beat.me",
-                "devmesh.my-mesh.output.me.t-1.1",
-                "devmesh.my-mesh.blob.me.d.0",
-                "devmesh.my-mesh.mail.me.bob",
-            ],
-            may_not_publish: &[
-                "devmesh.my-mesh.log",
-                "devmesh.my-mesh.event.task_added.t-1",
-                "devmesh.my-mesh.leader",
-                "_R_.abcdef.ghijkl",
-                "$JS.API.INFO",
-                "$JS.API.STREAM.INFO.DEVMESH_MY-MESH",
-                "$JS.API.STREAM.INFO.DEVMESH_MY-MESH_OUTPUT",
-                "$JS.API.CONSUMER.CREATE.DEVMESH_MY-MESH_OUTPUT.x.devmesh.my-mesh.output.>",
-                "$JS.API.DIRECT.GET.DEVMESH_MY-MESH_BLOB",
-            ],
-            may_subscribe: &["_INBOX.me.>", "devmesh.my-mesh.event.>"],
-            may_not_subscribe: &["devmesh.my-mesh.cmd.>", "devmesh.my-mesh.cmd.me.>"],
-        },
+        (Role::Agent, _) => AGENT,
         (Role::Person | Role::Dashboard, Account::Mesh) => Case {
             may_publish: &[
                 "devmesh.my-mesh.cmd.me.task.add",
