@@ -41,7 +41,7 @@ const FOLDERS: [&str; 11] = [
 /// The most paths that are named; more would say nothing more.
 const NAMED_MAX: usize = 64;
 
-/// Those of the changed paths that are guarded, the files that the verify commands name among
+/// Those of the changed paths that are guarded, the scripts that the verify commands run among
 /// them.
 pub fn guarded(changed: &[String], commands: &[String]) -> Vec<String> {
     let is_guarded =
@@ -55,10 +55,22 @@ fn is_listed(path: &str) -> bool {
     FILES.contains(&name) || folders.into_iter().any(|folder| FOLDERS.contains(&folder))
 }
 
-/// Whether a shell command has the path as one of its words.
+/// Programs whose next word is a script.
+const INTERPRETERS: [&str; 12] = [
+    "sh", "bash", "dash", "zsh", "python", "python3", "node", "ruby", "perl", "source", ".", "exec",
+];
+
+/// Whether a shell command runs the file: it stands where a program does, or behind an
+/// interpreter. A file that is only looked at (`test -f out.txt`) is the work, not its proof.
 fn names(command: &str, path: &str) -> bool {
-    let apart = |c: char| c.is_whitespace() || "\"'`;&|()<>=".contains(c);
-    command.split(apart).any(|word| word.trim_start_matches("./") == path)
+    let quotes = |c| "\"'`".contains(c);
+    command.split([';', '&', '|', '(', ')', '\n']).any(|part| {
+        let is_setting = |word: &&str| word.contains('=') && !word.starts_with('=');
+        let words = part.split_whitespace().map(|word| word.trim_matches(quotes));
+        let mut words = words.skip_while(is_setting);
+        let script = words.find(|word| !INTERPRETERS.contains(word) && !word.starts_with('-'));
+        script.is_some_and(|word| word.trim_start_matches("./") == path)
+    })
 }
 
 #[cfg(test)]

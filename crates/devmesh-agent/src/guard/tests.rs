@@ -24,10 +24,15 @@ fn what_says_how_work_is_proven_is_guarded() {
 }
 
 #[test]
-fn what_a_verify_command_names_is_guarded() {
+fn what_a_verify_command_runs_is_guarded() {
     assert!(check("scripts/check.sh", &["bash scripts/check.sh"]));
     assert!(check("scripts/check.sh", &["cd . && ./scripts/check.sh --fast"]));
     assert!(check("check.sh", &["X=1 sh \"check.sh\""]));
+    assert!(check("check.sh", &["bash -eu check.sh a b"]));
+    assert!(check("tools/t.py", &["cargo test && python3 tools/t.py"]));
+    for looked_at in ["test -f check.sh", "grep -q x check.sh", "cat ./check.sh | sh -s"] {
+        assert!(!check("check.sh", &[looked_at]), "{looked_at}");
+    }
     assert!(!check("scripts/check.sh.bak", &["bash scripts/check.sh"]));
 }
 
