@@ -87,8 +87,12 @@ async fn told(rig: &Rig) -> BTreeMap<String, Told> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_codex_and_two_claude_land_four_overlapping_tasks_when_installed() {
-    let verify = "[verify]\ntask = [\"! grep -n '^<<<<<<<' song.txt singers.txt\"]\n";
-    let files = [("song.txt", SONG), ("singers.txt", "# Singers\n"), ("devmesh.toml", verify)];
+    let files = [
+        ("song.txt", SONG),
+        ("singers.txt", "# Singers\n"),
+        ("devmesh.toml", "[verify]\ntask = [\"sh check.sh\"]\n"),
+        ("check.sh", "! grep -n '^<<<<<<<' *.txt\n"),
+    ];
     let Some(rig) = Rig::new(&files).await else { return };
     rig.devmesh(&["up", "-d", "--yes"]).await;
     for (title, tool, script) in TASKS {
