@@ -5,6 +5,7 @@ use std::env;
 use std::path::{Path, PathBuf};
 
 use devmesh_bus::server::{Error as ServerError, FETCHED_VERSION, fetch, find};
+use devmesh_testkit::browser;
 use devmesh_testkit::tools::{self, Tool};
 
 use crate::error::{Error, Result};
@@ -18,14 +19,31 @@ pub(crate) struct Args {
     /// Also install the real coding tools, pinned, in the user's cache (needs npm).
     #[arg(long)]
     tools: bool,
+    /// Also install what drives a browser, pinned, in the user's cache (needs npm; Chromium itself
+    /// comes from the system's packages).
+    #[arg(long)]
+    browser: bool,
 }
 
 /// Finds or fetches everything, and says what, where and why. Running it again changes nothing.
 pub(crate) fn setup(args: &Args) -> Result<()> {
     nats_server(args.nats_server.as_deref())?;
-    if !args.tools {
-        return Ok(());
+    if args.tools {
+        coding_tools()?;
     }
+    if args.browser {
+        let place =
+            browser::install().map_err(|source| Error::Tool { name: "playwright-core", source })?;
+        eprintln!("playwright-core: at {}", place.display());
+        match browser::chromium() {
+            Some(path) => eprintln!("chromium: {}", path.display()),
+            None => eprintln!("chromium: none found; on Debian: apt-get install chromium"),
+        }
+    }
+    Ok(())
+}
+
+fn coding_tools() -> Result<()> {
     for tool in Tool::ALL {
         let name = tool.name();
         let was_there = tools::locate(tool).is_some();
