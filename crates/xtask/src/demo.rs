@@ -48,7 +48,7 @@ pub(crate) const AGENTS: [&str; 4] = ["ada", "ben", "cleo", "dan"];
 /// Builds what is shown, shows it, checks it.
 pub(crate) fn demo(args: &Args) -> Result<()> {
     let nats_server = setup::nats_server(args.nats_server.as_deref())?;
-    run(cargo(&["build", "--quiet", "--bin", "devmesh", "--bin", "devmesh-scripted"]))?;
+    run(cargo(&["build", "--bin", "devmesh", "--bin", "devmesh-scripted"]))?;
     let built = built();
     let programs = Programs {
         devmesh: built.join("devmesh"),

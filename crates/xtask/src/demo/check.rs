@@ -156,7 +156,8 @@ pub(crate) async fn log(report: &mut Report, mesh: &Mesh<'_>) -> Result<()> {
     let ran = mesh.folder.devmesh(&["replay", "--verify"]).await?;
     println!("\n$ devmesh replay --verify\n{}{}", ran.stdout, ran.stderr);
     let told = format!("{}{}", ran.stdout, ran.stderr);
-    report.check("the log is whole", ran.code == Some(0), told.lines().next().unwrap_or_default());
+    let last = told.lines().next_back().unwrap_or_default();
+    report.check("the log is whole from its first record to its last", ran.code == Some(0), last);
     Ok(())
 }
 
