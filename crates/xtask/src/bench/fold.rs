@@ -36,7 +36,7 @@ pub(super) fn all() -> Result<Vec<Row>> {
 fn record(seq: u64) -> Record {
     let turn = seq / 2;
     let actor = ActorId::new(&format!("p{}", turn % ACTORS)).expect("a plain name");
-    let event: Event = if seq % 2 == 0 {
+    let event: Event = if seq.is_multiple_of(2) {
         LockGranted {
             index: 0,
             actor: actor.clone(),

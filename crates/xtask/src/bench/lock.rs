@@ -124,7 +124,8 @@ async fn pairs(client: Client, n: usize, begin: Instant, end: Instant) -> Result
 
 fn rows(null: &Series, floor: &Series, devmesh: &Series) -> Vec<Row> {
     let rate: fn(&Load) -> f64 = |load| load.pairs_per_s;
-    let (p50, p99): (fn(&Load) -> f64, fn(&Load) -> f64) = (|l| l.p50_ms, |l| l.p99_ms);
+    let p50: fn(&Load) -> f64 = |load| load.p50_ms;
+    let p99: fn(&Load) -> f64 = |load| load.p99_ms;
     let mut rows = Vec::new();
     for (column, clients) in CLIENTS.into_iter().enumerate() {
         let against = |what: &str, series: &Series, figure, aim| {
