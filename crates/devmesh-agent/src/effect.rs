@@ -15,7 +15,9 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use devmesh_bus::client::Client;
+use devmesh_protocol::Verb;
 use tokio::sync::{Mutex, mpsc};
+use tokio::task::JoinHandle;
 
 use crate::clock::Clock;
 use crate::config::Config;
@@ -29,6 +31,8 @@ use desk::Desk;
 pub(crate) struct Performer {
     world: World,
     desks: BTreeMap<Key, Arc<Desk>>,
+    /// The last save, which may be under way.
+    saving: Option<(Key, JoinHandle<()>)>,
 }
 
 /// What effects work with; a cheap copy for each.
@@ -50,7 +54,7 @@ impl World {
 
 impl Performer {
     pub(crate) fn new(world: World) -> Self {
-        Self { world, desks: BTreeMap::new() }
+        Self { world, desks: BTreeMap::new(), saving: None }
     }
 
     /// Begins an effect; `Break` where the process is to end.
@@ -75,7 +79,11 @@ impl Performer {
             }
             Effect::Tell { session, verb } => spawn(mesh::tell(world, session, *verb)),
             Effect::Post { key, session, verbs } => {
-                spawn(mesh::post(world, key, session, verbs));
+                // What has landed needs no save, and the branch waits to be told.
+                let has_landed = verbs.iter().any(|verb| matches!(verb, Verb::TaskComplete(_)));
+                let saving = self.saving.take_if(|(of, _)| *of == key && !has_landed);
+                let saving = saving.map(|(_, saving)| saving);
+                spawn(mesh::post(world, key, session, verbs, saving));
             }
             Effect::ReadSaid { key, known } => spawn(read::said(world, key, known)),
             Effect::ReadFramework { session, version, text } => {
@@ -104,7 +112,10 @@ impl Performer {
             Effect::Freeze(key) => spawn(tool::freeze(self.desk(key), true)),
             Effect::Thaw(key) => spawn(tool::freeze(self.desk(key), false)),
             Effect::StopTool(key) => spawn(tool::stop(self.desk(key))),
-            Effect::Save(key) => spawn(worktree::save(world, self.desk(key))),
+            Effect::Save(key) => {
+                let saving = tokio::spawn(worktree::save(world, self.desk(key)));
+                self.saving = Some((key, saving));
+            }
             Effect::Capture { key, conflicts } => {
                 let desk = self.desk(key);
                 at(&desk, worktree::capture(world, desk.clone(), conflicts));

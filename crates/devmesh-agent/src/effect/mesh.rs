@@ -7,6 +7,7 @@ use devmesh_bus::client::Outcome;
 use devmesh_protocol::command::agent::{Join, Leave};
 use devmesh_protocol::command::task::Bid;
 use devmesh_protocol::{Code, Command, Rejection, Reply, SessionId, TaskId, Verb};
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::World;
@@ -114,8 +115,15 @@ pub(super) async fn tell(world: World, session: SessionId, verb: Verb) {
     }
 }
 
-/// All on disk before the first is sent: a crash in between loses none of them.
-pub(super) async fn post(world: World, key: Key, session: SessionId, verbs: Vec<Verb>) {
+/// All on disk before the first is sent: a crash in between loses none of them. Nor is any sent
+/// before the save that is under way has ended: whoever has the task next begins there.
+pub(super) async fn post(
+    world: World,
+    key: Key,
+    session: SessionId,
+    verbs: Vec<Verb>,
+    saving: Option<JoinHandle<()>>,
+) {
     let commands: Vec<Command> =
         verbs.into_iter().map(|verb| command(&world, Some(session.clone()), verb)).collect();
     for command in &commands {
@@ -123,6 +131,10 @@ pub(super) async fn post(world: World, key: Key, session: SessionId, verbs: Vec<
             // Sent all the same: what is told now need not be remembered.
             tracing::error!(%error, "the outbox cannot be written");
         }
+    }
+    if let Some(saving) = saving {
+        // One that failed has said so; the save before it stands.
+        let _ = saving.await;
     }
     let mut refused = None;
     for command in &commands {
