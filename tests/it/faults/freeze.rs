@@ -35,6 +35,9 @@ const WORK: &str = "write\n\n\
     echo done > src/done.txt\n\
     ```\n";
 
+/// What the first tool does once it is released.
+const LATE: &str = "echo late > src/late.txt";
+
 /// A mesh of two agents with one task.
 struct Scene {
     rig: Rig,
@@ -81,10 +84,31 @@ impl Scene {
         }
     }
 
-    /// All processes of an agent.
+    fn pid(&self, name: &str) -> i32 {
+        let pid = self.run_file()["pids"][name].as_i64();
+        i32::try_from(pid.unwrap_or_else(|| panic!("{name} runs"))).unwrap()
+    }
+
+    /// Stops an agent with all that it runs.
     fn stop(&self, agent: &ActorId) -> Frozen {
-        let pid = self.run_file()["pids"][agent.as_str()].as_i64();
-        Frozen::stop(i32::try_from(pid.expect("the agent runs")).unwrap())
+        Frozen::stop(self.pid(agent.as_str()))
+    }
+
+    /// Waits until a record tells of this.
+    async fn until(&self, what: &str, is_it: impl Fn(&Event) -> bool) {
+        let deadline = Instant::now() + WITHIN;
+        while !self.records().await.iter().flat_map(|it| &it.events).any(&is_it) {
+            assert!(Instant::now() < deadline, "{what}: not within {WITHIN:?}");
+        }
+    }
+
+    /// Waits until the first attempt's work is saved.
+    async fn is_saved(&self) {
+        let saved = "git for-each-ref --format='%(objectname)' refs/devmesh/work/t-1/1";
+        let deadline = Instant::now() + WITHIN;
+        while self.rig.done(saved).await.is_empty() {
+            assert!(Instant::now() < deadline, "no save comes");
+        }
     }
 
     /// Waits until another has landed the task.
@@ -106,14 +130,11 @@ impl Scene {
 
     /// Waits until the agent is back in the mesh, under another session.
     async fn joins_again(&self, first: &TaskAwarded) {
-        let deadline = Instant::now() + WITHIN;
         let came = |event: &Event| {
             matches!(event, Event::AgentJoined(it)
                 if it.actor == first.actor && it.session != first.session)
         };
-        while !self.records().await.iter().flat_map(|it| &it.events).any(came) {
-            assert!(Instant::now() < deadline, "{} stays away", first.actor);
-        }
+        self.until("it joins again", came).await;
     }
 
     /// What the woken process could still send is refused, and on record as that.
@@ -183,6 +204,12 @@ fn awards(records: &[Record]) -> impl Iterator<Item = &TaskAwarded> {
 struct Frozen(BTreeSet<i32>);
 
 impl Frozen {
+    /// Stops one process alone.
+    fn only(pid: i32) -> Self {
+        kill(Pid::from_raw(pid), Signal::SIGSTOP).unwrap();
+        Self(BTreeSet::from([pid]))
+    }
+
     /// Stops a process and all below it: those above first, so that none is started meanwhile.
     fn stop(root: i32) -> Self {
         let mut all = BTreeSet::new();
@@ -236,11 +263,7 @@ async fn an_agent_frozen_at_its_work_lands_nothing_and_another_goes_on_from_its_
     let prompt = WORK.replace("GO", go.to_str().unwrap());
     let scene = Scene::new(&prompt, "true").await;
     let (first, token) = scene.award().await;
-    let saved = "git for-each-ref --format='%(objectname)' refs/devmesh/work/t-1/1";
-    let deadline = Instant::now() + WITHIN;
-    while scene.rig.done(saved).await.is_empty() {
-        assert!(Instant::now() < deadline, "no save comes");
-    }
+    scene.is_saved().await;
     let frozen = scene.stop(&first.actor);
     assert!(frozen.0.len() > 2, "the agent, its tool and what that runs: {:?}", frozen.0);
     let landed = scene.finished_by_another(&first).await;
@@ -292,4 +315,61 @@ async fn an_agent_frozen_in_its_turn_lands_nothing() {
     rig.done("devmesh down").await;
     assert_eq!(rig.left().await, [], "what it ran is gone");
     assert_eq!(rig.done(&format!("git rev-parse {LANDED}")).await, landed, "it landed nothing");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_frozen_agent_had_left_to_tell_is_refused_when_it_wakes() {
+    let folder = tempfile::tempdir().unwrap();
+    let go = folder.path().join("go");
+    // Its provider's limit ends the attempt for good.
+    let limit = "```\n```scripted attempt=1\nrate-limit 1";
+    let prompt = WORK.replace("GO", go.to_str().unwrap()).replace(LATE, limit);
+    let scene = Scene::new(&prompt, "true").await;
+    let (first, _) = scene.award().await;
+    let runs =
+        |event: &Event| matches!(event, Event::TaskProgressed(it) if it.tool_session.is_some());
+    scene.until("its tool runs", runs).await;
+    // Nobody hears how the attempt ends: the coordinator is dead, and nobody starts it again.
+    let supervisor = Frozen::only(scene.pid("up"));
+    kill(Pid::from_raw(scene.pid("coordinator")), Signal::SIGKILL).unwrap();
+    std::fs::write(&go, "").unwrap();
+    let outbox = scene.rig.at(&format!("state/agents/{}/outbox.json", first.actor));
+    let deadline = Instant::now() + WITHIN;
+    let waiting = || std::fs::read_to_string(&outbox).unwrap_or_default();
+    while !waiting().contains("task.fail") {
+        assert!(Instant::now() < deadline, "the attempt does not end: {}", waiting());
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    scene.is_saved().await;
+    let frozen = scene.stop(&first.actor);
+    supervisor.wake();
+    scene.finished_by_another(&first).await;
+    frozen.wake();
+    scene.joins_again(&first).await;
+    let refused = |event: &Event| {
+        matches!(event, Event::CommandRejected(it)
+            if it.verb == "task.fail" && it.rejection.code == Code::StaleToken)
+    };
+    scene.until("what it had to tell is refused", refused).await;
+    scene.has_changed_nothing(&first).await;
+    let deadline = Instant::now() + WITHIN;
+    while waiting().contains("task.fail") {
+        assert!(Instant::now() < deadline, "it goes on telling");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_done_when_an_attempt_ended_is_there_for_the_next() {
+    // So much that a save takes longer than an auction.
+    let prompt = "write\n\n\
+        ```sh attempt=1\nfor i in $(seq 5000); do echo $i > src/f$i; done\n```\n\
+        ```scripted attempt=1\nrate-limit 600\n```\n\
+        ```sh attempt=2+\nls src | grep -c '^f' > src/count.txt; rm src/f*\n```\n";
+    let scene = Scene::new(prompt, "true").await;
+    let (first, _) = scene.award().await;
+    scene.rig.done("devmesh task wait --timeout 90 --within 90 t-1").await;
+    let records = scene.records().await;
+    assert_ne!(awards(&records).last().unwrap().actor, first.actor);
+    assert_eq!(scene.rig.done(&format!("git show {LANDED}:src/count.txt")).await, "5000");
 }
