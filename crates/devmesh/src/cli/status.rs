@@ -1,5 +1,7 @@
 //! `devmesh status`: what needs you, and how the mesh is.
 
+use std::io::IsTerminal;
+
 use devmesh_protocol::command::task::ReviewBy;
 use devmesh_protocol::event::task::Blocked;
 use devmesh_protocol::view::{MeshView, TaskView};
@@ -42,6 +44,11 @@ impl Args {
         out.line(format!("mesh       {}{paused}", state.mesh));
         out.line(format!("bus        {nats_url}"));
         out.line(format!("dashboard  {}", dashboard.as_deref().unwrap_or("none")));
+        // The link is a secret: for the person at the terminal alone.
+        let link = dashboard.as_deref().and_then(|url| super::dashboard::sign_in(&state, url));
+        if let Some(link) = link.filter(|_| std::io::stdout().is_terminal()) {
+            out.line(format!("sign in    {link}"));
+        }
         out.line(format!(
             "log        record {}, term {} of {}",
             mesh.seq,
