@@ -99,7 +99,7 @@ pub async fn core(
 /// in the account MESH.
 ///
 /// # Errors
-/// As [`core`].
+/// As [`core()`].
 pub async fn mesh(
     side: &Client,
     mesh: &str,
