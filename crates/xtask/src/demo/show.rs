@@ -1,7 +1,7 @@
 //! What is printed at the end: the tasks, the landed history, one causal chain, where to look.
 
 use super::folder::Folder;
-use super::mesh::{Mesh, say};
+use super::mesh::Mesh;
 use super::story::Story;
 use super::tasks::Shows;
 
@@ -55,10 +55,10 @@ pub(crate) async fn why(mesh: &Mesh<'_>, story: &Story) -> Result<()> {
 pub(crate) fn how_to_look(mesh: &Mesh<'_>) {
     let entry = mesh.folder.entry();
     let (entry, root) = (entry.display(), mesh.folder.root().display());
-    say("(it goes on running)");
-    println!("\nlook:   {}", mesh.dashboard);
-    println!("        {entry} status");
+    eprintln!("\nit goes on running");
+    println!("\nlook:   {entry} status        (in a terminal: with a link that signs you in)");
     println!("        {entry} task list");
     println!("        {entry} replay --at 20");
+    println!("        {}", mesh.dashboard);
     println!("stop:   {entry} down && rm -r {root}\n");
 }
