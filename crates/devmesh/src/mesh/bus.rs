@@ -35,13 +35,19 @@ pub(super) async fn start(state: &StateDir, plan: &Plan, trust: &Trust) -> Resul
     })
 }
 
-/// The port of the dashboard: asked for, last time's, the usual one, or a free one.
-pub(super) fn dashboard_port(state: &StateDir, plan: &Plan) -> u16 {
-    plan.dashboard_port.unwrap_or_else(|| {
-        let usual = free_or(DASHBOARD_PORT, 0);
-        let port = free_or(Ports::read(state).dashboard, usual);
-        if port == 0 { any_free() } else { port }
-    })
+/// The port of the dashboard: asked for, last time's, the usual one, or a free one. One that was
+/// asked for has to be free: what answers there already would be taken for the dashboard.
+pub(super) fn dashboard_port(state: &StateDir, plan: &Plan) -> Result<u16> {
+    if let Some(port) = plan.dashboard_port {
+        return TcpListener::bind(("127.0.0.1", port)).map(|_| port).map_err(|error| {
+            Error::failed(format!("start the dashboard on port {port}"))
+                .because(error)
+                .hint("choose another with --dashboard-port")
+        });
+    }
+    let usual = free_or(DASHBOARD_PORT, 0);
+    let port = free_or(Ports::read(state).dashboard, usual);
+    Ok(if port == 0 { any_free() } else { port })
 }
 
 fn free_or(port: u16, other: u16) -> u16 {

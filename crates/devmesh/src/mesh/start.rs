@@ -131,7 +131,7 @@ impl Mesh {
     }
 
     async fn start_dashboard(&mut self) -> Result<()> {
-        let port = bus::dashboard_port(&self.state, &self.plan);
+        let port = bus::dashboard_port(&self.state, &self.plan)?;
         self.plan.dashboard_port = Some(port);
         let person = self.plan.person.as_str();
         let (spec, url) = crate::cli::dashboard::spec(port, &self.state, person);
