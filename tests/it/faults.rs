@@ -2,6 +2,7 @@
 //! with credentials.
 
 mod agree;
+mod begin;
 mod freeze;
 mod kill;
 mod load;
