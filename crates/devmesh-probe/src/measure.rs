@@ -61,9 +61,15 @@ impl Probe {
             pressure: pressure::read(Path::new("/proc/pressure")),
             disk_free_mb: free_disk(&self.disk) / MIB,
             gpus: self.gpus.read(self.limits.vram_mb),
-            slots: self.limits.slots.unwrap_or(cpus),
+            slots: self.limits.slots.unwrap_or_else(|| places(cpus)),
         }
     }
+}
+
+/// Agents at once where nobody says how many: they mostly wait for a model, so two to a processor,
+/// and four on a small machine.
+fn places(cpus: u32) -> u32 {
+    cpus.saturating_mul(2).max(4)
 }
 
 /// Free bytes of the disk that holds the folder: the one with the longest mount point above it.
