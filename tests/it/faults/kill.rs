@@ -61,8 +61,8 @@ async fn twenty_deaths(servers: usize) {
     let (answered, unknown) = (story.told().count(), story.unknown);
     let _ = writeln!(
         std::io::stderr(),
-        "{KILLS} leaders killed in {took:.1?} on {servers} server(s): {answered} commands answered, \
-         {unknown} asked for again; followed after {} ms (median), {} ms (longest)",
+        "{KILLS} leaders killed in {took:.1?} on {servers} server(s): {answered} commands \
+         answered, {unknown} asked for again; followed after {} ms (median), {} ms (longest)",
         gaps[gaps.len() / 2].as_millis(),
         gaps[gaps.len() - 1].as_millis(),
     );

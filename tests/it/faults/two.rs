@@ -122,13 +122,25 @@ async fn one_of_two_serves_and_after_its_death_the_other() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_leader_that_slept_through_a_takeover_changes_nothing_and_follows() {
+async fn a_leader_that_fell_asleep_at_work_changes_nothing_and_follows() {
+    sleeps_through_a_takeover(true).await;
+}
+
+/// Nothing is in flight when it stops: what it finds when it wakes is all that it has missed.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_leader_that_fell_asleep_at_rest_changes_nothing_and_follows() {
+    sleeps_through_a_takeover(false).await;
+}
+
+async fn sleeps_through_a_takeover(at_work: bool) {
     let mesh = Mesh::start(1).await;
     let mut running = vec![mesh.coordinator(), mesh.coordinator()];
     mesh.furnish(4).await;
     let person = mesh.person("p0").await;
-    let load = Load::start(&mesh, 4).await;
-    load.progress(100).await;
+    let early = if at_work { Some(Load::start(&mesh, 4).await) } else { None };
+    if let Some(load) = &early {
+        load.progress(100).await;
+    }
 
     let first = lead(&person).await;
     let at = running.iter().position(|process| process.leads(&first)).unwrap();
@@ -141,6 +153,10 @@ async fn a_leader_that_slept_through_a_takeover_changes_nothing_and_follows() {
     let mut asked = Asked::new(&mesh).await;
     asked.send().await;
     asked.all_answered().await;
+    let load = match early {
+        Some(load) => load,
+        None => Load::start(&mesh, 4).await,
+    };
     load.progress(200).await;
     asleep.thaw();
     has_stepped_down(&asleep).await;
