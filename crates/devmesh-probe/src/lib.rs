@@ -36,7 +36,8 @@ pub struct Args {
     /// Memory of each GPU that agents of this host may take together, in GiB
     #[arg(long, env = "DEVMESH_GPU_VRAM_GB", value_name = "GIB")]
     pub gpu_vram_gb: Option<u64>,
-    /// Agents that may be at work on this host at once; two to a processor by default, at least four
+    /// Agents that may be at work on this host at once; two to a processor by default, at least
+    /// four
     #[arg(long, env = "DEVMESH_SLOTS")]
     pub slots: Option<u32>,
     /// The folder whose disk is watched
