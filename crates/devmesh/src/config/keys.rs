@@ -144,7 +144,7 @@ pub(crate) const KEYS: &[Key] = &[
     key("env.pass", Kind::List, Some("DEVMESH_ENV_PASS"), "", "variables that tools may see"),
     key(
         "lease.ttl_s",
-        Kind::Number(1, 300),
+        Kind::Number(5, 300),
         Some("DEVMESH_LOCK_TTL_SEC"),
         "15",
         "how long an agent's lease outlives its last heartbeat, in seconds",
