@@ -57,6 +57,8 @@ pub struct View {
     pub(crate) short_since: Option<u64>,
     /// The highest record that somebody says to have seen.
     pub(crate) seen: Option<(u64, ActorId)>,
+    /// Who has said so and was contradicted by the log, since this process began.
+    pub(crate) doubters: BTreeSet<ActorId>,
     pub(crate) past: Past,
     pub(crate) sessions: Sessions,
     pub(crate) bids: Bids,
@@ -213,6 +215,7 @@ impl View {
             patience: Patience::default(),
             short_since: None,
             seen: None,
+            doubters: BTreeSet::new(),
             sessions: Sessions::default(),
             bids: Bids::default(),
             reports: BTreeMap::new(),

@@ -17,6 +17,8 @@ use crate::term::{decide_internal, learn, own_record};
 use crate::view::held::{Held, encode, encode_value};
 use crate::view::{Flight, Term, View};
 
+/// So many actors must have seen more than there is for a leader to halt.
+const DOUBTERS_MAX: usize = 2;
 /// A heartbeat is answered while the newest proof of leading is not older than this.
 const BEAT_PROOF_MS: u64 = 1_000;
 /// Heartbeats that wait for a proof.
@@ -239,6 +241,7 @@ impl Desk<'_> {
         }
         if let Some((seen, by)) = self.view.seen.take()
             && seen > head.seq
+            && self.is_doubted_by_two(seen, &by)
         {
             return Fate::Halt(Error::RolledBack {
                 has: head.seq,
@@ -249,6 +252,16 @@ impl Desk<'_> {
         }
         self.confirmed(asked_at);
         Fate::GoOn
+    }
+
+    /// Whether this is the second actor to have seen more than there is. One alone may lie or be
+    /// wrong, and must not be able to end the mesh; a log that was rolled back is missed by all.
+    fn is_doubted_by_two(&mut self, seen: u64, by: &ActorId) -> bool {
+        tracing::error!(%by, seen, "an actor says to have seen a record that is not in the log");
+        if self.view.doubters.len() < DOUBTERS_MAX {
+            self.view.doubters.insert(by.clone());
+        }
+        self.view.doubters.len() >= DOUBTERS_MAX
     }
 
     fn confirmed(&mut self, sent: u64) {

@@ -108,7 +108,7 @@ fn a_standby_that_heard_beats_frees_nothing_early_after_a_takeover() {
 }
 
 #[test]
-fn somebody_who_has_seen_more_than_there_is_halts_the_leader() {
+fn two_who_have_seen_more_than_there_is_halt_the_leader() {
     let mut world = World::led();
     world.furnish();
     join(&mut world, "codex-1", "s1");
@@ -116,10 +116,17 @@ fn somebody_who_has_seen_more_than_there_is_halts_the_leader() {
     world.beat(0, "b", "codex-1", "s1", seq);
     world.pass(2_000);
     assert!(world.nodes[0].halted.is_none());
-    world.beat(0, "c", "codex-1", "s1", seq + 1);
+    for beat in ["c", "d", "e"] {
+        world.beat(0, beat, "codex-1", "s1", 1_000_000_000_000);
+        world.pass(2_000);
+        assert!(world.nodes[0].halted.is_none(), "one alone cannot end the mesh");
+    }
+    join(&mut world, "claude-1", "s2");
+    let seq = world.reader().chain().seq;
+    world.beat(0, "f", "claude-1", "s2", seq + 1);
     world.pass(50);
     let halted = world.nodes[0].halted.as_ref().expect("it halts").to_string();
-    assert!(halted.contains("rolled back") && halted.contains("codex-1"), "{halted}");
+    assert!(halted.contains("rolled back") && halted.contains("claude-1"), "{halted}");
 }
 
 #[test]
