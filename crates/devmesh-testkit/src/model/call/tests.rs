@@ -116,7 +116,7 @@ fn a_client_that_insists_on_reading_first_may() {
     let [first, second, third, fourth] = steps.clone();
     assert_eq!(expand(&claude(), &steps), [first, second, read("b"), third, fourth]);
     assert_eq!(expand(&codex_functions(), &steps), steps);
-    let Step::Write(old) = write("a", "x") else { unreachable!() };
+    let Step::Write(old) = write("a", "x") else { panic!("a write was made") };
     let old = Step::Write(Write { existing: true, ..old });
     assert_eq!(expand(&claude(), std::slice::from_ref(&old)), [read("a"), old]);
 }
