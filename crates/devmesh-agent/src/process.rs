@@ -5,6 +5,7 @@
 mod environment;
 mod fence;
 mod lines;
+mod roots;
 mod supervise;
 mod table;
 mod tree;
@@ -143,13 +144,13 @@ pub fn start(spec: RunSpec) -> Result<(Run, mpsc::Receiver<RunEvent>)> {
     let mut command = tokio::process::Command::new(&spec.program);
     command.args(&spec.args).current_dir(&spec.cwd);
     command.env_clear().envs(spec.env.iter().map(|(key, value)| (key, value)));
-    command.env(MARKER, &marker);
     let stdin = if spec.stdin.is_empty() { Stdio::null() } else { Stdio::piped() };
     command.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
-    in_new_session(&mut command);
-    let child = command.spawn().doing(|| format!("start {}", spec.program))?;
+    // Its folder is what tells a stray of it from another run's, so links are resolved.
+    let cwd = spec.cwd.canonicalize().unwrap_or_else(|_| spec.cwd.clone());
+    let started = Tree::start(&mut command, marker.clone(), cwd);
+    let (child, tree) = started.doing(|| format!("start {}", spec.program))?;
     let pid = child.id().unwrap_or_default();
-    let tree = Tree::of(Some(pid), marker.clone());
     let (events, receiver) = mpsc::channel(LINES_WAITING_MAX);
     let (control, commands) = mpsc::channel(16);
     tokio::spawn(supervise::supervise(child, tree, spec, marker, events, commands));
@@ -191,7 +192,7 @@ pub fn become_subreaper() {
 }
 
 /// Has the command start in a session of its own, without a terminal.
-pub(crate) fn in_new_session(command: &mut tokio::process::Command) {
+fn in_new_session(command: &mut tokio::process::Command) {
     #[expect(unsafe_code, reason = "only between fork and exec can a child leave our session")]
     // SAFETY: the closure calls setsid alone, which is async-signal-safe and allocates nothing.
     unsafe {

@@ -10,7 +10,7 @@ use tokio::io::AsyncReadExt;
 use uuid::Uuid;
 
 use crate::error::{Doing, Error, Result};
-use crate::process::{self, Tree};
+use crate::process::Tree;
 
 /// A command to run.
 #[derive(Debug, Clone)]
@@ -54,13 +54,13 @@ pub(crate) async fn run(spec: &ShellSpec) -> Result<ShellRun> {
     let mut command = tokio::process::Command::new("sh");
     command.arg("-c").arg(&spec.command).current_dir(&spec.cwd);
     command.env_clear().envs(spec.env.iter().map(|(key, value)| (key, value)));
-    command.env(process::MARKER, &marker);
     command.stdin(Stdio::null()).stdout(writer).stderr(errors).kill_on_drop(true);
-    process::in_new_session(&mut command);
-    let mut child = command.spawn().doing(|| format!("start {}", spec.command))?;
+    let cwd = spec.cwd.canonicalize().unwrap_or_else(|_| spec.cwd.clone());
+    let born = Tree::start(&mut command, marker, cwd);
+    let (mut child, tree) = born.doing(|| format!("start {}", spec.command))?;
     // Our copies of the pipe's end would keep it open for ever.
     drop(command);
-    let mut guard = Guard { tree: Some(Tree::of(child.id(), marker)) };
+    let mut guard = Guard { tree: Some(tree) };
     let reader = tokio::fs::File::from_std(std::fs::File::from(std::os::fd::OwnedFd::from(reader)));
     let output = tokio::spawn(drain(reader, spec.tail_chars));
     let ended = tokio::time::timeout(spec.limit, child.wait()).await;
@@ -69,13 +69,15 @@ pub(crate) async fn run(spec: &ShellSpec) -> Result<ShellRun> {
         Ok(status) => Some(status.doing(|| format!("wait for {}", spec.command))?),
         Err(_) => None,
     };
-    if let Some(mut tree) = guard.tree.take() {
+    let mut tree = guard.tree.take();
+    if let Some(tree) = &mut tree {
         tree.stop(Duration::from_secs(if timed_out { 2 } else { 0 })).await;
     }
     if timed_out {
-        // Dead by now; waiting takes its exit code.
+        // Dead by now; waiting takes its exit code, which nobody else may take before.
         let _ = child.wait().await;
     }
+    drop(tree);
     let (tail, digest) = output
         .await
         .map_err(|_| Error::io("read a command's output", std::io::Error::other("reader ended")))?;

@@ -22,6 +22,9 @@ pub struct RunFile {
     pub marker: String,
     /// Whose it was, as text.
     pub label: String,
+    /// Its processes that have left its session, with their start times.
+    #[serde(default)]
+    pub strays: Vec<(i32, u64)>,
     #[serde(skip)]
     path: PathBuf,
 }
@@ -32,10 +35,26 @@ impl RunFile {
         let started = table::one(pid).map(|entry| entry.started).unwrap_or_default();
         let path = runs.join(format!("{marker}.run.json"));
         let (marker, label) = (marker.to_owned(), label.to_owned());
-        let file = Self { pid, started, boot: table::boot_id(), marker, label, path };
-        let bytes = serde_json::to_vec(&file).unwrap_or_default();
-        crate::file::replace(&file.path, &bytes).await?;
+        let (boot, strays) = (table::boot_id(), Vec::new());
+        let file = Self { pid, started, boot, marker, label, strays, path };
+        file.keep().await?;
         Ok(file)
+    }
+
+    /// Notes the processes that no walk from the outside would find.
+    pub(super) async fn note(&mut self, strays: Vec<(i32, u64)>) {
+        if self.strays == strays {
+            return;
+        }
+        self.strays = strays;
+        if let Err(error) = self.keep().await {
+            tracing::debug!(%error, "strays are not noted");
+        }
+    }
+
+    async fn keep(&self) -> Result<()> {
+        let bytes = serde_json::to_vec(self).unwrap_or_default();
+        crate::file::replace(&self.path, &bytes).await
     }
 
     pub(super) async fn remove(self) {
@@ -63,7 +82,9 @@ pub async fn fence(runs: &Path, grace: Duration) -> Result<Vec<RunFile>> {
         let bytes = tokio::fs::read(&path).await.unwrap_or_default();
         if let Ok(file) = serde_json::from_slice::<RunFile>(&bytes) {
             if file.boot == table::boot_id() {
-                let mut tree = Tree::found(file.pid, file.started, file.marker.clone());
+                let mut members = file.strays.clone();
+                members.push((file.pid, file.started));
+                let mut tree = Tree::found(&members, file.marker.clone());
                 let left = tree.stop(grace).await;
                 tracing::info!(pid = file.pid, label = file.label, left, "fenced a run");
             }

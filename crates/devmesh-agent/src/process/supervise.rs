@@ -9,13 +9,15 @@ use tokio::io::AsyncWriteExt;
 use tokio::process::Child;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
-use tokio::time::Instant;
+use tokio::time::{Instant, MissedTickBehavior};
 
 use super::lines::{self, Flow, Stream};
 use super::{Control, EndCause, RunEnd, RunEvent, RunFile, RunLimits, RunSpec, Tree};
 
 /// What a CLI left running when it ended by itself gets between the two signals.
 const SHORT_GRACE: Duration = Duration::from_millis(500);
+/// How often a running tree is looked at: what hides while its parent lives is known for ever.
+const LOOK: Duration = Duration::from_secs(2);
 /// How long the outputs may stay open once every process of the tree is gone.
 const DRAIN_LIMIT: Duration = Duration::from_secs(5);
 
@@ -51,7 +53,7 @@ pub(super) async fn supervise(
         tokio::spawn(async move { pipe.write_all(&prompt).await });
     }
     let pid = child.id().unwrap_or_default();
-    let file = match RunFile::write(&spec.runs, pid, &marker, &spec.label).await {
+    let mut file = match RunFile::write(&spec.runs, pid, &marker, &spec.label).await {
         Ok(file) => Some(file),
         Err(error) => {
             // It runs all the same; only a crash of this process would leave it behind.
@@ -60,7 +62,7 @@ pub(super) async fn supervise(
         }
     };
     let mut clock = Clock::start(spec.limits, flow.clone());
-    let (cause, status) = watch(&mut child, &mut tree, &mut commands, &mut clock).await;
+    let (cause, status) = watch(&mut child, &mut tree, &mut file, &mut commands, &mut clock).await;
     tree.stop(if status.is_some() { SHORT_GRACE } else { spec.limits.grace }).await;
     let status = match status {
         Some(status) => Some(status),
@@ -88,9 +90,12 @@ pub(super) async fn supervise(
 async fn watch(
     child: &mut Child,
     tree: &mut Tree,
+    file: &mut Option<RunFile>,
     commands: &mut mpsc::Receiver<Control>,
     clock: &mut Clock,
 ) -> (EndCause, Option<ExitStatus>) {
+    let mut looks = tokio::time::interval_at(Instant::now() + LOOK, LOOK);
+    looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         let deadline = clock.deadline();
         tokio::select! {
@@ -109,6 +114,12 @@ async fn watch(
                     let _ = done.send(());
                 }
             },
+            _ = looks.tick() => {
+                let strays = tree.learn();
+                if let Some(file) = file {
+                    file.note(strays).await;
+                }
+            }
             () = tokio::time::sleep_until(deadline) => {
                 if let Some(cause) = clock.expired() {
                     return (cause, None);

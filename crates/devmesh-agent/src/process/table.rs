@@ -44,6 +44,12 @@ pub(super) fn is_marked(pid: i32, marker: &str) -> bool {
     environ.split(|byte| *byte == 0).any(|entry| entry == wanted.as_bytes())
 }
 
+/// The folder that the process stands in.
+#[cfg(target_os = "linux")]
+pub(super) fn cwd(pid: i32) -> Option<std::path::PathBuf> {
+    std::fs::read_link(format!("/proc/{pid}/cwd")).ok()
+}
+
 /// What tells this boot of the system from the others.
 #[cfg(target_os = "linux")]
 pub(super) fn boot_id() -> String {
@@ -64,6 +70,11 @@ pub(super) fn one(_pid: i32) -> Option<Entry> {
 #[cfg(not(target_os = "linux"))]
 pub(super) fn is_marked(_pid: i32, _marker: &str) -> bool {
     false
+}
+
+#[cfg(not(target_os = "linux"))]
+pub(super) fn cwd(_pid: i32) -> Option<std::path::PathBuf> {
+    None
 }
 
 #[cfg(not(target_os = "linux"))]

@@ -155,6 +155,80 @@ async fn a_run_that_ends_by_itself_leaves_nothing_behind() {
     assert!(!is_alive(pid_in(&dir.path().join("one")).await));
 }
 
+/// A process that has shed everything that could be known of it: parent, session, environment
+/// and folder.
+const STRAY: &str = "(cd /; setsid env -i /bin/sh -c \
+                     'echo $$ > \"$0\"; trap \"\" TERM; while :; do /bin/sleep 1; done' \
+                     \"$OUT\" </dev/null >/dev/null 2>&1 &) ; ";
+
+/// Orphans belong to the whole process, so each of these tests has one of its own: it runs itself
+/// again. True in the process where it is to happen.
+fn is_alone(test: &str) -> bool {
+    const ALONE: &str = "DEVMESH_TEST_ALONE";
+    if std::env::var_os(ALONE).is_some() {
+        become_subreaper();
+        return true;
+    }
+    let name = format!("process::tests::{test}");
+    let output = std::process::Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", &name, "--nocapture"])
+        .env(ALONE, "1")
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && said.contains("1 passed"), "{said}");
+    false
+}
+
+fn straying(dir: &tempfile::TempDir, name: &str, then: &str) -> RunSpec {
+    let mut spec = spec(dir, &format!("{STRAY} while [ ! -s \"$OUT\" ]; do :; done; {then}"));
+    spec.env.push(("OUT".into(), dir.path().join(name).into()));
+    spec
+}
+
+#[tokio::test]
+async fn what_has_shed_parent_session_and_environment_ends_with_its_run() {
+    if !is_alone("what_has_shed_parent_session_and_environment_ends_with_its_run") {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let (_, end) = run(straying(&dir, "one", "exit 0")).await;
+    assert_eq!((end.cause, end.exit), (EndCause::Exited, Some(0)));
+    assert!(!is_alive(pid_in(&dir.path().join("one")).await));
+    let (run, events) = start(straying(&dir, "two", "sleep 300")).unwrap();
+    let stray = pid_in(&dir.path().join("two")).await;
+    run.stop().await;
+    to_end(events).await;
+    assert!(!is_alive(stray), "told to stop");
+}
+
+#[tokio::test]
+async fn runs_of_one_process_leave_each_others_strays_alone() {
+    if !is_alone("runs_of_one_process_leave_each_others_strays_alone") {
+        return;
+    }
+    let (ours, theirs) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let (first, first_events) = start(straying(&ours, "one", "sleep 300")).unwrap();
+    let (second, second_events) = start(straying(&theirs, "two", "sleep 300")).unwrap();
+    // This one has kept its folder, which tells whose it is.
+    let placed = "(setsid env -i /bin/sh -c 'echo $$ > three; exec /bin/sleep 300' &); sleep 300";
+    let third = tempfile::tempdir().unwrap();
+    let (placed, placed_events) = start(spec(&third, placed)).unwrap();
+    let one = pid_in(&ours.path().join("one")).await;
+    let two = pid_in(&theirs.path().join("two")).await;
+    let three = pid_in(&third.path().join("three")).await;
+    placed.stop().await;
+    to_end(placed_events).await;
+    assert_eq!([one, two, three].map(is_alive), [true, true, false]);
+    second.stop().await;
+    to_end(second_events).await;
+    assert!(is_alive(one), "the first run's, whose tool goes on");
+    assert!(is_alive(i32::try_from(first.pid).unwrap()));
+    first.stop().await;
+    to_end(first_events).await;
+    assert_eq!([one, two].map(is_alive), [false, false], "the last run takes what is left");
+}
+
 #[tokio::test]
 async fn dropping_the_handle_stops_the_run() {
     let dir = tempfile::tempdir().unwrap();
