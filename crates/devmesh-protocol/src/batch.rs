@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::digest::Digest;
 use crate::event::Event;
 use crate::limits::BATCH_BYTES_MAX;
+use crate::planted::{self, Fault};
 use crate::record::Record;
 use crate::version;
 
@@ -161,17 +162,17 @@ impl Chain {
         decoded: Result<Batch, BadBatch>,
     ) -> Result<Accepted, Halt> {
         let halt = |why| Halt { stream_seq, why };
-        if stream_seq != self.stream_seq + 1 {
+        if stream_seq != self.stream_seq + 1 && !planted::is(Fault::GapAccepted) {
             return Err(halt(HaltWhy::Gap { expected: self.stream_seq + 1 }));
         }
         let batch = decoded.map_err(|bad| halt(bad.into()))?;
         let before = self.h;
         let starts = batch.starts(self.epoch + 1);
-        if batch.epoch != self.epoch && !starts {
+        if batch.epoch != self.epoch && !starts && !planted::is(Fault::NoEpochCheck) {
             self.step(stream_seq, payload);
             return Ok(Accepted::Void { epoch: batch.epoch });
         }
-        if batch.prev != before {
+        if batch.prev != before && !planted::is(Fault::ChainNotCompared) {
             return Err(halt(HaltWhy::Prev));
         }
         if batch.first_seq != self.seq + 1 {

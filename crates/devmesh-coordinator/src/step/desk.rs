@@ -7,6 +7,7 @@ use devmesh_protocol::batch::Batch;
 use devmesh_protocol::command::internal::Internal;
 use devmesh_protocol::event::Capacity;
 use devmesh_protocol::limits::CHECKPOINT_RECORDS;
+use devmesh_protocol::planted::{self, Fault};
 use devmesh_protocol::report::{BeatReply, HostReport, LeaderBeat};
 use devmesh_protocol::{ActorId, At, Command, Event, HostId, Record, Reply, SessionId, version};
 
@@ -176,7 +177,8 @@ impl Desk<'_> {
 
     /// A heartbeat: whether its session is live, and what it holds, as acknowledged.
     pub(crate) fn beat(&mut self, actor: ActorId, session: SessionId, caller: Caller) -> Fate {
-        if self.now.mono_ms.saturating_sub(self.term.confirmed) <= BEAT_PROOF_MS {
+        let proven = self.now.mono_ms.saturating_sub(self.term.confirmed) <= BEAT_PROOF_MS;
+        if proven || planted::is(Fault::BeatWithoutProof) {
             self.answer_beat(&actor, &session, caller);
         } else if self.term.beats.len() < BEATS_MAX {
             self.term.beats.push((actor, session, caller));
@@ -276,6 +278,7 @@ impl Desk<'_> {
         let Some(flight) = self.term.flight.take() else { return Fate::GoOn };
         let stream_seq = match outcome {
             Ok(stream_seq) => stream_seq,
+            Err(_) if planted::is(Fault::TermGoesOn) => return Fate::GoOn,
             Err(error) => {
                 self.view.store_refuses = error.store_refuses();
                 let claim = !matches!(error, AppendError::Conflict(_));
@@ -343,9 +346,11 @@ impl Desk<'_> {
             }
         };
         let flight = Flight { batch, payload: payload.into(), sent: self.now.mono_ms };
+        let blind = planted::is(Fault::AppendWithoutExpected);
+        let expected = if blind { u64::MAX } else { chain.stream_seq };
         self.out.push(Effect::Append {
             link: self.view.link,
-            expected_last: chain.stream_seq,
+            expected_last: expected,
             epoch: self.term.epoch,
             payload: flight.payload.clone(),
         });

@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use bytes::Bytes;
 use devmesh_bus::intake::ReplyTo;
 use devmesh_protocol::command::Encoding;
+use devmesh_protocol::planted::{self, Fault};
 use devmesh_protocol::{Command, Rejection, Reply};
 use serde::Serialize;
 
@@ -43,7 +44,8 @@ impl Replies {
     /// Lets go what is free.
     pub(crate) fn release(&mut self, settled: u64, confirmed: u64, out: &mut Vec<Effect>) {
         while let Some(first) = self.queue.front() {
-            if first.seq > settled || first.since.is_some_and(|since| since > confirmed) {
+            let waits = first.seq > settled || first.since.is_some_and(|since| since > confirmed);
+            if waits && !planted::is(Fault::ReplyBeforeAck) {
                 return;
             }
             if let Some(Held { to, bytes, .. }) = self.queue.pop_front() {

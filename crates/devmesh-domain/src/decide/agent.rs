@@ -8,6 +8,7 @@ use devmesh_protocol::command::agent::Role;
 use devmesh_protocol::event::agent as event;
 use devmesh_protocol::event::agent::ArchitectNamed;
 use devmesh_protocol::limits::AGENTS_MAX;
+use devmesh_protocol::planted::{self, Fault};
 use devmesh_protocol::{ActorId, At, Code, Command, Event, Rejection, SessionId, Verb};
 
 use crate::state::State;
@@ -113,7 +114,9 @@ pub(super) fn live_session<'s>(
         return refuse(format!("{actor} names no session; join, and send it with each command"));
     };
     match state.agents.get(actor) {
-        Some(agent) if agent.session == *session => Ok(agent),
+        Some(agent) if agent.session == *session || planted::is(Fault::SessionNotCompared) => {
+            Ok(agent)
+        }
         Some(_) => refuse(format!("{session} is not the live session of {actor}")),
         None if state.has_ended(actor, session) => refuse(ended(session)),
         None => refuse(format!("{actor} has not joined")),
@@ -170,7 +173,7 @@ pub(super) fn join(
         );
         return Err(not_permitted(text).retry_after(silent_ms));
     }
-    if state.has_ended(actor, session) {
+    if state.has_ended(actor, session) && !planted::is(Fault::SessionReborn) {
         return Err(Rejection::new(Code::AgentNotRegistered, ended(session)));
     }
     if state.agents.len() >= AGENTS_MAX {

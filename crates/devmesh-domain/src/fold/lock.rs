@@ -7,6 +7,7 @@ use std::collections::VecDeque;
 
 use devmesh_protocol::event::lock as event;
 use devmesh_protocol::limits::{GRACE_MS, LEASE_TTL_MS};
+use devmesh_protocol::planted::{self, Fault};
 use devmesh_protocol::{ActorId, At, CommandId, Event, LeaseId, Record, SessionId, TaskId};
 
 use crate::state::State;
@@ -27,7 +28,14 @@ pub(super) fn granted(state: &mut State, record: &Record, e: &event::LockGranted
         request: e.waited.clone().or_else(|| record.command_id.clone()),
     };
     count_bypasses(state, record.seq, &lease, e.waited.as_ref());
-    table::put_lease(state, LeaseId { seq: record.seq, index: e.index }, lease);
+    let mut seq = record.seq;
+    if planted::is(Fault::TokenBeforeWait)
+        && let Some(id) = &e.waited
+        && let Some(place) = state.index.waiters_by_id.get(&(e.actor.clone(), id.clone()))
+    {
+        seq = *place;
+    }
+    table::put_lease(state, LeaseId { seq, index: e.index }, lease);
     if let Some(id) = &e.waited {
         let last = last_for(record, id);
         let last = matches!(last, Some(Event::LockGranted(last)) if std::ptr::eq(last, e));
@@ -162,6 +170,9 @@ fn last_for<'r>(record: &'r Record, id: &CommandId) -> Option<&'r Event> {
 
 /// Ends all leases and waits for a task.
 pub(super) fn free_task(state: &mut State, task: TaskId) {
+    if planted::is(Fault::LeaseOutlivesAttempt) {
+        return;
+    }
     let waiters = state.index.waiters_by_task.get(&task).cloned().unwrap_or_default();
     waiters.into_iter().for_each(|place| queue::take(state, place));
     let leases = state.index.leases_by_task.get(&task).cloned().unwrap_or_default();
@@ -171,9 +182,15 @@ pub(super) fn free_task(state: &mut State, task: TaskId) {
 /// Ends all leases and waits of a session; without one, those of a person that has none.
 pub(super) fn free_session(state: &mut State, actor: &ActorId, session: Option<&SessionId>) {
     let session = (actor.clone(), session.cloned());
-    let waiters = state.index.waiters_by_session.get(&session).cloned().unwrap_or_default();
+    let mut waiters = state.index.waiters_by_session.get(&session).cloned().unwrap_or_default();
+    let mut leases = state.index.leases_by_session.get(&session).cloned().unwrap_or_default();
+    if planted::is(Fault::WaiterOutlivesSession) {
+        waiters.clear();
+    }
+    if planted::is(Fault::LeaseOutlivesSession) {
+        leases.clear();
+    }
     waiters.into_iter().for_each(|place| queue::take(state, place));
-    let leases = state.index.leases_by_session.get(&session).cloned().unwrap_or_default();
     leases.into_iter().for_each(|id| end_lease(state, id));
 }
 

@@ -5,6 +5,7 @@ use devmesh_protocol::event::mesh::{
     NoteShared, Redacted, RefusalsSuppressed, RepoAdded, SettingChanged,
 };
 use devmesh_protocol::limits::RECEIPTS_PER_ACTOR_MAX;
+use devmesh_protocol::planted::{self, Fault};
 use devmesh_protocol::{ActorId, CommandId, Event, LeaseId, Record, TaskId};
 
 use crate::state::State;
@@ -23,6 +24,9 @@ pub(super) fn remember(state: &mut State, record: &Record) {
         }
     }
     let (Some(id), Some(body)) = (&record.command_id, record.body) else { return };
+    if planted::is(Fault::ForgottenCommandIds) {
+        return;
+    }
     let waiting = record.events.iter().any(|event| {
         matches!(event, Event::LockQueued(e) if e.id == *id)
             || matches!(event, Event::LandQueued(e) if e.id == *id)
@@ -128,6 +132,9 @@ pub(super) fn epoch_started(state: &mut State, record: &Record, e: &EpochStarted
     mesh.node.clone_from(&e.node);
     mesh.epoch_seq = record.seq;
     mesh.format = e.format;
+    if planted::is(Fault::TermKeepsDeadlines) {
+        return;
+    }
     super::lock::extend_deadlines(state, record.at);
     super::task::extend_deadlines(state, record.at);
 }

@@ -6,6 +6,7 @@ mod path;
 use std::collections::{BTreeMap, BTreeSet};
 
 use devmesh_protocol::command::agent::Needs;
+use devmesh_protocol::planted::{self, Fault};
 use devmesh_protocol::{ActorId, At, CommandId, HostId, LeaseId, RepoId, SessionId, TaskId};
 
 pub use path::Paths;
@@ -121,6 +122,9 @@ impl Index {
     /// Takes it off again.
     pub fn unreserve(&mut self, host: &HostId, needs: &Needs, device: Option<u32>) {
         let Some(reserved) = self.reserved.get_mut(host) else { return };
+        if planted::is(Fault::ReservationKept) {
+            return;
+        }
         reserved.ram_mb = reserved.ram_mb.saturating_sub(needs.ram_mb);
         reserved.slots = reserved.slots.saturating_sub(needs.slots.max(1));
         reserved.attempts = reserved.attempts.saturating_sub(1);

@@ -74,6 +74,7 @@ pub(crate) const TABLE: &[Crate] = &[
     row(TESTKIT, "crates/devmesh-testkit", Level::Dev, CORE),
     row("xtask", "crates/xtask", Level::Dev, ALL_BUT_BINARY),
     row(TESTS, "tests", Level::Dev, ALL_BUT_BINARY),
+    row("devmesh-model", "tests/model", Level::Dev, &[PROTOCOL, DOMAIN]),
 ];
 
 const fn row(
@@ -102,6 +103,9 @@ const IMPURE: &[&str] = &[
     "tracing",
     "tracing-subscriber",
 ];
+
+/// The feature of deliberate bugs: whoever turns it on for a build that ships, ships them.
+const PLANTED: &str = "planted";
 
 /// Dependencies that have one home.
 const HOMES: &[(&str, &[&str])] = &[
@@ -133,8 +137,20 @@ fn check_package(row: &Crate, package: &Package, found: &mut Vec<Breach>) {
     if package.manifest_path != format!("{}/Cargo.toml", row.folder) {
         found.push(breach(format!("{} belongs in {}", row.name, row.folder)));
     }
+    let turned_on = package.features.values().flatten();
+    if turned_on.into_iter().any(|on| on.rsplit('/').next() == Some(PLANTED)) {
+        found.push(breach(format!("no feature turns deliberate bugs (`{PLANTED}`) on")));
+    }
     for dependency in &package.dependencies {
         let name = dependency.name.as_str();
+        let plants = dependency.features.iter().any(|feature| feature == PLANTED);
+        let for_tests =
+            row.folder.starts_with("tests/") && dependency.kind.as_deref() == Some("dev");
+        if plants && !for_tests {
+            found.push(breach(format!(
+                "deliberate bugs (`{PLANTED}` of {name}) are for tests of packages under tests/"
+            )));
+        }
         if dependency.path.is_some() && !may_use(row, dependency) {
             found.push(breach(format!(
                 "{} may not depend on {name}: {}",

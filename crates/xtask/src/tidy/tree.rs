@@ -1,5 +1,6 @@
 //! What the rules look at: the files git knows or would take, and what cargo says of the crates.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::ErrorKind;
 use std::path::Path;
@@ -36,6 +37,9 @@ pub(crate) struct Package {
     pub(crate) manifest_path: String,
     /// What it depends on, for tests and builds too.
     pub(crate) dependencies: Vec<Dependency>,
+    /// Its own features, and what each turns on.
+    #[serde(default)]
+    pub(crate) features: BTreeMap<String, Vec<String>>,
 }
 
 /// One line of a package's dependencies.
@@ -47,6 +51,9 @@ pub(crate) struct Dependency {
     pub(crate) kind: Option<String>,
     /// Set for crates of this workspace.
     pub(crate) path: Option<String>,
+    /// What of it is turned on.
+    #[serde(default)]
+    pub(crate) features: Vec<String>,
 }
 
 #[derive(Deserialize)]

@@ -3,6 +3,7 @@
 use devmesh_protocol::command::agent as body;
 use devmesh_protocol::command::agent::Role;
 use devmesh_protocol::event::agent as event;
+use devmesh_protocol::planted::{self, Fault};
 use devmesh_protocol::{ActorId, At, Code, Command, Event, Rejection, SessionId};
 
 use super::live_session;
@@ -56,14 +57,17 @@ pub(in crate::decide) fn session_silent(
     let key = (actor.clone(), Some(session.clone()));
     let leases = state.index.leases_by_session.get(&key);
     let ttl_ms = leases.into_iter().flatten().map(|id| state.lease(*id).ttl_ms).max();
-    let lapse_ms = ttl_ms.unwrap_or_else(|| state.lock_ttl_ms()) + state.grace_ms();
+    let grace_ms = if planted::is(Fault::ExpiryWithoutGrace) { 0 } else { state.grace_ms() };
+    let lapse_ms = ttl_ms.unwrap_or_else(|| state.lock_ttl_ms()) + grace_ms;
     let (actor, session) = (actor.clone(), session.clone());
     if silent_ms >= lapse_ms.max(state.session_silent_ms()) {
         let mut events = vec![event::SessionLost { actor, session, silent_ms }.into()];
         // An attempt that takes its agent down with it must not be tried for ever.
         let attempt = |task| state.tasks.get(task)?.attempt.as_ref();
         let started = agent.task.as_ref().and_then(attempt).is_some_and(|a| a.started_at.is_some());
-        events.extend(agent.task.and_then(|task| session_ended(state, task, started)));
+        if !planted::is(Fault::LostSessionKeepsTask) {
+            events.extend(agent.task.and_then(|task| session_ended(state, task, started)));
+        }
         return events;
     }
     let waits = state.index.waiters_by_session.contains_key(&key);

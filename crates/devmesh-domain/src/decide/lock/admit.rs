@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use devmesh_protocol::event::lock as event;
 use devmesh_protocol::limits::{LEASES_PER_ACTOR_MAX, RETRY_AFTER_MS, WAITERS_MAX};
+use devmesh_protocol::planted::{self, Fault};
 use devmesh_protocol::{At, Code, Event, LeaseId, Rejection, RepoPath};
 use serde_json::{Map, Value};
 
@@ -59,6 +60,19 @@ pub(super) fn admit(state: &State, request: &Request, at: At) -> Result<Vec<Even
     let Some(obstacle) = obstacle(state, request, leased, &paths, convert) else {
         return Ok(grants(request, steps, at));
     };
+    if planted::is(Fault::PartialGrant) {
+        let free = |step: &Step| match step {
+            Step::Grant(path) => {
+                let ask = request.ask(std::slice::from_ref(path));
+                state.leases_against(ask).next().is_none()
+            }
+            Step::Convert(..) => false,
+        };
+        let free: Vec<Step> = steps.into_iter().filter(free).collect();
+        if !free.is_empty() {
+            return Ok(grants(request, free, at));
+        }
+    }
     if request.wait_ms == 0 {
         return Err(obstacle.conflict(state, request));
     }
@@ -149,7 +163,9 @@ pub(super) fn enqueue(
     ask.converts = convert.is_some();
     let holders: BTreeSet<&Holder> =
         state.leases_against(ask).map(|(_, lease)| &lease.holder).collect();
-    if let Some(chain) = state.chain(holders, &request.holder, false) {
+    if let Some(chain) = state.chain(holders, &request.holder, false)
+        && !planted::is(Fault::CircleAllowed)
+    {
         return Err(deadlock(request, &chain));
     }
     // Behind a waiter that waits for it and may not be passed again.

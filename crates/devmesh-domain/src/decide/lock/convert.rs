@@ -2,6 +2,7 @@
 
 use devmesh_protocol::command::lock::Convert;
 use devmesh_protocol::event::lock as event;
+use devmesh_protocol::planted::{self, Fault};
 use devmesh_protocol::{At, Command, Event, Rejection};
 
 use super::admit::{enqueue, obstacle};
@@ -39,8 +40,8 @@ pub(in crate::decide) fn convert(
         convert: Some(body.lease),
         reason: lease.reason.clone(),
     };
-    let Some(obstacle) = obstacle(state, &request, &request.paths, &request.paths, request.convert)
-    else {
+    let obstacle = obstacle(state, &request, &request.paths, &request.paths, request.convert);
+    let Some(obstacle) = obstacle.filter(|_| !planted::is(Fault::ConversionUnchecked)) else {
         return Ok(vec![converted(Some(0)).into()]);
     };
     if wait_ms == 0 {

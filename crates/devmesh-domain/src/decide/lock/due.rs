@@ -3,6 +3,7 @@
 use devmesh_protocol::event::lock as event;
 use devmesh_protocol::event::lock::WithdrawnWhy;
 use devmesh_protocol::limits::{GRANTS_PER_RECORD_MAX, RECORD_BYTES_MAX, RECORD_EVENTS_MAX};
+use devmesh_protocol::planted::{self, Fault};
 use devmesh_protocol::{At, Event, LeaseId};
 
 use super::give::{withdrawal, withdrawals};
@@ -21,6 +22,7 @@ pub(in crate::decide) fn follow(state: &State, at: At) -> Vec<Event> {
 fn due(state: &State, at: At) -> Vec<Event> {
     let mut events = Vec::new();
     let mut withdrawn = std::collections::BTreeSet::new();
+    let at = if planted::is(Fault::ExpiryEarly) { at + 5_000 } else { at };
     for (_, due) in state.index.due.iter().take_while(|(due_at, _)| *due_at <= at) {
         match due {
             Due::Lease(id) => {

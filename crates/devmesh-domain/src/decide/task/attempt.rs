@@ -9,6 +9,7 @@ use devmesh_protocol::event::task::{
     AttemptEnded, Blocked, Ended, Next, TaskBlocked, TaskCompleted, TaskProgressed, TaskStarted,
     TaskVerified,
 };
+use devmesh_protocol::planted::{self, Fault};
 use devmesh_protocol::{ActorId, Code, Command, Event, Rejection, TaskId};
 
 use super::guard::{find, not_owner, own, permit, wrong_state};
@@ -100,6 +101,9 @@ pub(super) fn check_evidence(
     tree: Option<&str>,
 ) -> Result<(), Rejection> {
     let id = task.spec.task;
+    if planted::is(Fault::EvidenceUnchecked) {
+        return Ok(());
+    }
     let Some(receipt) = attempt.receipt.as_ref().filter(|r| proves(Some(r), tree)) else {
         let what = tree.map_or_else(|| "its work".to_owned(), |tree| format!("tree {tree}"));
         let text = format!("{id} has no receipt that proves {what}; verify it first");
@@ -126,6 +130,14 @@ pub(crate) fn complete(state: &State, command: &Command, body: &Complete) -> Dec
             && (landed.attempt, landed.token) == (body.attempt, body.token)
     });
     if let Some(landed) = done {
+        if planted::is(Fault::CompletedTwice) {
+            let (task, tree) = (body.task, landed.tree.clone());
+            let (attempt, commit) = (body.attempt, landed.commit.clone());
+            let (found, message, usage) = (false, None, None);
+            return Ok(vec![
+                TaskCompleted { task, attempt, commit, tree, found, message, usage }.into(),
+            ]);
+        }
         return same_worker(known, command, &landed.actor);
     }
     let (task, attempt) = own(state, command, body.task, body.attempt, body.token)?;

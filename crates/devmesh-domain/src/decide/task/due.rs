@@ -7,6 +7,7 @@ use devmesh_protocol::event::task::{
     AttemptEnded, AuctionLapsed, Ended, LandBegan, LandWithdrawn, Next, TaskAnswered, TaskUnblocked,
 };
 use devmesh_protocol::limits::GRANTS_PER_RECORD_MAX;
+use devmesh_protocol::planted::{self, Fault};
 use devmesh_protocol::{At, Event, TaskId};
 
 use super::auction::{Search, open};
@@ -29,6 +30,7 @@ fn due(state: &State, at: At) -> Vec<Event> {
     let mut search = Search::new(state, at);
     let due = state.index.due.iter().take_while(|(when, _)| *when <= at);
     due.filter_map(|(_, due)| match due {
+        Due::Start(_) if planted::is(Fault::StartUnbounded) => None,
         Due::Start(task) => not_started(state, *task),
         Due::Auction(task) => Some(try_again(*task, &mut search)),
         Due::Land(task) => withdrawn(state, *task),

@@ -2,6 +2,7 @@
 
 use devmesh_protocol::command::task::Flow;
 use devmesh_protocol::event::task::Blocked;
+use devmesh_protocol::planted::{self, Fault};
 use devmesh_protocol::{ActorId, Code, Command, Rejection, TaskId};
 
 use super::super::agent;
@@ -138,7 +139,12 @@ pub(super) fn own<'s>(
     token: u64,
 ) -> Result<(&'s Task, &'s Attempt), Rejection> {
     let task = find(state, id)?;
-    let live = task.attempt.as_ref().filter(|a| a.number == number && a.token == token);
+    let any = planted::is(Fault::AttemptNotCompared);
+    let fenced = !any && !planted::is(Fault::TokenNotCompared);
+    let live = task
+        .attempt
+        .as_ref()
+        .filter(|a| (any || a.number == number) && (!fenced || a.token == token));
     let attempt = live.ok_or_else(|| stale(task, number, token))?;
     if attempt.actor != command.actor {
         return Err(not_owner(task, &attempt.actor));

@@ -4,6 +4,7 @@ use devmesh_protocol::command::task::Reasoned;
 use devmesh_protocol::event::task::{
     AttemptEnded, Ended, Next, TaskCancelled, TaskPaused, TaskResumed, TaskRetried, TaskUnblocked,
 };
+use devmesh_protocol::planted::{self, Fault};
 use devmesh_protocol::{Command, Event, Rejection};
 
 use super::super::agent::require_person;
@@ -35,7 +36,9 @@ pub(crate) fn cancel(state: &State, command: &Command, body: &Reasoned) -> Decid
     let task = find(state, body.task)?;
     permit(task, "task.cancel")?;
     let mut events = Vec::new();
-    if let Some(attempt) = &task.attempt {
+    if let Some(attempt) = &task.attempt
+        && !planted::is(Fault::CancelKeepsAttempt)
+    {
         let ended = AttemptEnded {
             task: body.task,
             attempt: attempt.number,

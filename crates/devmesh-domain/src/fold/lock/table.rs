@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use devmesh_protocol::LeaseId;
+use devmesh_protocol::planted::{self, Fault};
 
 use super::queue;
 use crate::state::State;
@@ -50,6 +51,9 @@ pub(super) fn take_lease(state: &mut State, id: LeaseId) -> Option<Lease> {
         state.index.due.remove(&(expires_at, Due::Lease(id)));
     }
     let met = met_by(state, &lease);
+    if planted::is(Fault::WakeUpLost) {
+        return Some(lease);
+    }
     for place in &met {
         if let Some(leases) = state.index.held_up.get_mut(place) {
             *leases -= 1;

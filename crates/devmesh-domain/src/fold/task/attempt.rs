@@ -4,6 +4,7 @@ use devmesh_protocol::command::task::{Phase as Reported, Usage};
 use devmesh_protocol::event::task::{
     AttemptEnded, Blocked, Ended, Next, TaskAwarded, TaskCompleted, TaskProgressed, TaskStarted,
 };
+use devmesh_protocol::planted::{self, Fault};
 use devmesh_protocol::{Record, TaskId};
 
 use super::auction::{agent_free, put_off};
@@ -95,7 +96,7 @@ pub(crate) fn attempt_ended(state: &mut State, record: &Record, e: &AttemptEnded
             task.blocked = None;
         }
         task.usage = sum(task.usage, e.usage.unwrap_or(attempt.usage));
-        if e.spent {
+        if e.spent && !planted::is(Fault::TriesUncounted) {
             task.tries += 1;
         }
         if task.past.len() >= PAST_MAX {

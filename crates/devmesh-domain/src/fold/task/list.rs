@@ -2,6 +2,7 @@
 //! entries out and putting them back.
 
 use devmesh_protocol::event::task::Blocked;
+use devmesh_protocol::planted::{self, Fault};
 use devmesh_protocol::{At, Event, RepoId, RepoPath, TaskId};
 
 use crate::state::State;
@@ -153,6 +154,7 @@ fn settle(state: &mut State, id: TaskId) {
         if matches!(blocked, None | Some(Blocked::Dependency(_))) {
             blocked = lost.map(Blocked::Dependency);
         }
+        completed |= planted::is(Fault::DependencyIgnored);
         if completed && !task.paused && blocked.is_none() {
             ready_at = task.ready_at.or(Some(state.at));
         }

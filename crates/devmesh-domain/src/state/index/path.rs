@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 
 use devmesh_protocol::RepoId;
+use devmesh_protocol::planted::{self, Fault};
 
 /// Things by repository and path key.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,6 +51,9 @@ impl<T: Ord + Copy> Paths<T> {
     /// The sets on this path and on the folders above it, highest first.
     fn sets_above(&self, repo: &RepoId, key: &str) -> Vec<&BTreeSet<T>> {
         let mut found = Vec::new();
+        if planted::is(Fault::FoldersIgnored) {
+            return self.0.get(repo).and_then(|paths| paths.get(key)).into_iter().collect();
+        }
         if let Some(paths) = self.0.get(repo) {
             let folders = key.match_indices('/').map(|(end, _)| &key[..end]);
             let root = (!key.is_empty()).then_some("");

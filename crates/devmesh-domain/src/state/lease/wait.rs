@@ -10,6 +10,7 @@
 
 use std::collections::BTreeSet;
 
+use devmesh_protocol::planted::{self, Fault};
 use devmesh_protocol::{ActorId, RepoId, RepoPath};
 
 use super::{Ask, Holder, Waiter};
@@ -174,6 +175,13 @@ impl State {
     pub(crate) fn standing(&self, ask: Ask<'_>, place: Option<u64>) -> Standing {
         let clear = |key: &RepoPath| self.waiters_over(ask.repo, key).next().is_none();
         if ask.paths.iter().all(clear) {
+            return Standing::Free;
+        }
+        let unordered = match place {
+            Some(_) => planted::is(Fault::GrantOutOfOrder),
+            None => planted::is(Fault::NewcomerOvertakes),
+        };
+        if unordered {
             return Standing::Free;
         }
         let mut passed: Option<(u64, &Waiter)> = None;

@@ -8,11 +8,13 @@ fn package(name: &str, folder: &str, dependencies: &[(&str, Option<&str>)]) -> P
         name: (*name).to_owned(),
         kind: kind.map(str::to_owned),
         path: name.starts_with("devmesh").then(|| format!("/tree/crates/{name}")),
+        features: Vec::new(),
     };
     Package {
         name: name.to_owned(),
         manifest_path: format!("{folder}/Cargo.toml"),
         dependencies: dependencies.iter().map(dependency).collect(),
+        features: Default::default(),
     }
 }
 
@@ -48,6 +50,22 @@ fn every_folder_of_crates_is_in_the_table() {
         let folder = format!("crates/{name}");
         assert!(TABLE.iter().any(|row| row.folder == folder), "{folder}");
     }
+}
+
+#[test]
+fn deliberate_bugs_are_for_tests_alone() {
+    let plants = |name: &str, folder: &str, kind| {
+        let mut package = package(name, folder, &[("devmesh-protocol", kind)]);
+        package.dependencies[0].features.push("planted".to_owned());
+        check(&[package]).len()
+    };
+    assert_eq!(plants("devmesh-model", "tests/model", Some("dev")), 0);
+    assert_eq!(plants("devmesh-model", "tests/model", None), 1);
+    assert_eq!(plants("devmesh-domain", "crates/devmesh-domain", Some("dev")), 1);
+    let mut package = package("devmesh", "crates/devmesh", &[]);
+    let on = vec!["devmesh-protocol/planted".to_owned()];
+    package.features.insert("default".to_owned(), on);
+    assert_eq!(check(&[package]).len(), 1);
 }
 
 #[test]
