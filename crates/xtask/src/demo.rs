@@ -45,6 +45,11 @@ pub(crate) struct Args {
 /// Agents that work at once.
 pub(crate) const AGENTS: [&str; 4] = ["ada", "ben", "cleo", "dan"];
 
+/// How long a lease outlives its holder here, in seconds; a mesh allows itself more.
+pub(crate) const LEASE_S: u32 = 8;
+/// The silence that ends an agent's session here, in seconds; a mesh allows itself more.
+pub(crate) const SILENT_S: u32 = 10;
+
 /// Builds what is shown, shows it, checks it.
 pub(crate) fn demo(args: &Args) -> Result<()> {
     let nats_server = setup::nats_server(args.nats_server.as_deref())?;

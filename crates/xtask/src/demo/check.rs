@@ -10,7 +10,7 @@ use super::folder::Folder;
 use super::mesh::{Mesh, Queued, say};
 use super::snapshot::Snapshot;
 use super::story::Story;
-use super::tasks::Shows;
+use super::tasks::{HALVES, Shows};
 use crate::error::{Error, Result};
 
 /// The branch that work lands on.
@@ -82,19 +82,24 @@ pub(crate) fn tasks(report: &mut Report, story: &Story) {
     );
 }
 
-/// The agent that died either came back to its task, or another took it.
+/// The agent that died did not come back; another went on.
 fn killed(report: &mut Report, story: &Story) {
-    let what = "an agent was killed at its work, and its task landed";
+    let what = "an agent was killed for good, and another finished its task";
     let (Some((agent, pid)), Some(task)) = (&story.seen.killed, story.showing(Shows::Kill).next())
     else {
         return report.check(what, false, "nobody was killed");
     };
-    let after: Vec<&str> =
-        story.agents.iter().map(String::as_str).filter(|line| line.starts_with(agent)).collect();
-    let workers = story.of(task).workers.join(", then ");
-    let told =
-        format!("{agent}, process {pid}, at {task}; {}; done by {workers}", after.join("; "));
-    report.check(what, !after.is_empty(), told);
+    let workers = &story.of(task).workers;
+    let lost: Vec<&str> =
+        story.agents.iter().map(String::as_str).filter(|line| line.contains(agent)).collect();
+    let taken = workers.first() == Some(agent) && workers[1..].iter().all(|name| name != agent);
+    let holds = taken && workers.len() > 1 && lost.len() == 1;
+    let told = format!(
+        "{agent}, process {pid}, at {task}; {}; done by {}",
+        lost.join("; "),
+        workers.join(", then ")
+    );
+    report.check(what, holds, told);
 }
 
 /// Until `pull`, nothing of the user's has changed.
@@ -143,6 +148,10 @@ pub(crate) async fn landed(report: &mut Report, folder: &Folder, story: &Story) 
         missing => missing.join("; "),
     };
     report.check("every task's edit is in the landed tree", missing.is_empty(), told);
+    let text = folder.git(&["show", &format!("{LANDED}:docs/history.md")]).await?;
+    let both = text.lines().eq([HALVES.0, HALVES.1]);
+    let what = "what the killed agent had done was not lost and not done again";
+    report.check(what, both, format!("docs/history.md: {text:?}"));
     Ok(())
 }
 

@@ -1,7 +1,7 @@
 //! The temporary folder that everything happens in, and commands that see nothing else.
 
 use std::ffi::OsString;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
@@ -51,8 +51,13 @@ impl Folder {
         let root = made.map_err(|source| Error::Write { path: std::env::temp_dir(), source })?;
         let env = environment(&root, &programs);
         let folder = Self { root, env, programs };
-        for name in ["home", "repo", "tmp", "config/devmesh", "prompts"] {
+        for name in ["home", "repo", "tmp", "tools", "config/devmesh", "prompts"] {
             folder.create_dir(name)?;
+        }
+        for name in super::AGENTS {
+            let tool = folder.tool(name);
+            symlink(&folder.programs.scripted, &tool)
+                .map_err(|source| Error::Write { path: tool, source })?;
         }
         folder.write("home/.gitconfig", tasks::GIT_CONFIG)?;
         folder.write("config/devmesh/config.toml", &folder.agents())?;
@@ -73,6 +78,11 @@ impl Folder {
     /// The home that all programs are given.
     pub(crate) fn home(&self) -> PathBuf {
         self.root.join("home")
+    }
+
+    /// The coding CLI of one agent.
+    pub(crate) fn tool(&self, agent: &str) -> PathBuf {
+        self.root.join("tools").join(agent)
     }
 
     /// The command that looks into the mesh from any shell.
@@ -147,8 +157,8 @@ impl Folder {
 
     /// What a user's own configuration says of agents: the scripted CLI, four times.
     fn agents(&self) -> String {
-        let command = serde_json::json!([self.programs.scripted]);
         let one = |name: &&str| {
+            let command = serde_json::json!([self.tool(name)]);
             format!(
                 "[[agents]]\nname = \"{name}\"\ntool = \"custom\"\ncommand = {command}\n\
                  args = [\"--dialect\", \"scripted\"]\n\n"
@@ -206,6 +216,10 @@ fn environment(root: &Path, programs: &Programs) -> Vec<(&'static str, OsString)
         ("GIT_CONFIG_NOSYSTEM", "1".into()),
         ("DEVMESH_NATS_SERVER", programs.nats_server.clone().into_os_string()),
         ("DEVMESH_HOST", "demo".into()),
+        // Shorter than anybody needs: a dead agent's task is not to be waited for long here.
+        ("DEVMESH_LOCK_TTL_SEC", super::LEASE_S.to_string().into()),
+        ("DEVMESH_HEARTBEAT_GRACE_SEC", "2".into()),
+        ("DEVMESH_AGENT_RECONNECT_GRACE_SEC", super::SILENT_S.to_string().into()),
         // All at once, however few processors there are: they mostly sleep.
         ("DEVMESH_SLOTS", super::AGENTS.len().to_string().into()),
     ]

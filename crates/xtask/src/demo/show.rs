@@ -14,6 +14,12 @@ pub(crate) fn opening(folder: &Folder) {
         "four agents of a scripted coding CLI (no model is asked) work on one repository:\n{}\n",
         super::AGENTS.join(", ")
     );
+    eprintln!(
+        "a lease ends after {} s of silence and a session after {} s: shorter than a mesh's own, so \
+         that\nan agent that dies is not waited for\n",
+        super::LEASE_S,
+        super::SILENT_S
+    );
 }
 
 /// The table of tasks.

@@ -34,7 +34,7 @@ pub(crate) enum Shows {
     Retry,
     /// A person looks at it before it lands.
     Review,
-    /// Its agent is killed in the middle.
+    /// Its agent is killed in the middle, for good; another goes on.
     Kill,
     /// It meets another in the same line.
     Conflict,
@@ -53,6 +53,8 @@ pub(crate) struct Task {
     pub(crate) shows: Shows,
     /// What the scripted CLI runs.
     pub(crate) script: &'static str,
+    /// What it runs instead in every attempt but the first.
+    pub(crate) later: Option<&'static str>,
     /// A file of the landed tree and a line that stands there exactly once.
     pub(crate) leaves: (&'static str, &'static str),
 }
@@ -64,7 +66,7 @@ impl Task {
         script: &'static str,
         leaves: (&'static str, &'static str),
     ) -> Self {
-        Self { title, paths, after: None, shows: Shows::Work, script, leaves }
+        Self { title, paths, after: None, shows: Shows::Work, script, later: None, leaves }
     }
 
     const fn showing(self, shows: Shows) -> Self {
@@ -75,24 +77,38 @@ impl Task {
         Self { after: Some(task), ..self }
     }
 
+    const fn later(self, script: &'static str) -> Self {
+        Self { later: Some(script), ..self }
+    }
+
     /// What its worker reads; the first line names it.
     pub(crate) fn prompt(&self) -> String {
-        format!("{}\n\n```sh\n{}```\n", self.title, self.script)
+        let Self { title, script, .. } = self;
+        match self.later {
+            None => format!("{title}\n\n```sh\n{script}```\n"),
+            Some(later) => {
+                format!("{title}\n\n```sh attempt=1\n{script}```\n\n```sh attempt=2+\n{later}```\n")
+            }
+        }
     }
 }
 
+/// What the killed agent had written and another adds: all of `docs/history.md` in the end.
+pub(crate) const HALVES: (&str, &str) = ("It began with an apple.", "Then came the till.");
+
 /// All tasks, in the order they are queued.
 pub(crate) const TASKS: [Task; 12] = [
-    // Its agent is killed after the first half; whoever goes on writes both.
+    // Its agent is killed for good once the first half is saved; another adds the second half to
+    // what it finds.
     Task::plain(
         "write down how the shop began",
         &["docs/history.md"],
         "mkdir -p docs\necho 'It began with an apple.' > docs/history.md\n\
-         until [ -e $TMPDIR/killed ]; do sleep 0.1; done\n\
-         echo 'Then came the till.' >> docs/history.md\n",
-        ("docs/history.md", "Then came the till."),
+         until [ -e $TMPDIR/killed ]; do sleep 0.1; done\n",
+        ("docs/history.md", HALVES.1),
     )
-    .showing(Shows::Kill),
+    .showing(Shows::Kill)
+    .later("echo 'Then came the till.' >> docs/history.md\n"),
     // The next two say nothing of what they touch, wait until both have begun, and write the same
     // line: whoever lands second gets the conflict back and resolves it.
     Task::plain(

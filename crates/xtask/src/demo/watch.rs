@@ -10,7 +10,7 @@ use nix::unistd::Pid;
 
 use super::clock;
 use super::mesh::{Mesh, Queued, say};
-use super::tasks::Shows;
+use super::tasks::{HALVES, Shows};
 use crate::error::{Error, Result};
 
 /// How often is looked.
@@ -75,9 +75,9 @@ async fn take(
         mesh.approve(id).await?;
         seen.approved.push(id);
     }
-    // Its tool has spoken: it is in the middle of its work.
-    let runs = task.state == "working" && task.tool_session.is_some();
-    if shows == Shows::Kill && runs && seen.killed.is_none() {
+    let runs = task.state == "working";
+    if shows == Shows::Kill && runs && seen.killed.is_none() && is_saved(mesh, id).await {
+        eprintln!("{}  what {id} has so far is saved", clock(began.elapsed()));
         let (worker, pid) = kill_worker(mesh, &task)?;
         eprintln!("{}  {worker} is dead; nobody told the mesh", clock(began.elapsed()));
         mesh.folder.write("tmp/killed", &format!("{worker}\n"))?;
@@ -87,7 +87,15 @@ async fn take(
     Ok(())
 }
 
-/// Ends the agent's process as a crash does.
+/// Whether the first half of the work is in the last save of the first attempt.
+async fn is_saved(mesh: &Mesh<'_>, task: TaskId) -> bool {
+    let saved = format!("refs/devmesh/work/{task}/1:docs/history.md");
+    let text = mesh.folder.git(&["show", &saved]).await;
+    text.is_ok_and(|text| text.lines().any(|line| line == HALVES.0))
+}
+
+/// Ends the agent's process as a crash does, and takes its program away: started again it could
+/// not work, so that another has to.
 fn kill_worker(mesh: &Mesh<'_>, task: &TaskView) -> Result<(String, u32)> {
     let worker = task.attempt.as_ref().map(|attempt| attempt.actor.to_string()).unwrap_or_default();
     let pids = mesh.processes()?;
@@ -97,7 +105,13 @@ fn kill_worker(mesh: &Mesh<'_>, task: &TaskView) -> Result<(String, u32)> {
     };
     let pid = *pids.get(&worker).ok_or_else(unknown)?;
     let id = i32::try_from(pid).map_err(|_| unknown())?;
-    say(&format!("kill -9 {pid}    # {worker}, in the middle of {}", task.task));
+    let program = mesh.folder.tool(&worker);
+    say(&format!(
+        "rm {}; kill -9 {pid}    # {worker}, in the middle of {}",
+        program.display(),
+        task.task
+    ));
+    std::fs::remove_file(&program).map_err(|source| Error::Write { path: program, source })?;
     kill(Pid::from_raw(id), Signal::SIGKILL).map_err(|why| Error::Demo {
         doing: format!("kill {worker}"),
         evidence: format!("process {pid}: {why}"),
