@@ -6,7 +6,8 @@ use tokio::io::AsyncWriteExt;
 
 use crate::error::{Doing, Result};
 
-/// Replaces a file's content durably: written beside it, synced, renamed over it.
+/// Replaces a file's content durably: written beside it, synced, renamed over it. Its owner alone
+/// may read it, for what is kept here has words of runs in it.
 ///
 /// # Errors
 /// When any of the steps fails; the old content stands then.
@@ -17,7 +18,10 @@ pub(crate) async fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
     name.push(".new");
     let fresh = path.with_file_name(name);
     let write = async {
-        let mut file = tokio::fs::File::create(&fresh).await?;
+        // One that a crash left behind keeps its mode when opened again.
+        let _ = tokio::fs::remove_file(&fresh).await;
+        let mut options = tokio::fs::File::options();
+        let mut file = options.write(true).create_new(true).mode(0o600).open(&fresh).await?;
         file.write_all(bytes).await?;
         file.sync_all().await?;
         tokio::fs::rename(&fresh, path).await?;
@@ -25,3 +29,6 @@ pub(crate) async fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
     };
     write.await.doing(|| format!("write {}", path.display()))
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,7 +6,7 @@ mod tests;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use devmesh_protocol::Digest;
 use devmesh_protocol::command::task;
@@ -47,7 +47,12 @@ pub struct VerifySpec {
     pub changed: Vec<String>,
     /// Paths that the task declared.
     pub paths: Vec<String>,
+    /// What is left of the time that the task may take; no step lasts longer.
+    pub left: Option<Duration>,
 }
+
+/// The last word of a step that the task's own limit has ended, for people and the model.
+const OUT_OF_TIME: &str = "ended: the time that the task may take (max_wall_s) is used up";
 
 /// The proof that a tree passed, or how far it came.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -124,13 +129,14 @@ pub enum Verdict {
 pub async fn verify(spec: &VerifySpec) -> Result<Verdict> {
     let (tree, host) = (spec.tree.clone(), spec.host.clone());
     let mut receipt = Receipt { tree, steps: Vec::new(), host };
+    let started = Instant::now();
     for step in &spec.steps {
         let command = filled(&step.command, spec);
-        let mut run = run_step(spec, step, &command).await?;
+        let mut run = run_step(spec, step, &command, started).await?;
         let mut flaky = false;
         let mut classified = classified(&run);
         if run.exit != 0 && classified.class == Class::Test {
-            let again = run_step(spec, step, &command).await?;
+            let again = run_step(spec, step, &command, started).await?;
             flaky = again.exit == 0;
             classified = self::classified(&again);
             run = again;
@@ -151,15 +157,26 @@ pub async fn verify(spec: &VerifySpec) -> Result<Verdict> {
     Ok(Verdict::Passed(receipt))
 }
 
-async fn run_step(spec: &VerifySpec, step: &Step, command: &str) -> Result<ShellRun> {
-    shell::run(&ShellSpec {
+/// A step ends at its own limit or when the task's time is used up, whichever is sooner.
+async fn run_step(
+    spec: &VerifySpec,
+    step: &Step,
+    command: &str,
+    started: Instant,
+) -> Result<ShellRun> {
+    let left = spec.left.map(|left| left.saturating_sub(started.elapsed()));
+    let mut run = shell::run(&ShellSpec {
         command: command.to_owned(),
         cwd: spec.worktree.clone(),
         env: spec.env.clone(),
-        limit: step.limit,
+        limit: left.map_or(step.limit, |left| left.min(step.limit)),
         tail_chars: TAIL_CHARS_MAX,
     })
-    .await
+    .await?;
+    if run.timed_out && left.is_some_and(|left| left < step.limit) {
+        run.tail = format!("{}\n{OUT_OF_TIME}", run.tail).trim_start().to_owned();
+    }
+    Ok(run)
 }
 
 fn classified(run: &ShellRun) -> Classified {

@@ -1,6 +1,8 @@
 //! What belongs to one attempt in this process: its slot, its running tool.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
@@ -21,6 +23,8 @@ pub(crate) struct Desk {
     pub(crate) run: Mutex<Option<Run>>,
     /// Held while a tool runs.
     pub(crate) running: Arc<Mutex<()>>,
+    /// What the tool and the proof of its work have taken of the time that the task may take.
+    spent_ms: AtomicU64,
     /// It stands still, and so will a tool that is started now.
     pub(crate) frozen: Mutex<bool>,
 }
@@ -42,7 +46,23 @@ impl Desk {
             bench: Mutex::new(None),
             run: Mutex::new(None),
             running: Arc::default(),
+            spent_ms: AtomicU64::new(0),
             frozen: Mutex::new(false),
         }
+    }
+
+    /// What is left of the time that the task may take. Waiting for others takes none of it.
+    pub(crate) fn left(&self, job: &Job) -> Duration {
+        let spent = Duration::from_millis(self.spent_ms.load(Ordering::Relaxed));
+        Duration::from_secs(job.task.max_wall_s).saturating_sub(spent)
+    }
+
+    pub(crate) fn spend(&self, ms: u64) {
+        self.spent_ms.fetch_add(ms, Ordering::Relaxed);
+    }
+
+    /// Time that a piece of work took.
+    pub(crate) fn spend_since(&self, started: Instant) {
+        self.spend(u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX));
     }
 }

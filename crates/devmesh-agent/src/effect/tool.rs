@@ -79,7 +79,7 @@ async fn spec_of(
     env.extend(own.map(|(name, value)| (OsString::from(name), OsString::from(value))));
     env.extend(invocation.env.iter().map(|(name, value)| (name.into(), value.into())));
     let mut limits = config.limits;
-    limits.wall = Duration::from_secs(bench.job.task.max_wall_s);
+    limits.wall = desk.left(&bench.job);
     Ok(RunSpec {
         program: config.program.to_string_lossy().into_owned(),
         args: invocation.args,
@@ -121,6 +121,7 @@ async fn watch(
                     }
                 }
                 RunEvent::Ended(end) => {
+                    desk.spend(end.ms);
                     desk.run.lock().await.take();
                     return Some(ended(&world, &parser, tail, &end));
                 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use devmesh_protocol::RepoPath;
 use devmesh_protocol::command::task::Flow;
@@ -185,7 +186,13 @@ async fn take_work(bench: &Bench, desk: &Desk, conflicts: &[String]) -> Result<C
     Ok(Captured { work, unresolved, unnamable })
 }
 
-fn verify_spec(world: &World, bench: &Bench, tree: &str, changed: &[String]) -> VerifySpec {
+fn verify_spec(
+    world: &World,
+    bench: &Bench,
+    left: Option<Duration>,
+    tree: &str,
+    changed: &[String],
+) -> VerifySpec {
     let job = &bench.job;
     let steps = job.task.verify.iter().enumerate().map(|(number, command)| Step {
         name: step_name(number, command),
@@ -202,6 +209,7 @@ fn verify_spec(world: &World, bench: &Bench, tree: &str, changed: &[String]) -> 
         host: world.config.host.to_string(),
         changed: changed.to_vec(),
         paths: job.task.paths.iter().map(|path| path.key().to_owned()).collect(),
+        left,
     }
 }
 
@@ -241,7 +249,7 @@ async fn base_is_red(world: &World, bench: &Bench) -> Result<Option<String>> {
     if crate::state::is_proven(&world.config.state, &name).await {
         return Ok(None);
     }
-    let verdict = verify::verify(&verify_spec(world, bench, &tree, &[])).await?;
+    let verdict = verify::verify(&verify_spec(world, bench, None, &tree, &[])).await?;
     land::settle(&git, &tree, &bench.base, &bench.slot.copied).await?;
     match verdict {
         Verdict::Passed(_) => {
@@ -255,13 +263,16 @@ async fn base_is_red(world: &World, bench: &Bench) -> Result<Option<String>> {
 pub(super) async fn verify(world: World, desk: Arc<Desk>, work: Work) {
     let bench = desk.bench.lock().await;
     let Some(bench) = bench.as_ref() else { return };
-    let verdict = check(&world, bench, &work).await.map_err(|error| chain(&error));
+    let verdict = check(&world, bench, &desk, &work).await.map_err(|error| chain(&error));
     world.put(Input::Verified { key: desk.key, verdict }).await;
 }
 
-async fn check(world: &World, bench: &Bench, work: &Work) -> Result<Verdict> {
-    let spec = verify_spec(world, bench, &work.tree, &work.changed);
+async fn check(world: &World, bench: &Bench, desk: &Desk, work: &Work) -> Result<Verdict> {
+    let left = Some(desk.left(&bench.job));
+    let spec = verify_spec(world, bench, left, &work.tree, &work.changed);
+    let started = Instant::now();
     let mut verdict = verify::verify(&spec).await?;
+    desk.spend_since(started);
     let git = bench.slot.git();
     land::settle(&git, &work.tree, &bench.base, &bench.slot.copied).await?;
     if let Verdict::Failed { tail, .. } = &mut verdict {
@@ -309,10 +320,11 @@ async fn take_turn(
     let since_s = (job.task.added_at.0 / 1_000).saturating_sub(CLOCK_SLACK_S);
     let known = Known { head, since_s, ..Known::default() };
     let turn = Turn { token: turn, known, ..turn_of(world, desk, &job, &work, &message).await };
+    let left = Some(desk.left(&bench.job));
     let gates = Gates {
         verified_tree: work.tree.clone(),
         leased,
-        verify: verify_spec(world, bench, &work.tree, &work.changed),
+        verify: verify_spec(world, bench, left, &work.tree, &work.changed),
         copied: bench.slot.copied.clone(),
         until_ms,
         clock: world.clock,

@@ -114,6 +114,11 @@ pub(super) fn ended(view: &mut View, now: Now, key: Key, end: ToolEnd) -> Vec<Ef
     if end.cause == EndCause::Exited && end.exit == Some(0) && success {
         return succeeded(view, key);
     }
+    if end.cause == EndCause::Wall {
+        // Nothing is left of the time that the task may take, so nothing to try again in.
+        let text = "the time that the task may take (max_wall_s) is used up";
+        return ending::fail(view, key, failure_of(Class::Timeout.name(), text, false));
+    }
     let limited = end.rate_limited
         || attempt.done.as_ref().is_some_and(|done| !done.success && done.status == Some(429));
     if limited {

@@ -16,7 +16,32 @@ fn spec(dir: &tempfile::TempDir, steps: &[(&str, &str)]) -> VerifySpec {
         host: "h".into(),
         changed: Vec::new(),
         paths: Vec::new(),
+        left: None,
     }
+}
+
+#[tokio::test]
+async fn a_step_ends_when_the_time_of_its_task_does() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut spec = spec(&dir, &[("build", "sleep 0.3"), ("test", "echo begun; exec sleep 300")]);
+    spec.left = Some(Duration::from_millis(1_000));
+    let asked = Instant::now();
+    let verdict = verify(&spec).await.unwrap();
+    assert!(asked.elapsed() < Duration::from_secs(15), "the step's own limit is 20 s");
+    let Verdict::Failed { receipt, step, classified, tail } = verdict else { panic!() };
+    assert_eq!((step.as_str(), receipt.steps.len()), ("test", 2));
+    assert_eq!(classified.class, Class::Timeout);
+    assert!(tail.starts_with("begun\n") && tail.contains("max_wall_s"), "{tail}");
+}
+
+#[tokio::test]
+async fn a_step_with_a_shorter_limit_of_its_own_ends_at_that() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut spec = spec(&dir, &[("test", "exec sleep 300")]);
+    spec.steps[0].limit = Duration::from_millis(200);
+    spec.left = Some(Duration::from_secs(3_600));
+    let Verdict::Failed { tail, .. } = verify(&spec).await.unwrap() else { panic!() };
+    assert!(!tail.contains("max_wall_s"), "{tail}");
 }
 
 #[tokio::test]

@@ -19,6 +19,7 @@ fn gates(repo: &TestRepo, command: &str) -> Gates {
         verified_tree: String::new(),
         leased: ["a.txt", "b.txt", "c.txt"].map(str::to_owned).into(),
         verify: VerifySpec {
+            left: None,
             steps: vec![step],
             worktree: place,
             tree: String::new(),
