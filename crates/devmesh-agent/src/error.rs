@@ -116,12 +116,6 @@ pub enum Error {
         /// Every problem found.
         reason: String,
     },
-    /// A path that git names is not UTF-8; leases cannot name it.
-    #[error("name the path {path}: it is not UTF-8")]
-    PathName {
-        /// The path, with replacement characters.
-        path: String,
-    },
 }
 
 /// The crate's result.

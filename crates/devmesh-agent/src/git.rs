@@ -127,16 +127,17 @@ impl Git {
         if output.code == 0 { Ok(output.text()) } else { Err(refused(args, &output)) }
     }
 
-    /// Runs a command that must succeed and gives its NUL-separated fields.
+    /// Runs a command that must succeed and gives its NUL-separated fields. One that is not UTF-8
+    /// is given as git quotes it, which no path of a lease looks like.
     ///
     /// # Errors
-    /// As [`Git::run`]; [`Error::PathName`] when a field is not UTF-8.
+    /// As [`Git::run`].
     pub async fn fields<S: AsRef<OsStr>>(&self, args: &[S]) -> Result<Vec<String>> {
         let output = self.try_run(args, &[]).await?;
         if output.code != 0 {
             return Err(refused(args, &output));
         }
-        split_nul(&output.stdout)
+        Ok(split_nul(&output.stdout))
     }
 
     /// Runs a command and gives whatever came of it, its exit code included.
@@ -243,13 +244,13 @@ pub(crate) fn refused<S: AsRef<OsStr>>(args: &[S], output: &GitOutput) -> Error 
 }
 
 /// Splits NUL-separated output; a missing last NUL is fine.
-pub(crate) fn split_nul(bytes: &[u8]) -> Result<Vec<String>> {
+pub(crate) fn split_nul(bytes: &[u8]) -> Vec<String> {
     bytes
         .split(|byte| *byte == 0)
         .filter(|field| !field.is_empty())
         .map(|field| match std::str::from_utf8(field) {
-            Ok(text) => Ok(text.to_owned()),
-            Err(_) => Err(Error::PathName { path: String::from_utf8_lossy(field).into_owned() }),
+            Ok(text) => text.to_owned(),
+            Err(_) => crate::text::shown(field),
         })
         .collect()
 }

@@ -234,14 +234,16 @@ pub struct ToolEnd {
 }
 
 /// What has been made.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Captured {
     /// The work; none where nothing was changed.
     pub work: Option<Work>,
     /// Paths that still hold conflict markers.
     pub unresolved: Vec<String>,
-    /// Paths that no lease can name.
+    /// Paths that no lease can name, as they can be shown.
     pub unnamable: Vec<String>,
+    /// Folders with a git repository of their own that is no submodule.
+    pub nested: Vec<String>,
 }
 
 /// How often time is looked at.

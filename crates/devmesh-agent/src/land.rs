@@ -219,10 +219,11 @@ pub async fn publish(turn: &Turn, prepared: &Prepared) -> Result<Published> {
     publish::publish(&Git::at(&turn.repo).within(LIMIT), turn, prepared).await
 }
 
-/// Every path that differs between two trees; a rename is two of them.
+/// Every path that differs between two trees; a rename is two of them. One that is not UTF-8 is
+/// given quoted, see [`Git::fields`].
 ///
 /// # Errors
-/// When git refuses, or a path is not UTF-8.
+/// When git refuses.
 pub async fn changed_paths(git: &Git, from: &str, to: &str) -> Result<Vec<String>> {
     let args = ["diff", "--raw", "--no-renames", "--no-ext-diff", "-z", from, to, "--"];
     let fields = git.fields(&args).await?;

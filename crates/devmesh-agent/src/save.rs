@@ -1,8 +1,12 @@
 //! Saves of a dirty worktree: a commit under `refs/devmesh/work/<task>/<attempt>`, made beside
 //! the worktree's own index, without hooks and signatures, so that no crash costs work.
 
+mod nested;
+
 #[cfg(test)]
 mod tests;
+
+pub use nested::nested;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -66,7 +70,7 @@ pub fn work_ref(task: &str, attempt: u32) -> String {
 /// When git refuses; the last save stands then.
 pub async fn save(spec: &SaveSpec) -> Result<Option<Saved>> {
     let git = Git::at(&spec.worktree).within(SAVE_LIMIT);
-    let tree = write_tree(&git, &spec.copied).await?;
+    let tree = write_tree(&git, &spec.base, &spec.copied).await?;
     let name = work_ref(&spec.task, spec.attempt);
     let last = resolve(&git, &name).await?;
     let seen = match &last {
@@ -97,11 +101,12 @@ pub async fn save(spec: &SaveSpec) -> Result<Option<Saved>> {
 }
 
 /// The tree of everything in the worktree that is neither ignored nor copied. The worktree's own
-/// index is only read: the CLI may be in the middle of a `git add`.
+/// index is only read: the CLI may be in the middle of a `git add`. A repository within the
+/// worktree is there with its files: a pointer to it would point nowhere once it is gone.
 ///
 /// # Errors
 /// When git refuses.
-pub async fn write_tree(git: &Git, copied: &[String]) -> Result<String> {
+pub async fn write_tree(git: &Git, base: &str, copied: &[String]) -> Result<String> {
     let folder = tempfile::tempdir().doing(|| "create a folder for an index".into())?;
     let index = folder.path().join("index");
     let own = git.run(&["rev-parse", "--path-format=absolute", "--git-path", "index"]).await?;
@@ -109,10 +114,17 @@ pub async fn write_tree(git: &Git, copied: &[String]) -> Result<String> {
     let _ = tokio::fs::copy(Path::new(&own), &index).await;
     let git = git.clone().with_env("GIT_INDEX_FILE", &index);
     // A file that vanishes or cannot be read between listing and reading is left out (exit 1).
-    let args = ["-c", "advice.addEmbeddedRepo=false", "add", "--all", "--ignore-errors", "--", "."];
+    let nested = nested::embedded(&git, base).await?;
+    let left_out = nested.iter().map(|path| format!(":(exclude,top,literal){path}"));
+    let mut args: Vec<String> =
+        ["add", "--all", "--ignore-errors", "--", "."].map(String::from).into();
+    args.extend(left_out);
     let added = git.try_run(&args, &[]).await?;
     if !matches!(added.code, 0 | 1) {
         return Err(refused(&args, &added));
+    }
+    for path in &nested {
+        nested::add(&git, &own, path).await?;
     }
     if !copied.is_empty() {
         let mut names = copied.join("\0");

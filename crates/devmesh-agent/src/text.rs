@@ -21,7 +21,32 @@ pub(crate) fn head(text: &str, max: usize) -> String {
     format!("{short}…")
 }
 
+/// A name of a file as git shows it: in quotes and escaped where it is not plain text.
+pub(crate) fn shown(name: &[u8]) -> String {
+    let mut text = String::new();
+    for chunk in name.utf8_chunks() {
+        for c in chunk.valid().chars() {
+            match c {
+                '\n' => text.push_str("\\n"),
+                '\t' => text.push_str("\\t"),
+                '"' | '\\' => text.extend(['\\', c]),
+                c if c.is_control() => {
+                    let mut bytes = [0; 4];
+                    let bytes = c.encode_utf8(&mut bytes).bytes();
+                    text.extend(bytes.map(|byte| format!("\\{byte:03o}")));
+                }
+                c => text.push(c),
+            }
+        }
+        text.extend(chunk.invalid().iter().map(|byte| format!("\\{byte:03o}")));
+    }
+    if text.as_bytes() == name { text } else { format!("\"{text}\"") }
+}
+
 /// The text without control characters, which would reach a terminal; line ends and tabs stay.
 pub(crate) fn plain(text: &str) -> String {
     text.chars().filter(|c| !c.is_control() || *c == '\n' || *c == '\t').collect()
 }
+
+#[cfg(test)]
+mod tests;

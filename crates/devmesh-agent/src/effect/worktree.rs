@@ -182,8 +182,10 @@ async fn take_work(bench: &Bench, desk: &Desk, conflicts: &[String]) -> Result<C
     // A lease names a path in one spelling; what is spelled otherwise would slip through the gate.
     let unnamable = changed
         .filter(|path| RepoPath::new(path).map(|it| it.key() != path.as_str()).unwrap_or(true));
-    let unnamable = unnamable.cloned().collect();
-    Ok(Captured { work, unresolved, unnamable })
+    let unnamable = unnamable.map(|path| crate::text::shown(path.as_bytes())).collect();
+    let nested = save::nested(&bench.slot.git(), &bench.base).await?;
+    let nested = nested.iter().map(|path| crate::text::shown(path.as_bytes())).collect();
+    Ok(Captured { work, unresolved, unnamable, nested })
 }
 
 fn verify_spec(

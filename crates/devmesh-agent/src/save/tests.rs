@@ -130,3 +130,84 @@ async fn saves_are_forgotten_per_task() {
     let restored = restore(&Git::at(&place), "t-1", &repo.head("main")).await.unwrap();
     assert_eq!(restored, Restored::Nothing);
 }
+
+#[tokio::test]
+async fn the_files_of_a_repository_within_the_worktree_are_saved_as_files() {
+    let repo = TestRepo::new();
+    let place = worktree(&repo, "w");
+    let commit = |dir: &Path| {
+        git_in(dir, &["add", "--all"]);
+        git_in(dir, &["-c", "user.name=t", "-c", "user.email=t@x", "commit", "-qm", "inner"]);
+    };
+    for name in ["cloned", "begun", "staged", "cloned/deep"] {
+        write_in(&place, &format!("{name}/kept.txt"), name);
+        git_in(&place.join(name), &["init", "--quiet"]);
+    }
+    write_in(&place, "cloned/.gitignore", "junk");
+    write_in(&place, "cloned/junk", "junk");
+    commit(&place.join("staged"));
+    commit(&place.join("cloned/deep"));
+    commit(&place.join("cloned"));
+    // The tool itself has made a pointer of one.
+    git_in(&place, &["-c", "advice.addEmbeddedRepo=false", "add", "staged"]);
+    commit_of_tool(&place);
+    write_in(&place, "cloned/late.txt", "not committed there");
+    write_in(&place, "beside.txt", "an ordinary file");
+    let spec = spec(&repo, &place);
+    let saved = save(&spec).await.unwrap().unwrap();
+    let names = repo.git(&["ls-tree", "-r", "--format=%(objecttype) %(path)", &saved.commit]);
+    let names: Vec<&str> = names.lines().collect();
+    let wanted = [
+        "blob .gitignore",
+        "blob a.txt",
+        "blob begun/kept.txt",
+        "blob beside.txt",
+        "blob cloned/.gitignore",
+        "blob cloned/deep/kept.txt",
+        "blob cloned/kept.txt",
+        "blob cloned/late.txt",
+        "blob staged/kept.txt",
+    ];
+    assert_eq!(names, wanted);
+    let nested = nested(&Git::at(&place), &spec.base).await.unwrap();
+    assert_eq!(nested, ["begun", "cloned", "staged"]);
+    // What the model is told to do about it is enough, whatever stands in its index.
+    for name in ["begun", "cloned", "cloned/deep", "staged"] {
+        std::fs::remove_dir_all(place.join(name).join(".git")).unwrap();
+    }
+    assert_eq!(save(&spec).await.unwrap(), None, "the same files");
+    assert!(super::nested(&Git::at(&place), &spec.base).await.unwrap().is_empty());
+}
+
+fn commit_of_tool(place: &Path) {
+    git_in(place, &["-c", "user.name=t", "-c", "user.email=t@x", "commit", "-qm", "tool"]);
+}
+
+#[tokio::test]
+async fn a_submodule_is_no_repository_within_and_stays_a_pointer() {
+    let (repo, other) = (TestRepo::new(), TestRepo::new());
+    let place = worktree(&repo, "w");
+    let from = other.path().display().to_string();
+    git_in(
+        &place,
+        &["-c", "protocol.file.allow=always", "submodule", "--quiet", "add", &from, "sub"],
+    );
+    let spec = spec(&repo, &place);
+    let saved = save(&spec).await.unwrap().unwrap();
+    assert!(repo.git(&["ls-tree", &saved.commit, "sub"]).starts_with("160000 commit"));
+    assert!(nested(&Git::at(&place), &spec.base).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn names_that_nothing_else_can_hold_disturb_no_save() {
+    use std::os::unix::ffi::OsStrExt;
+    let repo = TestRepo::new();
+    let place = worktree(&repo, "w");
+    let name = std::ffi::OsStr::from_bytes(b"caf\xe9.txt");
+    std::fs::write(place.join(name), "1").unwrap();
+    std::fs::write(place.join("a\nb"), "2").unwrap();
+    write_in(&place, "good.txt", "3");
+    let saved = save(&spec(&repo, &place)).await.unwrap().unwrap();
+    let changed = crate::land::changed_paths(&repo.git_async(), "main", &saved.commit).await;
+    assert_eq!(changed.unwrap(), ["a\nb", r#""caf\351.txt""#, "good.txt"]);
+}

@@ -20,6 +20,8 @@ use crate::view::{Attempt, Failure, Job, Key, Phase, View};
 
 /// Refusals of one set of leases before the attempt is given back.
 const LEASE_REFUSALS_MAX: u32 = 20;
+/// Names shown of what cannot land.
+const NAMES_MAX: usize = 10;
 
 pub(super) fn begin(view: &mut View, attempt: Attempt) -> Vec<Effect> {
     let key = attempt.key;
@@ -218,9 +220,8 @@ pub(super) fn captured(
         let classified = Classified::of(Class::Conflict, &tail);
         return retry(view, key, failure_from(&classified, &tail));
     }
-    if !captured.unnamable.is_empty() {
-        let tail = format!("no lease can name {}", captured.unnamable.join(", "));
-        return ending::fail(view, key, failure_of("path", &tail, true));
+    if let Some(failure) = cannot_land(&captured) {
+        return retry(view, key, failure);
     }
     let Some(work) = captured.work else {
         let classified = Classified::of(Class::NoChange, "");
@@ -231,6 +232,32 @@ pub(super) fn captured(
     let paths = work.changed.clone();
     attempt.work = Some(work);
     lease(view, key, paths, false)
+}
+
+/// Names and folders that git or a lease has no room for; the model can choose others.
+fn cannot_land(captured: &Captured) -> Option<Failure> {
+    let names = |names: &[String]| {
+        let some: Vec<&str> = names.iter().take(NAMES_MAX).map(String::as_str).collect();
+        let more = if names.len() > NAMES_MAX { " and more" } else { "" };
+        format!("{}{more}", some.join(", "))
+    };
+    if !captured.nested.is_empty() {
+        let tail = format!("a git repository of its own stands in {}", names(&captured.nested));
+        let hint = "A repository within the repository cannot land: only a pointer to it would. \
+                    Remove the .git folder in it where its files are to land as files of this \
+                    repository, or remove the folder.";
+        return Some(Failure {
+            hint: hint.into(),
+            ..failure_of("nested_repository", &tail, false)
+        });
+    }
+    if captured.unnamable.is_empty() {
+        return None;
+    }
+    let tail = format!("no lease can name {}", names(&captured.unnamable));
+    let hint = "A name must be UTF-8 without control characters (line breaks among them) and \
+                without backslashes. Rename or remove the file.";
+    Some(Failure { hint: hint.into(), ..failure_of("path", &tail, false) })
 }
 
 /// Asks for a writing lease on each path, as many at a time as one request takes.

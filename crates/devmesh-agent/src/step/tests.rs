@@ -316,6 +316,16 @@ fn a_limit_parks_the_agent_until_it_ends() {
 }
 
 #[test]
+fn a_task_whose_time_is_used_up_is_not_tried_again() {
+    let mut view = at(Phase::Running);
+    let effects = take(&mut view, 0, ended(EndCause::Wall, None));
+    let [_, Effect::Post { verbs, .. }] = effects.as_slice() else { panic!("{effects:?}") };
+    let [Verb::TaskFail(fail)] = verbs.as_slice() else { panic!("{verbs:?}") };
+    assert_eq!((fail.class.as_str(), fail.hard), ("timeout", false));
+    assert!(fail.message.contains("max_wall_s"), "{}", fail.message);
+}
+
+#[test]
 fn a_task_over_its_ceiling_is_stopped() {
     let mut view = at(Phase::Running);
     let usage = |cost| Usage { cost_micros: Some(cost), ..Usage::default() };
@@ -334,7 +344,7 @@ fn every_changed_path_is_leased_as_many_at_a_time_as_a_request_takes() {
     let mut view = at(Phase::Capturing);
     let paths: Vec<String> = (0..200).map(|n| format!("f{n}")).collect();
     let paths: Vec<&str> = paths.iter().map(String::as_str).collect();
-    let captured = Captured { work: Some(work(&paths)), unresolved: vec![], unnamable: vec![] };
+    let captured = Captured { work: Some(work(&paths)), ..Captured::default() };
     let mut effects = take(&mut view, 0, Input::Captured { key: KEY, captured: Ok(captured) });
     let mut sizes = Vec::new();
     while let [Effect::Send { verb, .. }] = effects.as_slice()
@@ -364,13 +374,34 @@ fn a_lease_waited_for_in_vain_is_asked_for_again_and_not_for_ever() {
     assert_eq!((rounds, last), (20, vec!["Save".to_owned(), "task.abandon".to_owned()]));
 }
 
+/// What stands in the way is told to the model once, and then it fails with the name in it.
+fn is_told_and_then_fails(captured: &Captured, class: &str, name: &str) {
+    let mut view = at(Phase::Capturing);
+    let capture = || Input::Captured { key: KEY, captured: Ok(captured.clone()) };
+    let effects = take(&mut view, 0, capture());
+    let [Effect::Run { prompt, .. }] = effects.as_slice() else { panic!("{effects:?}") };
+    assert!(prompt.contains(name), "{prompt}");
+    view.attempt.as_mut().unwrap().phase = Phase::Capturing;
+    let effects = take(&mut view, 0, capture());
+    let [_, Effect::Post { verbs, .. }] = effects.as_slice() else { panic!("{effects:?}") };
+    let [Verb::TaskFail(fail)] = verbs.as_slice() else { panic!("{verbs:?}") };
+    assert_eq!(fail.class, class);
+    assert!(fail.message.contains(name), "{}", fail.message);
+}
+
 #[test]
 fn what_no_lease_can_name_does_not_land() {
-    let mut view = at(Phase::Capturing);
-    let unnamable = vec!["a\\b".to_owned()];
-    let captured = Captured { work: Some(work(&["a\\b"])), unresolved: vec![], unnamable };
-    let effects = take(&mut view, 0, Input::Captured { key: KEY, captured: Ok(captured) });
-    assert_eq!(names(&effects), ["Save", "task.fail"]);
+    let unnamable = vec!["\"a\\nb\"".to_owned()];
+    let work = Some(work(&["a\nb"]));
+    let captured = Captured { work, unnamable, ..Captured::default() };
+    is_told_and_then_fails(&captured, "path", "\"a\\nb\"");
+}
+
+#[test]
+fn a_repository_in_the_worktree_does_not_land() {
+    let nested = vec!["vendor/lib".to_owned()];
+    let captured = Captured { work: Some(work(&["vendor/lib/x"])), nested, ..Captured::default() };
+    is_told_and_then_fails(&captured, "nested_repository", "vendor/lib");
 }
 
 #[test]

@@ -121,7 +121,7 @@ async fn what_a_build_leaves_is_no_work_and_what_was_copied_stays() {
     for name in ["copied [1].cfg", "work.txt", ".env"] {
         std::fs::write(slot.dir().join(name), "x").unwrap();
     }
-    let tree = crate::save::write_tree(&slot, &gates.copied).await.unwrap();
+    let tree = crate::save::write_tree(&slot, "main", &gates.copied).await.unwrap();
     std::fs::write(slot.dir().join("report.xml"), "x").unwrap();
     std::fs::write(slot.dir().join("a.txt"), "formatted").unwrap();
     settle(&slot, &tree, "main", &gates.copied).await.unwrap();
