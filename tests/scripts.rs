@@ -4,6 +4,7 @@
 //! `$ COMMAND` is run by a shell in the repository; what follows is what it prints: stdout as it
 //! is, stderr behind `! `, an exit other than 0 as `? N`. Lines that begin `//` are remarks.
 
+mod begin;
 mod care;
 mod plain;
 pub(crate) mod rig;

@@ -31,14 +31,15 @@ pub struct Args {
     #[arg(long, env = "DEVMESH_HOST")]
     pub host: Option<HostId>,
     /// Memory that agents of this host may take together, in GiB
-    #[arg(long, env = "DEVMESH_RAM_GB", value_name = "GIB")]
+    #[arg(long, env = "DEVMESH_RAM_GB", value_name = "GIB",
+          value_parser = clap::value_parser!(u64).range(1..))]
     pub ram_gb: Option<u64>,
     /// Memory of each GPU that agents of this host may take together, in GiB
     #[arg(long, env = "DEVMESH_GPU_VRAM_GB", value_name = "GIB")]
     pub gpu_vram_gb: Option<u64>,
     /// Agents that may be at work on this host at once; two to a processor by default, at least
     /// four
-    #[arg(long, env = "DEVMESH_SLOTS")]
+    #[arg(long, env = "DEVMESH_SLOTS", value_parser = clap::value_parser!(u32).range(1..))]
     pub slots: Option<u32>,
     /// The folder whose disk is watched
     #[arg(long, default_value = ".", value_name = "FOLDER")]

@@ -52,10 +52,14 @@ pub(crate) fn offered(tools: &[Tool]) -> Vec<&Tool> {
     tools.iter().filter(is_real).collect()
 }
 
-/// Gives each agent a name, makes its program's path whole, and fills in the mode of the user's
-/// file.
-pub(crate) fn named(agents: Vec<AgentSpec>, user: &User, at: &Path) -> Result<Vec<AgentSpec>> {
-    let mut taken: BTreeSet<ActorId> = BTreeSet::new();
+/// Gives each agent a name that is not taken, makes its program's path whole, and fills in the
+/// mode of the user's file.
+pub(crate) fn named(
+    agents: Vec<AgentSpec>,
+    user: &User,
+    at: &Path,
+    mut taken: BTreeSet<ActorId>,
+) -> Result<Vec<AgentSpec>> {
     for name in agents.iter().filter_map(|agent| agent.name.clone()) {
         if OWN.contains(&name.as_str()) {
             return Err(Error::usage(format!("no agent can be named {name}: a process is"))

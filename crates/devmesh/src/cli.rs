@@ -15,6 +15,7 @@ mod cred;
 pub(crate) mod dashboard;
 mod doctor;
 mod down;
+mod environment;
 mod explain;
 mod hosts;
 mod lock;
@@ -136,6 +137,15 @@ impl Command {
 }
 
 impl Cli {
+    /// Reads the command line and the environment. Clap ends the process itself for --help and for
+    /// what it cannot read, with 0 and 2; it does not tell a variable from what was typed.
+    pub(crate) fn read() -> Result<Cli> {
+        Cli::try_parse().or_else(|error| match environment::culprit(&error) {
+            Some(problem) => Err(Error::usage(problem).hint("correct the variable, or unset it")),
+            None => error.exit(),
+        })
+    }
+
     /// Does what was asked.
     pub(crate) fn run(self) -> Result<Exit> {
         let context = Context::new(self.globals);

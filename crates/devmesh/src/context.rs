@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use crate::error::{Error, Result};
 use crate::git::{self, Repo};
+use crate::keys;
 use crate::output::{Colour, Output};
 use crate::state_dir::{RunFile, StateDir};
 
@@ -144,6 +145,11 @@ impl Context {
             let hint =
                 format!("`devmesh cred mint {actor} --role person` makes one; --as names another");
             return Err(Error::usage(format!("{} is not there", creds.display())).hint(hint));
+        }
+        if !keys::is_whole(&creds) {
+            return Err(Error::usage(format!("{} is damaged", creds.display()))
+                .because("it holds no NATS user token and seed")
+                .hint(format!("`devmesh cred mint {actor} --role ROLE` makes it again")));
         }
         let client = Client::connect(&url, Some(&creds), &state.mesh, &actor).await?;
         Ok(Link { client, within: self.within() })

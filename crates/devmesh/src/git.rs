@@ -25,7 +25,7 @@ impl Repo {
         let args = ["rev-parse", "--show-toplevel", "--git-common-dir", "--show-prefix"];
         let output = git(from, args)?;
         if !output.status.success() {
-            return Ok(None);
+            return without_checkout(from, &output).map(|()| None);
         }
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
         let mut lines = text.lines();
@@ -54,6 +54,37 @@ impl Repo {
                 .hint("tasks start from a commit: `git add -A && git commit -m start`"));
         }
         Ok(repo)
+    }
+
+    /// The branch that is checked out; an error says why there is none, and what else would do.
+    pub(crate) fn own_branch(&self, or: &str) -> Result<String> {
+        if let Some(branch) = self.branch()? {
+            return Ok(branch);
+        }
+        let root = self.root.display();
+        Err(match self.unfinished()? {
+            Some((what, end)) => Error::usage(format!("{root} is in the middle of a {what}"))
+                .hint(format!("finish it first: {end}{or}")),
+            None => Error::usage(format!("{root} has no branch checked out"))
+                .hint(format!("check one out: git switch main{or}")),
+        })
+    }
+
+    /// What git is in the middle of in this checkout, and the commands that end it.
+    fn unfinished(&self) -> Result<Option<(&'static str, &'static str)>> {
+        const STATES: [(&str, &str, &str); 4] = [
+            ("rebase-merge", "rebase", "git rebase --continue, or git rebase --abort"),
+            ("rebase-apply", "rebase", "git rebase --continue, or git rebase --abort"),
+            ("BISECT_LOG", "bisection", "git bisect reset"),
+            ("MERGE_HEAD", "merge", "git merge --continue, or git merge --abort"),
+        ];
+        for (file, what, end) in STATES {
+            let path = self.read(["rev-parse", "--git-path", file])?;
+            if self.root.join(path).exists() {
+                return Ok(Some((what, end)));
+            }
+        }
+        Ok(None)
     }
 
     /// The branch that is checked out; none on a detached head.
@@ -103,6 +134,27 @@ impl Repo {
             _ => self.root.clone(),
         }
     }
+}
+
+/// Why there is no checkout: none where there is no repository either, an error where there is one
+/// that cannot be worked in.
+fn without_checkout(from: &Path, output: &Output) -> Result<()> {
+    let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+    if said.contains("not a git repository") {
+        return Ok(());
+    }
+    let asks = git(from, ["rev-parse", "--is-bare-repository", "--is-inside-git-dir"])?;
+    let answer = String::from_utf8_lossy(&asks.stdout).into_owned();
+    let at = from.display();
+    Err(match answer.lines().collect::<Vec<_>>()[..] {
+        ["true", _] => Error::usage(format!("{at} is a bare repository: nothing is checked out"))
+            .hint("go into a checkout, or make one: git worktree add ../work"),
+        [_, "true"] => Error::usage(format!("{at} is inside a .git folder"))
+            .hint("go into the checkout beside it"),
+        _ => Error::usage(format!("git cannot use the repository at {at}"))
+            .because(said.lines().next().unwrap_or_default().to_owned())
+            .hint("`git status` says more there"),
+    })
 }
 
 /// The working directory.

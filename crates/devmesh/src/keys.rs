@@ -1,6 +1,7 @@
 //! Credentials of this machine's meshes: minted where there is none, and made known to the mesh.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use devmesh_bus::client::Client;
 use devmesh_bus::cred::{Account, ROLES, Role, Trust, User, accounts, permissions};
@@ -14,17 +15,26 @@ use crate::state_dir::{StateDir, write_whole};
 /// The keys of a mesh, made where there are none.
 pub(crate) fn open(state: &StateDir) -> Result<Trust> {
     Trust::open_or_create(&state.path, state.mesh.as_str()).map_err(|error| {
-        Error::failed("open the mesh's keys")
-            .because(chain(&error))
-            .hint(format!("they lie in {}", state.path.join("keys").display()))
+        Error::failed("open the mesh's keys").because(chain(&error)).hint(format!(
+            "put {} back as it was: the log belongs to these keys",
+            state.path.join("keys").display()
+        ))
     })
 }
 
-/// The credential of an actor, minted where there is none of that role.
+/// Whether a file is a credential in whole: a damaged one would be refused without a reason.
+pub(crate) fn is_whole(path: &Path) -> bool {
+    let text = std::fs::read_to_string(path).unwrap_or_default();
+    ["BEGIN NATS USER JWT", "END NATS USER JWT", "BEGIN USER NKEY SEED", "END USER NKEY SEED"]
+        .iter()
+        .all(|mark| text.contains(mark))
+}
+
+/// The credential of an actor, minted where there is none of that role, or a damaged one.
 pub(crate) fn ensure(trust: &Trust, name: &ActorId, role: Role) -> Result<()> {
     let there = accounts(role)
         .iter()
-        .all(|account| trust.creds_path(name.as_str(), role, *account).is_file());
+        .all(|account| is_whole(&trust.creds_path(name.as_str(), role, *account)));
     if there && users(trust)?.get(name.as_str()).is_some_and(|has| *has == role) {
         return Ok(());
     }
@@ -33,12 +43,13 @@ pub(crate) fn ensure(trust: &Trust, name: &ActorId, role: Role) -> Result<()> {
 
 /// Mints a credential.
 pub(crate) fn mint(trust: &Trust, name: &ActorId, role: Role) -> Result<()> {
-    trust.mint(name.as_str(), role).map(|_| ()).map_err(|error| {
-        let made = match error {
-            devmesh_bus::cred::Error::RoleTaken { .. } => Error::usage(error.to_string()),
-            other => Error::failed("mint a credential").because(chain(&other)),
-        };
-        made.hint("`devmesh cred list` shows those in use")
+    trust.mint(name.as_str(), role).map(|_| ()).map_err(|error| match error {
+        devmesh_bus::cred::Error::RoleTaken { .. } => {
+            Error::usage(error.to_string()).hint("`devmesh cred list` shows those in use")
+        }
+        other => Error::failed(format!("mint the credential of {name}"))
+            .because(chain(&other))
+            .hint("what stands in its way must be moved away, or be yours to write"),
     })
 }
 
@@ -69,8 +80,11 @@ pub(crate) fn refresh(trust: &Trust, state: &StateDir) -> Result<()> {
 
 /// Who has a credential in use, and for what.
 pub(crate) fn users(trust: &Trust) -> Result<BTreeMap<String, Role>> {
-    let all: Vec<User> =
-        trust.users().map_err(|e| Error::failed("read the register").because(chain(&e)))?;
+    let all: Vec<User> = trust.users().map_err(|error| {
+        Error::failed("read the register")
+            .because(chain(&error))
+            .hint("put it back as it was, or remove it: then only what is minted anew counts")
+    })?;
     let live = all.into_iter().filter(|user| user.revoked_at.is_none());
     Ok(live.map(|user| (user.name, user.role)).collect())
 }

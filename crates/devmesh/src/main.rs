@@ -23,13 +23,10 @@ mod state_dir;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 
-use clap::Parser;
-
 use crate::exit::Exit;
 
 fn main() -> ExitCode {
-    // Clap ends the process itself for --help and for what cannot be read, with 0 and 2.
-    match catch_unwind(AssertUnwindSafe(|| cli::Cli::parse().run())) {
+    match catch_unwind(AssertUnwindSafe(|| cli::Cli::read()?.run())) {
         Ok(Ok(exit)) => exit.into(),
         Ok(Err(error)) => {
             for line in error.lines() {

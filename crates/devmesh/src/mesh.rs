@@ -2,6 +2,8 @@
 //! own, in a process group of its own, so that a Ctrl-C reaches devmesh first and the bus goes
 //! last.
 
+mod add;
+mod begun;
 mod bus;
 mod child;
 mod detach;
@@ -11,7 +13,10 @@ mod signals;
 mod start;
 mod watch;
 
-pub(crate) use detach::{PLAN, detach};
+pub(crate) use add::add;
+pub(crate) use begun::begun;
+pub(crate) use child::{Kind, last_words};
+pub(crate) use detach::{READY, TAKEN, detach};
 pub(crate) use end::{AGENT_WITHIN, end_all};
 pub(crate) use plan::Plan;
 pub(crate) use signals::shutdown;
@@ -20,14 +25,16 @@ use crate::error::Result;
 use crate::state_dir::{RunFile, StateDir};
 
 /// Starts all that the plan says, tells `ready` when it serves, and watches it until it is told to
-/// end. Nothing is left running, however it goes.
+/// end. Nothing is left running, however it goes. False where another process supervises the mesh:
+/// then nothing was done.
 pub(crate) async fn supervise(
     state: &StateDir,
     plan: Plan,
     ready: impl FnOnce(&RunFile),
-) -> Result<()> {
+) -> Result<bool> {
     let mut signals = signals::Signals::listen()?;
-    let mut mesh = watch::Mesh::new(state.clone(), plan)?;
+    let Some(mut mesh) = watch::Mesh::new(state.clone(), plan)? else { return Ok(false) };
+    end::end_left(state).await?;
     let started = tokio::select! {
         started = mesh.start() => started,
         () = signals.end() => Err(signals::interrupted()),
@@ -40,5 +47,5 @@ pub(crate) async fn supervise(
         Err(error) => Err(error),
     };
     mesh.stop(&mut signals).await;
-    outcome
+    outcome.map(|()| true)
 }

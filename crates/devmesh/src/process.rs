@@ -3,6 +3,9 @@
 //! A process number is used again; a process is known by its number and the time it started.
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
@@ -92,6 +95,26 @@ pub(crate) fn descendants(pid: u32) -> Vec<Known> {
     found.into_iter().skip(1).filter_map(Known::of).collect()
 }
 
+/// All processes that are told `path`, or something in it, on their command line.
+pub(crate) fn told(path: &Path) -> Vec<Known> {
+    let own = std::process::id();
+    let Ok(entries) = std::fs::read_dir("/proc") else { return Vec::new() };
+    let numbers = entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    let is_told = |pid: &u32| {
+        let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        line.split(|byte| *byte == 0)
+            .skip(1)
+            .any(|arg| Path::new(OsStr::from_bytes(arg)).starts_with(path))
+    };
+    numbers.filter(|pid| *pid != own && is_told(pid)).filter_map(Known::of).collect()
+}
+
+/// The name of the program that a process runs.
+pub(crate) fn program(process: &Known) -> String {
+    let name = std::fs::read_to_string(format!("/proc/{}/comm", process.pid));
+    name.unwrap_or_default().trim().to_owned()
+}
+
 /// The parent of every process.
 fn parents() -> BTreeMap<u32, u32> {
     let Ok(entries) = std::fs::read_dir("/proc") else { return BTreeMap::new() };
@@ -108,7 +131,7 @@ fn stat(pid: u32) -> Option<Vec<String>> {
 
 /// When the process of this number started; none where there is none, or only its remains.
 fn started(pid: u32) -> Option<String> {
-    if std::path::Path::new("/proc/self/stat").exists() {
+    if Path::new("/proc/self/stat").exists() {
         let fields = stat(pid)?;
         let ended = matches!(fields.first().map(String::as_str), Some("Z" | "X"));
         return if ended { None } else { fields.get(19).cloned() };

@@ -16,7 +16,7 @@ mod run_file;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use run_file::{Ports, RunFile, SUPERVISOR};
+pub(crate) use run_file::{GivenUp, Ports, RunFile, SUPERVISOR};
 
 /// The link in a repository.
 pub(crate) const LINK: &str = ".devmesh";
@@ -145,7 +145,12 @@ pub(crate) fn write_whole(path: &Path, text: &str) -> Result<()> {
         file.write_all(text.as_bytes())?;
         fs::rename(&beside, path)
     });
-    written.map_err(|error| Error::failed(format!("write {}", path.display())).because(error))
+    written.map_err(|error| {
+        let _ = fs::remove_file(&beside);
+        Error::failed(format!("write {}", path.display()))
+            .because(error)
+            .hint("it must be a file that is yours to write, on a disk with room")
+    })
 }
 
 /// Where the states of all meshes lie.

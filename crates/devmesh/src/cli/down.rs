@@ -5,13 +5,15 @@ use std::time::Duration;
 use devmesh_protocol::Verb;
 use devmesh_protocol::command::agent::Drain;
 use devmesh_protocol::view::AgentView;
+use futures::future::join_all;
 use nix::sys::signal::Signal;
 use serde_json::json;
 
 use crate::context::{Context, Link};
 use crate::error::Result;
 use crate::mesh::{AGENT_WITHIN, end_all};
-use crate::state_dir::RunFile;
+use crate::process::{program, told};
+use crate::state_dir::{RunFile, StateDir};
 
 /// How long the whole end may take before its processes are ended one by one.
 const WITHIN: Duration = Duration::from_secs(AGENT_WITHIN.as_secs() + 40);
@@ -29,9 +31,17 @@ pub(crate) struct Args {
 impl Args {
     pub(super) async fn run(self, context: &Context) -> Result<()> {
         let state = context.state()?;
-        let Some(run) = RunFile::read(&state)? else {
-            context.out.say(format!("mesh {} does not run on this machine", state.mesh));
-            return Ok(());
+        let run = match RunFile::read(&state) {
+            Ok(Some(run)) => run,
+            Ok(None) => {
+                context.out.say(format!("mesh {} does not run on this machine", state.mesh));
+                return Ok(());
+            }
+            Err(damaged) => {
+                damaged.lines().iter().take(1).for_each(|line| context.out.say(line));
+                end_told(&state).await;
+                return self.ended(context, &state);
+            }
         };
         if self.drain {
             drain(context).await?;
@@ -47,6 +57,10 @@ impl Args {
             end_all(&left).await;
             RunFile::remove(&state);
         }
+        self.ended(context, &state)
+    }
+
+    fn ended(&self, context: &Context, state: &StateDir) -> Result<()> {
         if context.out.json {
             context.out.json(&json!({ "mesh": state.mesh, "ended": true }));
         } else {
@@ -54,6 +68,20 @@ impl Args {
         }
         Ok(())
     }
+}
+
+/// Ends what runs on this state, found by its command line: nothing else says what that is.
+async fn end_told(state: &StateDir) {
+    // The one that supervises ends the others in order.
+    let of = |name: &str| {
+        let mut all = told(&state.path);
+        all.retain(|process| program(process) == name);
+        all
+    };
+    let (others, bus) = (of("devmesh"), of("nats-server"));
+    join_all(others.iter().map(|process| process.end(AGENT_WITHIN))).await;
+    join_all(bus.iter().map(|process| process.end(AGENT_WITHIN))).await;
+    RunFile::remove(state);
 }
 
 async fn drain(context: &Context) -> Result<()> {

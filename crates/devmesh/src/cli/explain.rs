@@ -1,5 +1,7 @@
 //! `devmesh explain`: a page for each rejection code and each rule.
 
+use serde_json::{Value, json};
+
 use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::explain;
@@ -17,7 +19,13 @@ impl Args {
     pub(super) fn run(self, context: &Context) -> Result<()> {
         let Some(about) = self.about else {
             let mut table = Table::new(&["CODE", "WHAT IT SAYS"]);
-            for (name, line) in explain::all() {
+            let all = explain::all();
+            if context.out.json {
+                let one = |(name, line)| json!({ "name": name, "about": line });
+                context.out.json(&all.into_iter().map(one).collect::<Vec<Value>>());
+                return Ok(());
+            }
+            for (name, line) in all {
                 table.row(&[name, &line]);
             }
             context.out.table(&table, "");
@@ -27,7 +35,11 @@ impl Args {
             Error::usage(format!("there is no page on {about:?}"))
                 .hint("`devmesh explain` lists all codes and rules")
         })?;
-        context.out.line(page.trim_end());
+        if context.out.json {
+            context.out.json(&json!({ "name": about.to_uppercase(), "text": page.trim_end() }));
+        } else {
+            context.out.line(page.trim_end());
+        }
         Ok(())
     }
 }

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::context::Context;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::git::Repo;
 use crate::output::clean;
 
@@ -14,9 +14,7 @@ pub(crate) struct Args {}
 impl Args {
     pub(super) async fn run(self, context: &Context) -> Result<()> {
         let repo = Repo::here()?;
-        let branch = repo.branch()?.ok_or_else(|| {
-            Error::usage("no branch is checked out here").hint("check one out: git switch main")
-        })?;
+        let branch = repo.own_branch("")?;
         let landed = format!("devmesh/landed/{branch}");
         let full = format!("refs/heads/{landed}^{{commit}}");
         if !repo.succeeds(["rev-parse", "--quiet", "--verify", &full])? {

@@ -3,13 +3,11 @@
 use devmesh_protocol::{TaskId, Verb};
 use serde_json::Value;
 
-use super::status::Waiting;
 use super::task::add::{Spec, build};
 use super::task::follow::{self, Ending, exit_of};
 use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::exit::Exit;
-use crate::output::clean;
 
 /// Add a task and follow it: exits 0 landed, 6 failed, 7 waits for a person
 #[derive(Debug, clap::Args)]
@@ -48,9 +46,7 @@ impl Args {
                 continue;
             }
             out.line(format!("{id} {} {}", task.state, task.commit.as_deref().unwrap_or("-")));
-            if let Some(waiting) = Waiting::of(task) {
-                out.say(format!("{}: {}", clean(&waiting.why), waiting.next));
-            }
+            follow::say_waiting(out, std::iter::once(&task));
         }
         Ok(exit)
     }

@@ -12,6 +12,8 @@ use crate::error::{Error, Result};
 use crate::output::clean;
 use crate::state_dir::RunFile;
 
+mod amiss;
+
 /// Show what needs you, and how the mesh is
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {}
@@ -20,6 +22,11 @@ impl Args {
     pub(super) async fn run(self, context: &Context) -> Result<()> {
         let state = context.state()?;
         let run = RunFile::read(&state)?;
+        let amiss = run.as_ref().map(|run| amiss::of(&state, run)).unwrap_or_default();
+        // Where nothing answers, this says why.
+        if !context.out.json {
+            amiss::show(context, &amiss);
+        }
         let link = context.connect().await?;
         let nats_url = context.nats_url(&state)?;
         let dashboard = run.as_ref().and_then(|run| run.dashboard_url.clone());
@@ -29,6 +36,7 @@ impl Args {
             let mut shown = json!({
                 "mesh": state.mesh, "nats_url": nats_url, "dashboard_url": dashboard,
                 "needs_you": waiting.iter().map(Waiting::to_json).collect::<Vec<_>>(),
+                "amiss": amiss,
             });
             if let (Value::Object(shown), Value::Object(answer)) = (&mut shown, answer) {
                 shown.extend(answer);
@@ -94,6 +102,10 @@ impl Waiting {
             ("review", _) if task.review == ReviewBy::Person => (
                 "its diff waits for your look".to_owned(),
                 format!("devmesh task diff {id}; devmesh task approve {id}"),
+            ),
+            (_, Some(Blocked::Dependency(before))) => (
+                format!("{before}, which it comes after, has ended without being completed"),
+                format!("devmesh task retry {before}, or devmesh task cancel {id}"),
             ),
             (_, Some(Blocked::Question(question))) => {
                 ("it asks a question".to_owned(), format!("devmesh task answer {question} TEXT"))

@@ -11,19 +11,18 @@ use crate::exit::Exit;
 
 pub(super) mod add;
 mod answer;
-mod cancel;
 mod diff;
 mod edit;
 pub(super) mod follow;
 mod list;
 mod logs;
-mod pause;
-mod resume;
-mod retry;
 mod review;
 mod say;
 mod show;
+mod steer;
 mod wait;
+
+use steer::Steer;
 
 /// Add, look at and steer tasks
 #[derive(Debug, clap::Args)]
@@ -45,10 +44,16 @@ enum Command {
     Approve(review::Approve),
     Reject(review::Reject),
     Edit(edit::Args),
-    Pause(pause::Args),
-    Resume(resume::Args),
-    Retry(retry::Args),
-    Cancel(cancel::Args),
+    /// Hold a task
+    Pause(steer::Args),
+    /// Let a held or blocked task go on
+    Resume(steer::Args),
+    /// Put an ended task back into the queue
+    Retry(steer::Args),
+    /// End a task for good
+    Cancel(steer::Args),
+    /// Take back what a task has landed, by a task of its own
+    Revert(steer::Args),
 }
 
 impl Args {
@@ -66,10 +71,11 @@ impl Args {
             Command::Approve(args) => done(args.run(context).await),
             Command::Reject(args) => done(args.run(context).await),
             Command::Edit(args) => done(args.run(context).await),
-            Command::Pause(args) => done(args.run(context).await),
-            Command::Resume(args) => done(args.run(context).await),
-            Command::Retry(args) => done(args.run(context).await),
-            Command::Cancel(args) => done(args.run(context).await),
+            Command::Pause(args) => done(args.run(context, Steer::Pause).await),
+            Command::Resume(args) => done(args.run(context, Steer::Resume).await),
+            Command::Retry(args) => done(args.run(context, Steer::Retry).await),
+            Command::Cancel(args) => done(args.run(context, Steer::Cancel).await),
+            Command::Revert(args) => done(args.run(context, Steer::Revert).await),
         }
     }
 }

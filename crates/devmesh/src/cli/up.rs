@@ -1,12 +1,10 @@
 //! `devmesh up`: the mesh of this machine, begun in a repository.
 
-use std::collections::BTreeMap;
-use std::io::{BufRead, IsTerminal, Write};
+use std::collections::BTreeSet;
+use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use devmesh_bus::cred::Role;
-use devmesh_bus::server::{self, FETCHED_VERSION};
 use devmesh_protocol::Verb;
 use devmesh_protocol::command::mesh::RepoAdd;
 use serde_json::{Value, json};
@@ -14,19 +12,23 @@ use serde_json::{Value, json};
 use crate::agents::{self, Wanted};
 use crate::config::{AgentSpec, Config, User};
 use crate::context::{Context, Link};
-use crate::error::{Error, Result, chain};
+use crate::error::{Error, Result};
 use crate::git::Repo;
-use crate::keys;
 use crate::mesh::{self, Plan};
 use crate::state_dir::{RunFile, StateDir};
 
+mod choose;
+mod join;
 mod proposal;
 
 pub(crate) use proposal::{repo_add, verify_of};
 
+/// How often a start is tried while others begin and end the same mesh.
+const BEGIN_MAX: usize = 5;
+
 /// Start the mesh in this repository: bus, coordinator, probe, dashboard, and the agents it may
 ///
-/// Where the mesh runs already, this repository is added to it.
+/// Where the mesh runs already, this repository and the named agents are added to it.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Ask nothing: fetch what is missing, start the detected tools, take the proposed commands
@@ -63,146 +65,62 @@ impl Args {
         let repo = Repo::here()?;
         let config = Config::load(Some(&repo.root))?;
         let user = User::load()?;
+        super::environment::check()?;
         let state = context.state()?;
         state.create()?;
-        if let Some(run) = RunFile::read(&state)? {
-            if run.supervisor().is_some() {
-                return self.join_in(context, &state, &run, &repo, &config).await;
+        let mut plan = None;
+        for _ in 0..BEGIN_MAX {
+            if RunFile::read(&state)?.is_some_and(|run| run.supervisor().is_some())
+                && let Some(run) = mesh::begun(&state).await?
+            {
+                return self.join_in(context, &state, &run, (&repo, &config, &user)).await;
             }
-            if !run.all_living().is_empty() {
-                context.out.say("ending what an earlier `up` has left");
-                mesh::end_all(&run).await;
+            // Asked once, whoever else begins the mesh meanwhile.
+            let plan = match &plan {
+                Some(plan) => plan,
+                None => plan.insert(self.plan(context, &repo, &config, &user).await?),
+            };
+            state.link(&repo)?;
+            let has_begun = if self.detach {
+                let run = mesh::detach(&state, plan).await?;
+                run.as_ref().inspect(|run| tell(context, &state, run, true)).is_some()
+            } else {
+                let told = |run: &RunFile| tell(context, &state, run, false);
+                mesh::supervise(&state, plan.clone(), told).await?
+            };
+            if has_begun {
+                return Ok(());
             }
-            RunFile::remove(&state);
+            if let Some(run) = mesh::begun(&state).await? {
+                return self.join_in(context, &state, &run, (&repo, &config, &user)).await;
+            }
         }
-        let nats_server = self.nats_server(context).await?;
-        let person = context.globals.speaker.clone().unwrap_or_else(Context::person);
-        let (agents, verify) = self.agree(context, &repo, &config, &user).await?;
-        let plan = Plan {
-            nats_server,
-            port: self.port.filter(|port| *port != 0),
-            dashboard_port: self.dashboard_port.filter(|port| *port != 0),
-            lite: self.lite,
-            agents: agents::named(agents, &user, &repo.root)?,
-            env_pass: config.list("env.pass"),
-            person,
-            repo: repo_add(&repo, &config, verify)?,
-            settings: settings(&config),
-        };
-        state.link(&repo)?;
-        if self.detach {
-            let run = mesh::detach(&state, &plan).await?;
-            tell(context, &state, &run, true);
-            return Ok(());
-        }
-        mesh::supervise(&state, plan, |run| tell(context, &state, run, false)).await
+        Err(Error::failed(format!("start mesh {}", state.mesh))
+            .because("others begin and end it at the same time")
+            .hint(format!("their log is {}", state.log_of("up").display())))
     }
 
-    /// The mesh runs: this repository joins it.
-    async fn join_in(
-        &self,
-        context: &Context,
-        state: &StateDir,
-        run: &RunFile,
-        repo: &Repo,
-        config: &Config,
-    ) -> Result<()> {
-        context.out.say(format!(
-            "mesh {} runs already; adding {}",
-            state.mesh,
-            repo.root.display()
-        ));
-        state.link(repo)?;
-        let person = context.globals.speaker.clone().unwrap_or_else(Context::person);
-        keys::ensure(&keys::open(state)?, &person, Role::Person)?;
-        let admin = keys::admin(state, &run.nats_url, context.within()).await?;
-        keys::register(&admin, &BTreeMap::from([(person.to_string(), Role::Person)])).await?;
-        let link = context.connect().await?;
-        let verify = verify_of(context, repo, config, self.yes)?;
-        add_repo(&link, repo_add(repo, config, verify)?).await?;
-        if !self.agent.is_empty() || self.agents.is_some() {
-            context.out.say("its agents work here too; `devmesh agent --tool NAME` starts another");
-        }
-        tell(context, state, run, true);
-        Ok(())
-    }
-
-    /// Finds a nats-server, or fetches the pinned one where a person agrees.
-    async fn nats_server(&self, context: &Context) -> Result<PathBuf> {
-        let rejected = match server::find(self.nats_server.as_deref()).await {
-            Ok(found) => return Ok(found.path),
-            Err(error @ server::Error::NotFound { .. }) => error,
-            Err(error) => return Err(Error::unreachable("find nats-server").because(chain(&error))),
-        };
-        let named = self.nats_server.is_some() || std::env::var_os("DEVMESH_NATS_SERVER").is_some();
-        let question = format!("no nats-server here; fetch {FETCHED_VERSION} (pinned by SHA-256)?");
-        if named || !(self.yes || ask(&question)?) {
-            return Err(Error::unreachable("find a nats-server")
-                .because(rejected.to_string())
-                .hint("`devmesh up --yes` fetches one"));
-        }
-        context.out.say(format!("fetching nats-server {FETCHED_VERSION}"));
-        server::fetch().await.map_err(|error| {
-            Error::unreachable("fetch nats-server")
-                .because(chain(&error))
-                .hint("install one yourself and name it with --nats-server")
-        })
-    }
-
-    /// The agents to start and the commands that prove work, as said or as a person agrees.
-    async fn agree(
+    async fn plan(
         &self,
         context: &Context,
         repo: &Repo,
         config: &Config,
         user: &User,
-    ) -> Result<(Vec<AgentSpec>, Vec<String>)> {
-        let said = self.said(user).await?;
-        if let Some(agents) = said {
-            return Ok((agents, verify_of(context, repo, config, self.yes)?));
-        }
-        let tools = agents::tools().await?;
-        let offered = agents::offered(&tools);
-        let is_asked = std::io::stdin().is_terminal() && std::io::stderr().is_terminal();
-        if !self.yes && !is_asked {
-            context
-                .out
-                .say("no agent is started: nobody said which (--agent, --agents, [[agents]])");
-            return Ok((Vec::new(), verify_of(context, repo, config, false)?));
-        }
-        proposal::show(context, &offered, repo, config, user);
-        if offered.is_empty() || !(self.yes || ask("start one agent of each?")?) {
-            return Ok((Vec::new(), verify_of(context, repo, config, self.yes)?));
-        }
-        let verify = verify_of(context, repo, config, true)?;
-        Ok((agents::spread(&offered, offered.len()), verify))
-    }
-
-    /// The agents that somebody named; none where nobody did.
-    async fn said(&self, user: &User) -> Result<Option<Vec<AgentSpec>>> {
-        if self.no_agents || self.lite {
-            return Ok(Some(Vec::new()));
-        }
-        let more = match &self.agents {
-            None => Vec::new(),
-            Some(Wanted::File(path)) => User::read(path)?.agents,
-            Some(Wanted::Count(count)) if !user.agents.is_empty() => {
-                user.agents.iter().take(*count).cloned().collect()
-            }
-            Some(Wanted::Count(count)) => {
-                let tools = agents::tools().await?;
-                let offered = agents::offered(&tools);
-                if offered.is_empty() && *count > 0 {
-                    return Err(Error::usage("no coding CLI is installed here")
-                        .hint("`devmesh tools` lists those that are looked for"));
-                }
-                agents::spread(&offered, *count)
-            }
-        };
-        if self.agents.is_some() || !self.agent.is_empty() {
-            return Ok(Some(self.agent.iter().cloned().chain(more).collect()));
-        }
-        Ok((!user.agents.is_empty()).then(|| user.agents.clone()))
+    ) -> Result<Plan> {
+        let nats_server = self.nats_server(context).await?;
+        let person = context.globals.speaker.clone().unwrap_or_else(Context::person);
+        let (agents, verify) = self.agree(context, repo, config, user).await?;
+        Ok(Plan {
+            nats_server,
+            port: self.port.filter(|port| *port != 0),
+            dashboard_port: self.dashboard_port.filter(|port| *port != 0),
+            lite: self.lite,
+            agents: agents::named(agents, user, &repo.root, BTreeSet::new())?,
+            env_pass: config.list("env.pass"),
+            person,
+            repo: repo_add(repo, config, verify)?,
+            settings: settings(config),
+        })
     }
 }
 
@@ -235,22 +153,6 @@ pub(crate) async fn add_repo(link: &Link, body: RepoAdd) -> Result<()> {
         .into_result()
         .map_err(Error::rejected)
         .map(|_| ())
-}
-
-/// A question to who sits at the terminal; no where nobody does.
-fn ask(question: &str) -> Result<bool> {
-    if !(std::io::stdin().is_terminal() && std::io::stderr().is_terminal()) {
-        return Ok(false);
-    }
-    let mut err = std::io::stderr().lock();
-    let _ = write!(err, "{question} [Y/n] ");
-    let _ = err.flush();
-    let mut line = String::new();
-    std::io::stdin()
-        .lock()
-        .read_line(&mut line)
-        .map_err(|error| Error::failed("read your answer").because(error))?;
-    Ok(matches!(line.trim().to_lowercase().as_str(), "y" | "yes") || line == "\n")
 }
 
 /// What runs, for the one who started it.

@@ -143,11 +143,13 @@ pub(super) fn open_log(state: &StateDir, name: &str) -> Result<File> {
 }
 
 /// The last lines of a process's log.
-pub(super) fn last_words(state: &StateDir, name: &str) -> String {
+pub(crate) fn last_words(state: &StateDir, name: &str) -> String {
     let text = std::fs::read(state.log_of(name)).unwrap_or_default();
     let from = text.len().saturating_sub(4_000);
     let text = String::from_utf8_lossy(&text[from..]).into_owned();
     let lines: Vec<&str> = text.lines().collect();
     let last = &lines[lines.len().saturating_sub(4)..];
-    crate::output::clean_lines(&last.join("\n"))
+    // What an earlier start said is not this one's end.
+    let from = last.iter().rposition(|line| line.starts_with("devmesh: ")).unwrap_or(0);
+    crate::output::clean_lines(&last[from..].join("\n"))
 }

@@ -6,9 +6,10 @@ use std::time::Duration;
 use futures::future::join_all;
 
 use super::child::Kind;
+use crate::error::Result;
 use crate::output::say;
 use crate::process::Known;
-use crate::state_dir::RunFile;
+use crate::state_dir::{RunFile, StateDir};
 
 /// How long an agent may take: it saves its work, ends its tool and gives the task back.
 pub(crate) const AGENT_WITHIN: Duration = Duration::from_secs(40);
@@ -29,6 +30,18 @@ pub(crate) async fn end_all(run: &RunFile) {
         });
         join_all(ending).await;
     }
+}
+
+/// Ends what an earlier supervising process has left behind. Only for who supervises now.
+pub(super) async fn end_left(state: &StateDir) -> Result<()> {
+    if let Some(run) = RunFile::read(state)? {
+        if !run.all_living().is_empty() {
+            say("ending what an earlier `up` has left");
+            end_all(&run).await;
+        }
+        RunFile::remove(state);
+    }
+    Ok(())
 }
 
 /// Kills each process and what it started.

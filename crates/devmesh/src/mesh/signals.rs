@@ -7,11 +7,20 @@ use crate::error::{Error, Result};
 use crate::exit::Exit;
 use crate::output::say;
 
-/// Ctrl-C and SIGTERM end; SIGHUP, a closed terminal, only detaches.
+/// What a supervising process is told by a signal.
+pub(super) enum Heard {
+    /// It is to end.
+    End,
+    /// Something is to be added.
+    More,
+}
+
+/// Ctrl-C and SIGTERM end; SIGHUP, a closed terminal, only detaches; SIGUSR1 adds.
 pub(crate) struct Signals {
     interrupt: Signal,
     terminate: Signal,
     hangup: Signal,
+    more: Signal,
 }
 
 impl Signals {
@@ -23,15 +32,22 @@ impl Signals {
             interrupt: hear(SignalKind::interrupt())?,
             terminate: hear(SignalKind::terminate())?,
             hangup: hear(SignalKind::hangup())?,
+            more: hear(SignalKind::user_defined1())?,
         })
     }
 
     /// Returns when the process is to end.
     pub(crate) async fn end(&mut self) {
+        while !matches!(self.next().await, Heard::End) {}
+    }
+
+    /// The next that means something.
+    pub(super) async fn next(&mut self) -> Heard {
         loop {
             tokio::select! {
-                _ = self.interrupt.recv() => return,
-                _ = self.terminate.recv() => return,
+                _ = self.interrupt.recv() => return Heard::End,
+                _ = self.terminate.recv() => return Heard::End,
+                _ = self.more.recv() => return Heard::More,
                 _ = self.hangup.recv() => {
                     say("detached; `devmesh down` ends the mesh");
                 }

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use tokio::net::TcpStream;
 
 use super::bus;
-use super::child::{Spec, last_words};
+use super::child::{Kind, Spec, last_words};
 use super::watch::{Mesh, News};
 use crate::context::Link;
 use crate::error::{Error, Result};
@@ -56,7 +56,9 @@ impl Mesh {
         }
         let port = self.plan.port.unwrap_or_default();
         let dashboard = self.plan.dashboard_port.unwrap_or_default();
-        Ports { nats: port, dashboard }.write(&self.state)
+        Ports { nats: port, dashboard }.write(&self.state)?;
+        self.run.ready = true;
+        self.run.write(&self.state)
     }
 
     fn mint(&self) -> Result<()> {
@@ -94,12 +96,7 @@ impl Mesh {
     /// What is still started must not end; returns when something did.
     async fn lost(&mut self) -> Error {
         match self.news.join_next().await {
-            Some(Ok(News::Ended { name, how, .. })) => {
-                let said = last_words(&self.state, &name);
-                Error::failed(format!("start {name}"))
-                    .because(format!("it ended with {how}\n{said}"))
-                    .hint(format!("the whole log is {}", self.state.log_of(&name).display()))
-            }
+            Some(Ok(News::Ended { name, how, .. })) => self.ended_at_once(&name, &how),
             Some(Ok(News::Again { .. }) | Err(_)) | None => {
                 Error::failed("start the mesh").because("nothing runs")
             }
@@ -122,7 +119,7 @@ impl Mesh {
             let hosts: Vec<HostView> = person.list("hosts", json!({})).await?;
             Ok(hosts.iter().any(|known| known.host.as_str() == host.as_str()))
         };
-        if until(SEEN_WITHIN, seen).await? {
+        if self.until(seen).await? {
             say(format!("probe        measures {host}"));
         } else {
             say("probe        not heard yet; see its log");
@@ -138,7 +135,7 @@ impl Mesh {
         let base = Spec::new("dashboard", "dashboard", &self.state, &self.run.nats_url);
         self.launch(base.with(spec))?;
         let open = async || Ok(TcpStream::connect(("127.0.0.1", port)).await.is_ok());
-        if until(SEEN_WITHIN, open).await? {
+        if self.until(open).await? {
             self.run.dashboard_url = Some(url.clone());
             self.run.write(&self.state)?;
             say(format!("dashboard    {url}"));
@@ -161,19 +158,62 @@ impl Mesh {
             say("agents       none; `devmesh agent --tool NAME` starts one");
             return Ok(());
         }
-        let joined = async || {
+        let deadline = Instant::now() + SEEN_WITHIN;
+        loop {
             let agents: Vec<AgentView> = person.list("agents", json!({})).await?;
             let there: BTreeSet<ActorId> = agents.into_iter().map(|one| one.agent).collect();
-            Ok(wanted.is_subset(&there))
-        };
-        let all: Vec<String> = wanted.iter().map(ToString::to_string).collect();
-        let all = all.join(", ");
-        if until(SEEN_WITHIN, joined).await? {
-            say(format!("agents       {all}"));
-        } else {
-            say(format!("agents       {all}; not all have joined yet, see their logs"));
+            // One that cannot be started was told with its last words.
+            wanted.retain(|name| !self.run.given_up.contains_key(name.as_str()));
+            if wanted.is_subset(&there) {
+                let all = list(&wanted);
+                say(format!("agents       {}", if all.is_empty() { "none" } else { &all }));
+                return Ok(());
+            }
+            if Instant::now() >= deadline {
+                let all = list(&wanted);
+                say(format!("agents       {all}; not all have joined yet, see their logs"));
+                return Ok(());
+            }
+            self.pause().await?;
         }
-        Ok(())
+    }
+
+    /// Asks until the answer is yes; whether it was before it took too long. What is started must
+    /// not end meanwhile.
+    async fn until(&mut self, mut ask: impl AsyncFnMut() -> Result<bool>) -> Result<bool> {
+        let deadline = Instant::now() + SEEN_WITHIN;
+        loop {
+            if ask().await? {
+                return Ok(true);
+            }
+            if Instant::now() >= deadline {
+                return Ok(false);
+            }
+            self.pause().await?;
+        }
+    }
+
+    /// A moment, in which no process may end but an agent.
+    async fn pause(&mut self) -> Result<()> {
+        let deadline = tokio::time::Instant::now() + LOOK;
+        loop {
+            tokio::select! {
+                () = tokio::time::sleep_until(deadline) => return Ok(()),
+                Some(Ok(news)) = self.news.join_next() => match news {
+                    News::Ended { name, how, .. } if Kind::of(&name) != Kind::Agent => {
+                        return Err(self.ended_at_once(&name, &how));
+                    }
+                    news => self.take(news).await?,
+                },
+            }
+        }
+    }
+
+    fn ended_at_once(&self, name: &str, how: &str) -> Error {
+        let said = last_words(&self.state, name);
+        Error::failed(format!("start {name}"))
+            .because(format!("it ended with {how}\n{said}"))
+            .hint(format!("the whole log is {}", self.state.log_of(name).display()))
     }
 }
 
@@ -184,16 +224,6 @@ fn probe_name() -> ActorId {
     ActorId::new(host.as_str()).expect("the name of a host is the name of an actor")
 }
 
-/// Asks until the answer is yes; whether it was within the time.
-async fn until(within: Duration, mut ask: impl AsyncFnMut() -> Result<bool>) -> Result<bool> {
-    let deadline = Instant::now() + within;
-    loop {
-        if ask().await? {
-            return Ok(true);
-        }
-        if Instant::now() >= deadline {
-            return Ok(false);
-        }
-        tokio::time::sleep(LOOK).await;
-    }
+fn list(names: &BTreeSet<ActorId>) -> String {
+    names.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }

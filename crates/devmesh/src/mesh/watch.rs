@@ -1,23 +1,24 @@
 //! A mesh that runs: what ended is started again, and what will not stay up is given up.
 
 use std::collections::BTreeMap;
-use std::fs::{File, TryLockError};
-use std::time::{Duration, Instant};
+use std::fs::File;
+use std::time::{Duration, Instant, SystemTime};
 
 use devmesh_bus::cred::Trust;
 use tokio::task::JoinSet;
 
+use super::begun;
 use super::bus;
 use super::child::{Kind, Spec, last_words};
 use super::end;
 use super::plan::Plan;
-use super::signals::Signals;
+use super::signals::{Heard, Signals};
 use crate::error::{Error, Result};
 use crate::exit::Exit;
 use crate::keys;
 use crate::output::say;
 use crate::process::Known;
-use crate::state_dir::{RunFile, StateDir};
+use crate::state_dir::{GivenUp, RunFile, StateDir};
 
 /// The name of the bus's process.
 pub(super) const BUS: &str = "nats-server";
@@ -58,30 +59,15 @@ pub(super) enum News {
     },
 }
 
-/// Makes sure that one process alone supervises a mesh.
-fn lock(state: &StateDir) -> Result<File> {
-    let path = state.path.join("up.lock");
-    let failed = || Error::failed(format!("lock {}", path.display()));
-    let file = File::options().create(true).truncate(false).write(true).open(&path);
-    let file = file.map_err(|error| failed().because(error))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(failed()
-            .because(format!("another `devmesh up` starts mesh {} now", state.mesh))
-            .hint("`devmesh status` shows when it runs")),
-        Err(TryLockError::Error(error)) => Err(failed().because(error)),
-    }
-}
-
 impl Mesh {
-    /// Nothing is started yet.
-    pub(super) fn new(state: StateDir, plan: Plan) -> Result<Mesh> {
-        let alone = lock(&state)?;
+    /// Nothing is started yet. None where another process supervises this mesh.
+    pub(super) fn new(state: StateDir, plan: Plan) -> Result<Option<Mesh>> {
+        let Some(alone) = begun::alone(&state)? else { return Ok(None) };
         let trust = keys::open(&state)?;
         let run = RunFile::new(&state);
         let (specs, crashes) = (BTreeMap::new(), BTreeMap::new());
         let news = JoinSet::new();
-        Ok(Mesh { state, plan, trust, run, specs, news, crashes, _alone: alone })
+        Ok(Some(Mesh { state, plan, trust, run, specs, news, crashes, _alone: alone }))
     }
 
     /// What runs.
@@ -133,7 +119,10 @@ impl Mesh {
     pub(super) async fn watch(&mut self, signals: &mut Signals) -> Result<()> {
         loop {
             tokio::select! {
-                () = signals.end() => return Ok(()),
+                heard = signals.next() => match heard {
+                    Heard::End => return Ok(()),
+                    Heard::More => self.add_wanted(),
+                },
                 news = self.news.join_next() => match news {
                     Some(Ok(news)) => self.take(news).await?,
                     Some(Err(error)) => {
@@ -147,7 +136,8 @@ impl Mesh {
         }
     }
 
-    async fn take(&mut self, news: News) -> Result<()> {
+    /// What follows from news.
+    pub(super) async fn take(&mut self, news: News) -> Result<()> {
         match news {
             News::Ended { name, how, code } => self.ended(&name, &how, code),
             News::Again { name } => self.again(&name).await,
@@ -167,7 +157,7 @@ impl Mesh {
             let said = last_words(&self.state, name);
             say(format!("{name} cannot be started:\n{said}"));
             tracing::error!(name, said, "an agent cannot be started");
-            return Ok(());
+            return self.put_given_up(name, how);
         }
         let now = Instant::now();
         let crashes = self.crashes.entry(name.to_owned()).or_default();
@@ -199,7 +189,16 @@ impl Mesh {
                 .hint(format!("the whole log is {}", log.display())));
         }
         say(format!("gave up {name}: it ended again and again ({how}); see {}", log.display()));
-        Ok(())
+        tracing::error!(name, how, said, "gave up a process that ends again and again");
+        self.put_given_up(name, how)
+    }
+
+    /// Keeps for `status` what is not started again.
+    fn put_given_up(&mut self, name: &str, how: &str) -> Result<()> {
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        let at = u64::try_from(now.as_millis()).unwrap_or(u64::MAX);
+        self.run.given_up.insert(name.to_owned(), GivenUp { how: how.to_owned(), at });
+        self.run.write(&self.state)
     }
 
     async fn again(&mut self, name: &str) -> Result<()> {

@@ -26,6 +26,21 @@ pub(crate) struct RunFile {
     pub(crate) pids: BTreeMap<String, u32>,
     /// When each started, in the system's words: a number may be another process's later.
     pub(crate) started: BTreeMap<String, String>,
+    /// Whether all of it had started.
+    #[serde(default)]
+    pub(crate) ready: bool,
+    /// The processes that are not started again, with how they ended last.
+    #[serde(default)]
+    pub(crate) given_up: BTreeMap<String, GivenUp>,
+}
+
+/// A process that is not started again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct GivenUp {
+    /// How it ended.
+    pub(crate) how: String,
+    /// When, in milliseconds UTC.
+    pub(crate) at: u64,
 }
 
 /// The ports of last time.
@@ -47,6 +62,8 @@ impl RunFile {
             dashboard_url: None,
             pids: BTreeMap::new(),
             started: BTreeMap::new(),
+            ready: false,
+            given_up: BTreeMap::new(),
         }
     }
 
@@ -57,13 +74,15 @@ impl RunFile {
             Ok(text) => text,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             Err(error) => {
-                return Err(Error::failed(format!("read {}", path.display())).because(error));
+                return Err(Error::usage(format!("{} cannot be read", path.display()))
+                    .because(error)
+                    .hint("`devmesh down` ends what still runs and takes it away"));
             }
         };
         serde_json::from_str(&text).map(Some).map_err(|error| {
-            Error::failed(format!("read {}", path.display()))
+            Error::usage(format!("{} is damaged", path.display()))
                 .because(error)
-                .hint("remove it once no process of the mesh runs any more")
+                .hint("`devmesh down` ends what still runs and takes it away; then `devmesh up`")
         })
     }
 
@@ -83,6 +102,7 @@ impl RunFile {
     pub(crate) fn put(&mut self, name: &str, process: &Known) {
         self.pids.insert(name.to_owned(), process.pid);
         self.started.insert(name.to_owned(), process.started.clone());
+        self.given_up.remove(name);
     }
 
     /// Forgets a process.

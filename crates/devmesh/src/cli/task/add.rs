@@ -37,8 +37,8 @@ pub(crate) struct Spec {
     /// One line that names it
     #[arg(long, value_name = "TEXT")]
     title: Option<String>,
-    /// The paths it will touch, as far as known; a folder means all in it
-    #[arg(long, value_name = "PATH", num_args = 1.., value_delimiter = ',')]
+    /// The paths it will touch, as far as known; a folder means all in it; a,b or said again
+    #[arg(long, value_name = "PATH", value_delimiter = ',')]
     paths: Vec<String>,
     /// A shell command that proves it; may be said again
     #[arg(long, value_name = "COMMAND")]
@@ -46,8 +46,8 @@ pub(crate) struct Spec {
     /// 0 urgent … 4 idle; 2 where nothing is said
     #[arg(long, value_name = "0-4", value_parser = clap::value_parser!(u8).range(0..=4))]
     priority: Option<u8>,
-    /// Tasks that must be completed before
-    #[arg(long, value_name = "TASK", num_args = 1.., value_delimiter = ',')]
+    /// Tasks that must be completed before: a,b or said again
+    #[arg(long, value_name = "TASK", value_delimiter = ',')]
     #[arg(value_parser = super::task_id)]
     after: Vec<TaskId>,
     /// Who looks at the diff before it lands: none, agent, person

@@ -21,13 +21,13 @@ pub(crate) struct Args {
     #[arg(long, value_name = "TEXT")]
     prompt: Option<String>,
     /// The paths it will touch
-    #[arg(long, value_name = "PATH", num_args = 1.., value_delimiter = ',')]
+    #[arg(long, value_name = "PATH", value_delimiter = ',')]
     paths: Option<Vec<String>>,
     /// 0 urgent … 4 idle
     #[arg(long, value_name = "0-4", value_parser = clap::value_parser!(u8).range(0..=4))]
     priority: Option<u8>,
     /// Tasks that must be completed before
-    #[arg(long, value_name = "TASK", num_args = 1.., value_delimiter = ',')]
+    #[arg(long, value_name = "TASK", value_delimiter = ',')]
     #[arg(value_parser = super::task_id)]
     after: Option<Vec<TaskId>>,
     /// Why, for the log

@@ -6,12 +6,14 @@ use std::time::Duration;
 
 use devmesh_bus::notice::{Filter, Notices};
 use devmesh_protocol::TaskId;
+use devmesh_protocol::event::task::Blocked;
 use devmesh_protocol::view::TaskView;
 
 use crate::cli::status::Waiting;
 use crate::context::Link;
 use crate::error::Result;
 use crate::exit::Exit;
+use crate::output::{Output, clean};
 
 /// How long no notice may come before the task is looked at all the same.
 const LOOK: Duration = Duration::from_secs(2);
@@ -45,7 +47,8 @@ pub(crate) async fn told(
     let mut seen: BTreeMap<TaskId, TaskView> = BTreeMap::new();
     loop {
         for task in &tasks {
-            if seen.get(task).is_some_and(has_ended) {
+            // One that waits for what it comes after may yet be let go on.
+            if seen.get(task).is_some_and(|seen| has_ended(seen) && seen.blocked.is_none()) {
                 continue;
             }
             let view = super::one(link, *task).await?;
@@ -71,9 +74,19 @@ pub(crate) async fn told(
     }
 }
 
-/// Whether nothing more happens to a task by itself.
+/// Whether nothing more happens to a task by itself: it has ended, or what it comes after has,
+/// without being completed.
 pub(crate) fn has_ended(task: &TaskView) -> bool {
     matches!(task.state.as_str(), "completed" | "failed" | "cancelled")
+        || matches!(task.blocked, Some(Blocked::Dependency(_)))
+}
+
+/// Says of each task that waits for a person what it waits for, and what settles it.
+pub(crate) fn say_waiting<'a>(out: Output, tasks: impl Iterator<Item = &'a TaskView>) {
+    for waiting in tasks.filter_map(|task| Waiting::of(task.clone())) {
+        out.say(format!("{}: {}", waiting.task.task, clean(&waiting.why)));
+        out.say(format!("next: {}", clean(&waiting.next)));
+    }
 }
 
 /// The exit that says what became of tasks.

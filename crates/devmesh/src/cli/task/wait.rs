@@ -10,7 +10,10 @@ use crate::error::{Error, Result};
 use crate::exit::Exit;
 use crate::output::clean;
 
-/// Wait until tasks have ended; exits 0 when all landed, 6 when one failed
+/// Wait until tasks have ended: exits 0 when all landed, 6 when one failed, 7 when one cannot begin
+///
+/// A task that comes after one that failed or was cancelled cannot begin by itself: a person
+/// retries that one or cancels this one.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The tasks
@@ -48,6 +51,7 @@ impl Args {
                 let commit = task.commit.as_deref().unwrap_or("-");
                 out.line(format!("{} {} {commit}", task.task, task.state));
             }
+            follow::say_waiting(out, tasks.values());
         }
         Ok(follow::exit_of(tasks.values()))
     }

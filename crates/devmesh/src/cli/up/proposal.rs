@@ -99,10 +99,7 @@ pub(crate) fn repo_add(repo: &Repo, config: &Config, verify: Vec<String>) -> Res
     };
     let base = match config.text("repo.base") {
         Some(base) => base.to_owned(),
-        None => repo.branch()?.ok_or_else(|| {
-            Error::usage(format!("{} has no branch checked out", repo.root.display()))
-                .hint("check one out, or say which in devmesh.toml: [repo] base = \"main\"")
-        })?,
+        None => repo.own_branch("; or say one in devmesh.toml: [repo] base = \"main\"")?,
     };
     if !repo.succeeds([
         "rev-parse",
