@@ -170,7 +170,7 @@ async fn a_paused_task_stands_still_until_it_goes_on() {
         "touch began; i=0; while [ ! -e go ]; do sleep 0.05; done; echo x > done.txt; rm go";
     let agent = agent(&mesh, &repo, script).await;
     until("the tool works", || has_slot(&repo, "began")).await;
-    mesh.tell(TaskPaused { task: TASK, reason: None }.into()).await;
+    mesh.tell(TaskPaused { task: TASK, reason: None, parks_at: None }.into()).await;
     let stopped = || tool_states(&repo).iter().all(|state| state == "T");
     until("the tool stands still", || !tool_states(&repo).is_empty() && stopped()).await;
     std::fs::write(repo.slots().join("1/app/go"), "").unwrap();

@@ -36,7 +36,7 @@ pub fn decide(state: &State, command: &Command, at: At) -> Result<Vec<Event>, Re
         Verb::TaskComplete(body) => task::complete(state, command, body),
         Verb::TaskFail(body) => task::fail(state, command, body),
         Verb::TaskAbandon(body) => task::abandon(state, command, body),
-        Verb::TaskPause(body) => task::pause(state, command, body),
+        Verb::TaskPause(body) => task::pause(state, command, body, at),
         Verb::TaskResume(body) => task::resume(state, command, body),
         Verb::TaskCancel(body) => task::cancel(state, command, body),
         Verb::TaskRetry(body) => task::retry(state, command, body),

@@ -137,6 +137,10 @@ events! {
     TaskVerified(task::TaskVerified) = "task_verified" by |e| e.task.to_string(),
     /// A reviewer judged.
     TaskReviewed(task::TaskReviewed) = "task_reviewed" by |e| e.task.to_string(),
+    /// An agent is to look at another's work.
+    ReviewAssigned(task::ReviewAssigned) = "review_assigned" by |e| e.task.to_string(),
+    /// A reviewer is free again without a verdict.
+    ReviewLapsed(task::ReviewLapsed) = "review_lapsed" by |e| e.task.to_string(),
     /// The worker asked.
     TaskAsked(task::TaskAsked) = "task_asked" by |e| e.task.to_string(),
     /// A question was answered.

@@ -66,6 +66,17 @@ pub const RETRY_AFTER_MS: u64 = 2_000;
 pub const BID_WINDOW_MS: u64 = 150;
 /// Time an awarded agent has to start before the auction opens again.
 pub const START_MS: u64 = 5_000;
+/// How long a held attempt is kept frozen before its agent is freed for other tasks.
+pub const PARK_MS: u64 = 10 * 60_000;
+/// How long an agent's verdict on another's work is waited for.
+pub const REVIEW_MS: u64 = 20 * 60_000;
+/// Reviews by agents that may come to nothing, and rejections by agents, before a person is asked.
+pub const REVIEWS_MAX: u32 = 3;
+/// What stands in the way of landing may be gone after so long: a person has committed. Doubled
+/// with each time in vain.
+pub const LAND_AGAIN_MS: u64 = 5 * 60_000;
+/// Times that landing is tried again by itself.
+pub const LAND_AGAIN_MAX: u32 = 8;
 /// Tries of a task where none is asked for.
 pub const ATTEMPTS: u32 = 3;
 /// Most tries of a task.

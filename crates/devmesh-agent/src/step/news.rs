@@ -140,6 +140,7 @@ fn reviewed(view: &mut View, verdict: Judgement) -> Vec<Effect> {
     };
     let key = attempt.key;
     match verdict {
+        Judgement::Abstain => Vec::new(),
         Judgement::Approve => attempt::to_land(view, key),
         // The comments are what the tool reads next.
         Judgement::Reject => {

@@ -118,6 +118,7 @@ fn result(state: &State, record: &Record, event: &Event) -> Value {
         Event::TaskProgressed(e) => task(e.task),
         Event::TaskVerified(e) => task(e.task),
         Event::TaskReviewed(e) => task(e.task),
+        Event::ReviewLapsed(e) => task(e.task),
         Event::TaskAsked(e) => task(e.task),
         Event::TaskAnswered(e) => task(e.task),
         Event::TaskSaid(e) => task(e.task),
@@ -134,6 +135,7 @@ fn result(state: &State, record: &Record, event: &Event) -> Value {
         Event::AgentLeft(_)
         | Event::LockQueued(_)
         | Event::LandQueued(_)
+        | Event::ReviewAssigned(_)
         | Event::AuctionOpened(_)
         | Event::AuctionLapsed(_)
         | Event::EpochStarted(_)

@@ -7,6 +7,7 @@ mod due;
 mod guard;
 mod hold;
 mod land;
+mod review;
 mod talk;
 
 pub(super) use add::{add, edit};
@@ -17,7 +18,8 @@ pub use auction::{bidders, eligible, open_auctions};
 pub(super) use due::follow;
 pub(super) use hold::{cancel, pause, resume, retry, revert};
 pub(super) use land::{land_begin, land_end};
-pub(super) use talk::{answer, ask, review, say};
+pub(super) use review::{review, session_ended as review_ended};
+pub(super) use talk::{answer, ask, say};
 
 #[cfg(test)]
 mod tests;

@@ -36,6 +36,7 @@ pub(super) fn agent_joined(state: &mut State, record: &Record, e: &event::AgentJ
         silent: false,
         suspended: None,
         task: None,
+        review: None,
         device: None,
         idle_since: record.seq,
         framework_read: None,

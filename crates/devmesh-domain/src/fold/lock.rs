@@ -223,7 +223,13 @@ pub(super) fn extend_deadlines(state: &mut State, at: At) {
                 let Some(waiter) = state.waiters.get(&place) else { continue };
                 old.max(enough(waiter.deadline.since(waiter.queued_at)))
             }
-            Due::Start(_) | Due::Auction(_) | Due::Land(_) | Due::Question(_) | Due::Unblock(_) => {
+            Due::Start(_)
+            | Due::Auction(_)
+            | Due::Land(_)
+            | Due::Question(_)
+            | Due::Park(_)
+            | Due::Review(_)
+            | Due::Unblock(_) => {
                 continue;
             }
         };
@@ -237,8 +243,13 @@ pub(super) fn extend_deadlines(state: &mut State, at: At) {
             Due::Waiter(place) => {
                 state.waiters.get_mut(&place).expect("it was just looked at").deadline = new;
             }
-            Due::Start(_) | Due::Auction(_) | Due::Land(_) | Due::Question(_) | Due::Unblock(_) => {
-            }
+            Due::Start(_)
+            | Due::Auction(_)
+            | Due::Land(_)
+            | Due::Question(_)
+            | Due::Park(_)
+            | Due::Review(_)
+            | Due::Unblock(_) => {}
         }
         state.index.due.remove(&(old, due.clone()));
         state.index.due.insert((new, due));

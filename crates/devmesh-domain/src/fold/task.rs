@@ -4,14 +4,15 @@ mod attempt;
 mod auction;
 mod land;
 mod list;
+mod review;
 
-use devmesh_protocol::command::task::{Judgement, ReviewBy, Reviewed, Usage, Verdict};
+use devmesh_protocol::command::task::{Judgement, ReviewBy, Usage, Verdict};
 use devmesh_protocol::event::mesh::TextRef;
 use devmesh_protocol::event::task::{
     Blocked, TaskAdded, TaskAnswered, TaskAsked, TaskBlocked, TaskCancelled, TaskEdited,
-    TaskPaused, TaskResumed, TaskRetried, TaskReviewed, TaskSaid, TaskUnblocked, TaskVerified,
+    TaskPaused, TaskResumed, TaskRetried, TaskSaid, TaskUnblocked, TaskVerified,
 };
-use devmesh_protocol::limits::{GRACE_MS, LEASE_TTL_MS};
+use devmesh_protocol::limits::{GRACE_MS, LEASE_TTL_MS, PARK_MS, REVIEW_MS};
 use devmesh_protocol::{ActorId, At, QuestionId, Record, TaskId};
 
 pub(super) use attempt::{attempt_ended, awarded, completed, progressed, started};
@@ -19,6 +20,7 @@ pub(super) use auction::{auction_lapsed, auction_opened};
 pub(super) use land::{land_began, land_ended, land_queued, land_withdrawn};
 pub(crate) use list::overlapping;
 pub(super) use list::{foresee, review_stir};
+pub(super) use review::{review_assigned, review_lapsed, reviewed};
 
 use crate::state::State;
 use crate::state::index::Due;
@@ -50,6 +52,11 @@ pub(super) fn added(state: &mut State, record: &Record, e: &TaskAdded) {
         saved: None,
         tool_session: None,
         landed: None,
+        parked: None,
+        reviewer: None,
+        reviews_lapsed: Vec::new(),
+        rejections: 0,
+        parks_at: None,
         ended_at: None,
         ended_seq: None,
         usage: Usage::default(),
@@ -66,6 +73,8 @@ pub(super) fn edited(state: &mut State, _record: &Record, e: &TaskEdited) {
         }
         if let Some(prompt) = e.prompt {
             spec.prompt = Some(prompt);
+            // What was proven is not what is asked for now.
+            task.parked = None;
         }
         if let Some(paths) = &e.paths {
             spec.paths.clone_from(paths);
@@ -99,6 +108,8 @@ pub(super) fn verified(state: &mut State, e: &TaskVerified) {
         }
         let approved =
             attempt.review == Some((e.receipt.tree.clone(), Judgement::Approve)) || !wants_review;
+        // Whatever waited to land is not what there is now.
+        task.parked = None;
         if failed {
             task.tries += 1;
         } else {
@@ -108,29 +119,6 @@ pub(super) fn verified(state: &mut State, e: &TaskVerified) {
             (true, _) => Phase::Working,
             (false, true) => Phase::Verifying,
             (false, false) => Phase::Review,
-        };
-    });
-}
-
-pub(super) fn reviewed(state: &mut State, record: &Record, e: &TaskReviewed) {
-    let kind = match e.verdict {
-        Judgement::Approve => "approve",
-        Judgement::Reject => "reject",
-    };
-    change(state, e.task, |task| {
-        if let Some(comments) = e.comments {
-            say(task, Some(e.by.clone()), record.at, kind, comments);
-        }
-        let Some(attempt) = task.attempt.as_mut().filter(|a| a.number == e.attempt) else {
-            return;
-        };
-        let Some(receipt) = attempt.receipt.as_ref().filter(|_| e.what == Reviewed::Diff) else {
-            return;
-        };
-        attempt.review = Some((receipt.tree.clone(), e.verdict));
-        task.phase = match e.verdict {
-            Judgement::Approve => Phase::Verifying,
-            Judgement::Reject => Phase::Working,
         };
     });
 }
@@ -174,12 +162,18 @@ fn say(task: &mut Task, by: Option<ActorId>, at: At, kind: &str, text: TextRef) 
 }
 
 pub(super) fn paused(state: &mut State, e: &TaskPaused) {
-    change(state, e.task, |task| task.paused = true);
+    change(state, e.task, |task| {
+        task.paused = true;
+        task.parks_at = e.parks_at;
+    });
     land::relist_of(state, e.task);
 }
 
 pub(super) fn resumed(state: &mut State, _record: &Record, e: &TaskResumed) {
-    change(state, e.task, |task| task.paused = false);
+    change(state, e.task, |task| {
+        task.paused = false;
+        task.parks_at = None;
+    });
     land::relist_of(state, e.task);
 }
 
@@ -188,7 +182,11 @@ pub(super) fn blocked(state: &mut State, e: &TaskBlocked) {
 }
 
 pub(super) fn unblocked(state: &mut State, _record: &Record, e: &TaskUnblocked) {
-    change(state, e.task, |task| task.blocked = None);
+    change(state, e.task, |task| {
+        task.blocked = None;
+        task.rejections = 0;
+        task.reviews_lapsed.clear();
+    });
 }
 
 pub(super) fn cancelled(state: &mut State, record: &Record, e: &TaskCancelled) {
@@ -214,6 +212,10 @@ fn end(task: &mut Task, record: &Record, phase: Phase) {
     task.question = None;
     task.auction = None;
     task.reopens_at = None;
+    task.parked = None;
+    task.parks_at = None;
+    task.reviews_lapsed.clear();
+    task.rejections = 0;
     task.ended_at = Some(record.at);
     task.ended_seq = Some(record.seq);
 }
@@ -228,7 +230,9 @@ pub(super) fn extend_deadlines(state: &mut State, at: At) {
         .due
         .iter()
         .filter_map(|(_, due)| match due {
-            Due::Start(task) | Due::Question(task) => Some(*task),
+            Due::Start(task) | Due::Question(task) | Due::Park(task) | Due::Review(task) => {
+                Some(*task)
+            }
             Due::Lease(_) | Due::Waiter(_) | Due::Auction(_) | Due::Land(_) | Due::Unblock(_) => {
                 None
             }
@@ -240,7 +244,12 @@ pub(super) fn extend_deadlines(state: &mut State, at: At) {
                 let full_ms = attempt.start_by.since(attempt.awarded_at);
                 attempt.start_by = later(attempt.start_by, full_ms);
             }
-            if let Some(question) = &mut task.question {
+            task.parks_at = task.parks_at.map(|at| later(at, PARK_MS));
+            if let Some(reviewer) = &mut task.reviewer {
+                reviewer.deadline = later(reviewer.deadline, REVIEW_MS);
+            }
+            let counts = |question: &&mut Question| question.default.is_some();
+            if let Some(question) = task.question.as_mut().filter(counts) {
                 let asked_at = question.asked_at;
                 question.deadline = question.deadline.map(|d| later(d, d.since(asked_at)));
             }

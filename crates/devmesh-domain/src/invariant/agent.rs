@@ -49,6 +49,7 @@ pub fn s10_one_owner(state: &State) -> Result<(), String> {
             return Err(format!("{id} is worked on by {}, who does not", attempt.actor));
         }
     }
+    reviewers(state)?;
     for (actor, agent) in state.agents.iter() {
         let Some(id) = agent.task else { continue };
         let attempt = state.tasks.get(&id).and_then(|task| task.attempt.as_ref());
@@ -70,11 +71,41 @@ pub fn s10_one_owner(state: &State) -> Result<(), String> {
     Ok(())
 }
 
+/// A review and its reviewer know each other, and nobody reviews while working or their own work.
+fn reviewers(state: &State) -> Result<(), String> {
+    for (id, task) in state.tasks.iter() {
+        let Some(reviewer) = &task.reviewer else { continue };
+        let agent = state.agents.get(&reviewer.actor);
+        let agent = agent.filter(|agent| agent.session == reviewer.session);
+        if agent.is_none_or(|agent| agent.review != Some(*id) || agent.task.is_some()) {
+            return Err(format!("{id} is reviewed by {}, who does not", reviewer.actor));
+        }
+        let author = task.parked.as_ref().map(|parked| &parked.actor);
+        if task.attempt.is_some() || author.is_none_or(|author| *author == reviewer.actor) {
+            return Err(format!(
+                "{} reviews {id}, where nothing is to be reviewed",
+                reviewer.actor
+            ));
+        }
+    }
+    for (actor, agent) in state.agents.iter() {
+        let Some(id) = agent.review else { continue };
+        let reviewer = state.tasks.get(&id).and_then(|task| task.reviewer.as_ref());
+        if reviewer.is_none_or(|reviewer| reviewer.actor != *actor) {
+            return Err(format!("{actor} reviews {id}, which is not given to it"));
+        }
+    }
+    Ok(())
+}
+
 /// S11: what is reserved on a host is what its running attempts need, and no GPU is promised
 /// that is not there.
 pub fn s11_reservations(state: &State) -> Result<(), String> {
     let mut index = Index::default();
     for task in state.tasks.values() {
+        if let Some(reviewer) = &task.reviewer {
+            index.reserve(&reviewer.host, &reviewer.needs, reviewer.device);
+        }
         let Some(attempt) = &task.attempt else { continue };
         index.reserve(&attempt.host, &attempt.needs, attempt.device);
         if attempt.needs.vram_mb > 0 && attempt.device.is_none() {

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use devmesh_protocol::command::task::ReviewBy;
 use devmesh_protocol::event::task::Blocked;
 use devmesh_protocol::{At, TaskId};
 
@@ -16,7 +17,8 @@ pub fn s10_one_state(state: &State) -> Result<(), String> {
     let mut tokens = BTreeSet::new();
     for (id, task) in state.tasks.iter() {
         let name = task.state_name();
-        let works = !task.phase.has_ended() && task.phase != Phase::Queued;
+        let parked = task.phase == Phase::Review && task.parked.is_some() && task.attempt.is_none();
+        let works = !task.phase.has_ended() && task.phase != Phase::Queued && !parked;
         if works != task.attempt.is_some() {
             return Err(format!("{id} is {name} and has attempt {:?}", task.attempt));
         }
@@ -55,7 +57,10 @@ pub fn s10_one_state(state: &State) -> Result<(), String> {
 /// brings it back, or a named thing stands in its way that somebody can remove.
 pub fn s10_no_strand(state: &State) -> Result<(), String> {
     for (id, task) in state.tasks.iter() {
-        let waits = task.paused || task.blocked.is_some() || task.attempt.is_some();
+        let looks = task.reviewer.is_some() || state.index.tasks.reviews.contains(id);
+        let reviewed =
+            task.phase == Phase::Review && (looks || task.waits_for() == ReviewBy::Person);
+        let waits = task.paused || task.blocked.is_some() || task.attempt.is_some() || reviewed;
         if task.phase.has_ended() || waits || task.auction.is_some() {
             continue;
         }
@@ -131,6 +136,7 @@ pub fn task_indexes_match(state: &State) -> Result<(), String> {
     same("auctions", &now.auctions, &index.auctions)?;
     same("lapsed", &now.tasks.lapsed, &index.tasks.lapsed)?;
     same("questions", &now.tasks.questions, &index.tasks.questions)?;
+    same("reviews", &now.tasks.reviews, &index.tasks.reviews)?;
     same("lands", &now.tasks.lands, &index.tasks.lands)?;
     same("dependants", &now.dependants, &index.dependants)?;
     same("task_keys", &now.task_keys, &index.task_keys)?;
@@ -187,6 +193,17 @@ fn list(state: &State, id: TaskId, task: &Task, index: &mut Index) {
         let at = question.deadline.filter(|_| question.default.is_some());
         index.due.extend(at.map(|at| (at, Due::Question(id))));
     }
+    if task.wants_reviewer() {
+        index.tasks.reviews.insert(id);
+    }
+    let started = task.attempt.as_ref().filter(|attempt| attempt.started_at.is_some());
+    if started.is_some_and(|attempt| attempt.landed.is_none()) {
+        let asked = task.question.as_ref().filter(|question| question.default.is_none());
+        let deadlines = task.parks_at.into_iter().chain(asked.and_then(|asked| asked.deadline));
+        index.due.extend(deadlines.min().map(|at| (at, Due::Park(id))));
+    }
+    index.due.extend(task.reviewer.as_ref().map(|reviewer| (reviewer.deadline, Due::Review(id))));
+    index.due.extend(task.lands_again_at().map(|at| (at, Due::Unblock(id))));
     if let Some(Blocked::RateLimit(Some(at))) = task.blocked {
         index.due.insert((at, Due::Unblock(id)));
     }

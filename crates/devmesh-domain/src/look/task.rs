@@ -144,5 +144,6 @@ pub(super) fn word(why: &Ended) -> &'static str {
         Ended::SessionEnded => "session_ended",
         Ended::Cancelled => "cancelled",
         Ended::Superseded => "superseded",
+        Ended::Parked => "parked",
     }
 }

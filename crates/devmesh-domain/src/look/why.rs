@@ -71,6 +71,7 @@ fn now(state: &State, id: TaskId, task: &Task) -> Vec<String> {
             Blocked::RateLimit(Some(at)) => format!("its provider limits the rate until {at}"),
             Blocked::RateLimit(None) => "its provider limits the rate".to_owned(),
             Blocked::Decision => "it waits for a person's decision".to_owned(),
+            Blocked::Base(what) => format!("its base cannot be worked on: {what}"),
         });
     }
     let open = task.spec.depends_on.iter().filter(|dependency| {

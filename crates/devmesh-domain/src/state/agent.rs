@@ -65,6 +65,9 @@ pub struct Agent {
     /// What it works on.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub task: Option<TaskId>,
+    /// Whose work it reviews.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub review: Option<TaskId>,
     /// The GPU reserved for that.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub device: Option<u32>,
@@ -119,7 +122,8 @@ impl State {
 impl Agent {
     /// It could take a task now.
     pub fn is_idle(&self) -> bool {
-        self.task.is_none() && !self.draining && !self.silent && self.suspended.is_none()
+        let busy = self.task.is_some() || self.review.is_some();
+        !busy && !self.draining && !self.silent && self.suspended.is_none()
     }
 }
 

@@ -28,7 +28,11 @@ pub enum Due {
     Land(TaskId),
     /// A question's default counts.
     Question(TaskId),
-    /// A rate limit is over.
+    /// An attempt that waits is parked.
+    Park(TaskId),
+    /// A verdict is no longer waited for.
+    Review(TaskId),
+    /// A rate limit is over, or landing is worth another try.
     Unblock(TaskId),
 }
 

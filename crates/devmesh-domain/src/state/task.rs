@@ -7,6 +7,7 @@ use devmesh_protocol::command::agent::Needs;
 use devmesh_protocol::command::task::{Judgement, LandOutcome, Receipt, ReviewBy, Usage};
 use devmesh_protocol::event::mesh::TextRef;
 use devmesh_protocol::event::task::{Blocked, Ended, Next, TaskAdded};
+use devmesh_protocol::limits::{LAND_AGAIN_MAX, LAND_AGAIN_MS};
 use devmesh_protocol::{ActorId, At, HostId, QuestionId, RepoId, SessionId, TaskId};
 use serde::Serialize;
 
@@ -73,6 +74,22 @@ pub struct Task {
     /// What landed: attempt, commit, tree.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub landed: Option<Landed>,
+    /// Proven work of an attempt that was parked, until other work takes its place. A later
+    /// attempt starts with its evidence.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub parked: Option<Parked>,
+    /// The agent that reviews it now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reviewer: Option<Reviewer>,
+    /// Who was to review what is parked and came to no verdict.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub reviews_lapsed: Vec<ActorId>,
+    /// Rejections by agents in a row, without a person's word.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub rejections: u32,
+    /// When the attempt that is held now is parked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub parks_at: Option<At>,
     /// When it ended.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ended_at: Option<At>,
@@ -119,10 +136,29 @@ impl Task {
         if receipt.guarded.is_empty() { self.spec.review } else { ReviewBy::Person }
     }
 
-    /// Who has to approve what its attempt has verified last.
+    /// Who has to approve what was verified last.
     pub fn waits_for(&self) -> ReviewBy {
-        let receipt = self.attempt.as_ref().and_then(|attempt| attempt.receipt.as_ref());
+        let live = self.attempt.as_ref().and_then(|attempt| attempt.receipt.as_ref());
+        let receipt = live.or(self.parked.as_ref().map(|parked| &parked.receipt));
         receipt.map_or(self.spec.review, |receipt| self.reviewer(receipt))
+    }
+
+    /// Whether an agent should look at it now, and none does.
+    pub fn wants_reviewer(&self) -> bool {
+        self.phase == Phase::Review
+            && self.parked.is_some()
+            && self.reviewer.is_none()
+            && !self.paused
+            && self.blocked.is_none()
+            && self.waits_for() == ReviewBy::Agent
+    }
+
+    /// When landing is tried again by itself after something stood in its way.
+    pub fn lands_again_at(&self) -> Option<At> {
+        let blocked = matches!(self.blocked, Some(Blocked::Landing(_)));
+        let parked = self.parked.as_ref().filter(|_| blocked && self.attempt.is_none())?;
+        let n = parked.landings.checked_sub(1).filter(|n| *n < LAND_AGAIN_MAX)?;
+        Some(parked.at + (LAND_AGAIN_MS << n.min(4)))
     }
 }
 
@@ -187,6 +223,55 @@ pub struct Attempt {
     /// What landed: commit and tree.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub landed: Option<Landed>,
+}
+
+/// Proven work that waits without an agent.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Parked {
+    /// The attempt that made it.
+    pub attempt: u32,
+    /// That attempt's token.
+    pub token: u64,
+    /// Who worked.
+    pub actor: ActorId,
+    /// On which host.
+    pub host: HostId,
+    /// Since when it waits.
+    pub at: At,
+    /// The commit that the work began from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub base_commit: Option<String>,
+    /// The evidence.
+    pub receipt: Receipt,
+    /// The commit that holds it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub commit: Option<String>,
+    /// The tree that a reviewer has judged last, and how.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub review: Option<(String, Judgement)>,
+    /// Landings of it that something stood in the way of.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub landings: u32,
+}
+
+/// An agent that reviews another's work.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Reviewer {
+    /// Who.
+    pub actor: ActorId,
+    /// Under which session.
+    pub session: SessionId,
+    /// On which host.
+    pub host: HostId,
+    /// What is reserved there.
+    pub needs: Needs,
+    /// The GPU it is reserved on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub device: Option<u32>,
+    /// Since when.
+    pub assigned_at: At,
+    /// Until when a verdict is waited for.
+    pub deadline: At,
 }
 
 /// What landed.
@@ -330,6 +415,8 @@ pub struct TaskIndex {
     pub lands: BTreeSet<Target>,
     /// Open questions.
     pub questions: BTreeMap<QuestionId, TaskId>,
+    /// Tasks that an agent is to review and that have no reviewer.
+    pub reviews: BTreeSet<TaskId>,
     /// Ready tasks that something has changed for since an auction was last looked for.
     pub stirred: Stirred,
 }
@@ -350,9 +437,21 @@ pub struct Stirred {
     /// The generation that was searched without a find. A memory of a pure search, so it may be
     /// written behind a shared reference and says nothing that the search would not.
     seen: AtomicU64,
+    /// The same for the search for reviewers.
+    seen_reviews: AtomicU64,
 }
 
 impl Stirred {
+    /// Whether a search for reviewers could find one.
+    pub fn is_fresh_for_reviews(&self) -> bool {
+        self.seen_reviews.load(Ordering::Relaxed) < self.generation
+    }
+
+    /// A search of the present state found no reviewer.
+    pub fn remember_no_reviewer(&self) {
+        self.seen_reviews.store(self.generation, Ordering::Relaxed);
+    }
+
     /// Whether a search could find anything.
     pub fn is_fresh(&self) -> bool {
         self.seen.load(Ordering::Relaxed) < self.generation
@@ -393,7 +492,8 @@ impl Stirred {
 
 impl Default for Stirred {
     fn default() -> Stirred {
-        Stirred { all: true, places: BTreeSet::new(), generation: 1, seen: AtomicU64::new(0) }
+        let (seen, seen_reviews) = (AtomicU64::new(0), AtomicU64::new(0));
+        Stirred { all: true, places: BTreeSet::new(), generation: 1, seen, seen_reviews }
     }
 }
 
@@ -404,6 +504,7 @@ impl Clone for Stirred {
             places: self.places.clone(),
             generation: self.generation,
             seen: AtomicU64::new(self.seen.load(Ordering::Relaxed)),
+            seen_reviews: AtomicU64::new(self.seen_reviews.load(Ordering::Relaxed)),
         }
     }
 }

@@ -130,6 +130,7 @@ impl Command {
             Verb::TaskAsk(body) => ask(body),
             Verb::TaskAnswer(body) => free_text("answer", &body.answer),
             Verb::TaskReview(body) => {
+                object_name("tree", body.tree.as_ref())?;
                 body.comments.as_ref().map_or(Ok(()), |c| free_text("comments", c))
             }
             Verb::LandBegin(body) => object_name("tree", Some(&body.tree)),

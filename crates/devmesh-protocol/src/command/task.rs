@@ -421,6 +421,8 @@ pub enum Judgement {
     Approve,
     /// It goes back with the comments.
     Reject,
+    /// The reviewer could not come to a verdict; somebody else has to look.
+    Abstain,
 }
 
 /// `task.review`.
@@ -437,6 +439,9 @@ pub struct Review {
     /// What the worker is to know.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub comments: Option<String>,
+    /// The tree that was looked at; refused where another one waits by now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tree: Option<String>,
 }
 
 /// `land.begin`: the answer comes when the turn is granted.

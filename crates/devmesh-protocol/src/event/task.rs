@@ -233,6 +233,59 @@ pub struct TaskReviewed {
     pub by: ActorId,
 }
 
+/// An agent is to look at the work of another.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ReviewAssigned {
+    /// Which task.
+    pub task: TaskId,
+    /// Whose work: the attempt that made it.
+    pub attempt: u32,
+    /// Who is to look.
+    pub reviewer: ActorId,
+    /// Under which session.
+    pub session: SessionId,
+    /// On which host.
+    pub host: HostId,
+    /// What is reserved there.
+    pub needs: Needs,
+    /// The GPU it is reserved on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub device: Option<u32>,
+    /// The tree that is to be judged.
+    pub tree: String,
+    /// Until when a verdict is waited for.
+    pub deadline: At,
+}
+
+/// A reviewer is free again without a verdict.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ReviewLapsed {
+    /// Which task.
+    pub task: TaskId,
+    /// Who was to look.
+    pub reviewer: ActorId,
+    /// Why.
+    pub why: ReviewLapse,
+}
+
+/// Why a review came to nothing.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum ReviewLapse {
+    /// No verdict came in time.
+    TimedOut,
+    /// The reviewer could not come to one.
+    Abstained,
+    /// Its session ended.
+    SessionEnded,
+    /// Somebody else has judged, or the task has ended: no verdict is needed any more.
+    NotNeeded,
+}
+
 /// The worker asked. The question's id is the record's `seq`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -288,6 +341,9 @@ pub struct TaskPaused {
     /// Why.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// When the attempt that is frozen meanwhile ends, so that its agent is free for others.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parks_at: Option<At>,
 }
 
 /// A held task goes on.
@@ -316,6 +372,8 @@ pub enum Blocked {
     RateLimit(Option<At>),
     /// A person's decision.
     Decision,
+    /// The branch it starts from cannot be worked on; what was found.
+    Base(String),
 }
 
 /// Something stands in a task's way.
@@ -467,6 +525,9 @@ pub enum Ended {
     Cancelled,
     /// Another attempt's landed commit turned up.
     Superseded,
+    /// It has to wait, and does not keep its agent meanwhile: the task goes on from its save
+    /// with a new award.
+    Parked,
 }
 
 /// Where a task goes when its attempt has ended.
@@ -483,6 +544,8 @@ pub enum Next {
     Cancelled,
     /// It is completed.
     Completed,
+    /// To a reviewer.
+    Review,
 }
 
 /// An attempt ended without landing; its leases are free.

@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::Event;
 use super::agent::Resource;
-use super::task::{Blocked, Ended, Next};
+use super::task::{Blocked, Ended, Next, ReviewLapse};
 use crate::command::task::{Judgement, LandOutcome, Phase, Verdict};
 use crate::path::RepoPath;
 
@@ -162,8 +162,21 @@ impl Event {
                 let how = match e.verdict {
                     Judgement::Approve => "approved",
                     Judgement::Reject => "rejected",
+                    Judgement::Abstain => "came to no verdict on",
                 };
                 write!(f, "{} {how} {}", e.by, e.task)
+            }
+            Event::ReviewAssigned(e) => {
+                write!(f, "{} is to review {} (tree {})", e.reviewer, e.task, short(&e.tree))
+            }
+            Event::ReviewLapsed(e) => {
+                let why = match e.why {
+                    ReviewLapse::TimedOut => "no verdict came in time",
+                    ReviewLapse::Abstained => "it came to no verdict",
+                    ReviewLapse::SessionEnded => "its session ended",
+                    ReviewLapse::NotNeeded => "no verdict is needed any more",
+                };
+                write!(f, "{} no longer reviews {}: {why}", e.reviewer, e.task)
             }
             Event::TaskAsked(e) => write!(f, "the worker of {} asks", e.task),
             Event::TaskAnswered(e) => match &e.by {
@@ -211,6 +224,7 @@ impl Event {
                     Next::Failed => "it has failed",
                     Next::Cancelled => "it is cancelled",
                     Next::Completed => "it is completed",
+                    Next::Review => "a reviewer is to look",
                 };
                 write!(f, "attempt {} of {} ended: {}; {next}", e.attempt, e.task, e.why)
             }
@@ -238,6 +252,7 @@ impl fmt::Display for Blocked {
             Blocked::RateLimit(Some(at)) => write!(f, "a rate limit, until {at}"),
             Blocked::RateLimit(None) => write!(f, "a rate limit"),
             Blocked::Decision => write!(f, "a person has to decide"),
+            Blocked::Base(what) => write!(f, "its base cannot be worked on: {what}"),
         }
     }
 }
@@ -251,6 +266,7 @@ impl fmt::Display for Ended {
             Ended::SessionEnded => write!(f, "its agent's session ended"),
             Ended::Cancelled => write!(f, "its task was cancelled"),
             Ended::Superseded => write!(f, "another attempt had landed"),
+            Ended::Parked => write!(f, "it has to wait, and its agent need not"),
         }
     }
 }

@@ -51,6 +51,9 @@ fn parts(event: &Event) -> &'static [&'static str] {
         | Event::TaskStarted(_)
         | Event::TaskCompleted(_)
         | Event::AttemptEnded(_)
+        | Event::ReviewAssigned(_)
+        | Event::ReviewLapsed(_)
+        | Event::TaskReviewed(_)
         | Event::TaskCancelled(_)
         | Event::TaskRetried(_) => ALL,
         Event::RepoAdded(_)
@@ -73,7 +76,6 @@ fn parts(event: &Event) -> &'static [&'static str] {
         | Event::AuctionLapsed(_)
         | Event::TaskProgressed(_)
         | Event::TaskVerified(_)
-        | Event::TaskReviewed(_)
         | Event::TaskAsked(_)
         | Event::TaskAnswered(_)
         | Event::TaskSaid(_)

@@ -7,7 +7,7 @@ use devmesh_protocol::planted::{self, Fault};
 use devmesh_protocol::{ActorId, At, Code, Command, Event, Rejection, SessionId};
 
 use super::live_session;
-use crate::decide::task::session_ended;
+use crate::decide::task::{review_ended, session_ended};
 use crate::state::State;
 use crate::state::agent::Agent;
 
@@ -40,6 +40,7 @@ pub(super) fn left(
     let left = event::AgentLeft { actor: actor.clone(), session: agent.session.clone(), reason };
     let mut events = vec![left.into()];
     events.extend(agent.task.and_then(|task| session_ended(state, task, false)));
+    events.extend(agent.review.and_then(|task| review_ended(state, task)));
     events
 }
 
@@ -68,6 +69,7 @@ pub(in crate::decide) fn session_silent(
         if !planted::is(Fault::LostSessionKeepsTask) {
             events.extend(agent.task.and_then(|task| session_ended(state, task, started)));
         }
+        events.extend(agent.review.and_then(|task| review_ended(state, task)));
         return events;
     }
     let waits = state.index.waiters_by_session.contains_key(&key);

@@ -39,6 +39,8 @@ fn due(state: &State, at: At) -> Vec<Event> {
             | Due::Auction(_)
             | Due::Land(_)
             | Due::Question(_)
+            | Due::Park(_)
+            | Due::Review(_)
             | Due::Unblock(_) => {}
         }
         if events.len() >= GRANTS_PER_RECORD_MAX {

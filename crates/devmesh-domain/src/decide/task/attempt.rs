@@ -58,7 +58,7 @@ pub(crate) fn progress(state: &State, command: &Command, body: &Progress) -> Dec
 }
 
 pub(crate) fn verified(state: &State, command: &Command, body: &Verified) -> Decided {
-    let (task, _) = own(state, command, body.task, body.attempt, body.token)?;
+    let (task, attempt) = own(state, command, body.task, body.attempt, body.token)?;
     permit(task, "task.verified")?;
     let mut events = vec![
         TaskVerified {
@@ -84,7 +84,25 @@ pub(crate) fn verified(state: &State, command: &Command, body: &Verified) -> Dec
         };
         events.push(ended.into());
     }
+    let approved = attempt.review == Some((body.receipt.tree.clone(), Judgement::Approve));
+    let reviewer = task.reviewer(&body.receipt);
+    if body.receipt.verdict != Verdict::Failed && reviewer != ReviewBy::None && !approved {
+        events.push(parked(task, attempt, Next::Review));
+    }
     Ok(events)
+}
+
+/// The end of an attempt that has to wait: its agent is free, its task goes on from the save.
+pub(super) fn parked(task: &Task, attempt: &Attempt, next: Next) -> Event {
+    let ended = AttemptEnded {
+        task: task.spec.task,
+        attempt: attempt.number,
+        why: Ended::Parked,
+        spent: false,
+        next,
+        usage: None,
+    };
+    ended.into()
 }
 
 /// Whether the evidence is there, and says nothing against the work.
@@ -171,12 +189,12 @@ fn completed(
 }
 
 /// A report that came before: the same answer, to the same worker.
-fn same_worker(task: &Task, command: &Command, worker: &ActorId) -> Decided {
+pub(super) fn same_worker(task: &Task, command: &Command, worker: &ActorId) -> Decided {
     if command.actor == *worker { Ok(Vec::new()) } else { Err(not_owner(task, worker)) }
 }
 
 /// Whether that attempt has ended already, in that way.
-fn ended_so(
+pub(super) fn ended_so(
     task: &Task,
     (number, token): (u32, u64),
     so: impl Fn(&Ended) -> bool,

@@ -23,6 +23,36 @@ const LINE_MAX: usize = 8;
 
 /// Why an agent could not take a task, with the code that a bid of it would be refused with.
 fn unfit(state: &State, task: &Task, name: &ActorId, agent: &Agent) -> Option<(Code, String)> {
+    if let Some(why) = unfit_now(agent) {
+        return Some(why);
+    }
+    if let Some(text) = mismatch(task, agent) {
+        return Some((Code::NotPermitted, text));
+    }
+    unprepared(state, name, agent)
+}
+
+/// Why an agent could not review what a task has parked.
+pub(super) fn unfit_to_review(
+    state: &State,
+    task: &Task,
+    name: &ActorId,
+    agent: &Agent,
+) -> Option<(Code, String)> {
+    if task.parked.as_ref().is_some_and(|parked| parked.actor == *name) {
+        return Some((Code::SelfReview, "it is its own work".to_owned()));
+    }
+    if let Some(why) = unfit_now(agent) {
+        return Some(why);
+    }
+    if let Some(text) = out_of_reach(task, agent) {
+        return Some((Code::NotPermitted, text));
+    }
+    unprepared(state, name, agent)
+}
+
+/// Why an agent takes nothing at the moment.
+fn unfit_now(agent: &Agent) -> Option<(Code, String)> {
     if agent.silent {
         return Some((Code::AgentNotRegistered, "it has not been heard for a while".to_owned()));
     }
@@ -38,22 +68,23 @@ fn unfit(state: &State, task: &Task, name: &ActorId, agent: &Agent) -> Option<(C
     if let Some(other) = agent.task {
         return Some((Code::NotPermitted, format!("it works on {other}")));
     }
-    if let Some(text) = mismatch(task, agent) {
-        return Some((Code::NotPermitted, text));
-    }
+    let reviews = agent.review?;
+    Some((Code::NotPermitted, format!("it reviews {reviews}")))
+}
+
+/// What an agent would have to have read, and the room it would need.
+fn unprepared(state: &State, name: &ActorId, agent: &Agent) -> Option<(Code, String)> {
     let version = state.mesh().framework.map(|(version, _)| version);
     if version.is_some_and(|version| agent.framework_read != Some(version)) {
         return Some((Code::FrameworkUnread, "it has not read the framework".to_owned()));
     }
-    if let Err(lacks) = agent::fits(state, &agent.host, &agent.needs) {
-        let what = format!("{:?}", lacks.resource).to_lowercase();
-        let text = format!(
-            "{} lacks {what}: {name} needs {}, {} are free",
-            agent.host, lacks.needs, lacks.free
-        );
-        return Some((Code::InsufficientResources, text));
-    }
-    None
+    let lacks = agent::fits(state, &agent.host, &agent.needs).err()?;
+    let what = format!("{:?}", lacks.resource).to_lowercase();
+    let text = format!(
+        "{} lacks {what}: {name} needs {}, {} are free",
+        agent.host, lacks.needs, lacks.free
+    );
+    Some((Code::InsufficientResources, text))
 }
 
 /// What of the task's own terms an agent does not meet.
@@ -69,6 +100,12 @@ fn mismatch(task: &Task, agent: &Agent) -> Option<String> {
     if let Some(need) = lacks {
         return Some(format!("it lacks the capability {need}"));
     }
+    out_of_reach(task, agent)
+}
+
+/// Whether the repository, or the person, is none of the agent's.
+fn out_of_reach(task: &Task, agent: &Agent) -> Option<String> {
+    let spec = &task.spec;
     if !agent.repos.is_empty() && !agent.repos.contains(&spec.repo) {
         return Some(format!("it does not have repository {}", spec.repo));
     }
@@ -112,7 +149,7 @@ pub fn open_auctions(state: &State) -> Vec<(TaskId, At)> {
     state.index.auctions.iter().filter_map(closes_at).collect()
 }
 
-fn idle(state: &State) -> impl Iterator<Item = (&ActorId, &Agent)> {
+pub(super) fn idle(state: &State) -> impl Iterator<Item = (&ActorId, &Agent)> {
     state.index.idle.iter().filter_map(|name| Some((name, state.agents.get(name)?)))
 }
 

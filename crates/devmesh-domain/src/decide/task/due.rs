@@ -10,7 +10,9 @@ use devmesh_protocol::limits::GRANTS_PER_RECORD_MAX;
 use devmesh_protocol::planted::{self, Fault};
 use devmesh_protocol::{At, Event, TaskId};
 
+use super::attempt::parked;
 use super::auction::{Search, open};
+use super::review::{assign, timed_out};
 use crate::state::State;
 use crate::state::index::Due;
 
@@ -21,6 +23,9 @@ pub(crate) fn follow(state: &State, at: At) -> Vec<Event> {
         events = turns(state);
     }
     if events.is_empty() {
+        events = assign(state, at);
+    }
+    if events.is_empty() {
         events = open(state, at);
     }
     events
@@ -29,17 +34,26 @@ pub(crate) fn follow(state: &State, at: At) -> Vec<Event> {
 fn due(state: &State, at: At) -> Vec<Event> {
     let mut search = Search::new(state, at);
     let due = state.index.due.iter().take_while(|(when, _)| *when <= at);
-    due.filter_map(|(_, due)| match due {
-        Due::Start(_) if planted::is(Fault::StartUnbounded) => None,
-        Due::Start(task) => not_started(state, *task),
-        Due::Auction(task) => Some(try_again(*task, &mut search)),
-        Due::Land(task) => withdrawn(state, *task),
-        Due::Question(task) => default(state, *task),
-        Due::Unblock(task) => Some(TaskUnblocked { task: *task }.into()),
-        Due::Lease(_) | Due::Waiter(_) => None,
+    due.map(|(_, due)| match due {
+        Due::Start(_) if planted::is(Fault::StartUnbounded) => Vec::new(),
+        Due::Start(task) => not_started(state, *task).into_iter().collect(),
+        Due::Auction(task) => vec![try_again(*task, &mut search)],
+        Due::Land(task) => withdrawn(state, *task).into_iter().collect(),
+        Due::Question(task) => default(state, *task).into_iter().collect(),
+        Due::Park(task) => waits_too_long(state, *task).into_iter().collect(),
+        Due::Review(task) => timed_out(state, *task),
+        Due::Unblock(task) => vec![TaskUnblocked { task: *task }.into()],
+        Due::Lease(_) | Due::Waiter(_) => Vec::new(),
     })
     .take(GRANTS_PER_RECORD_MAX)
+    .flatten()
     .collect()
+}
+
+/// Held for a while, or asked and not answered: the attempt ends and its agent is free.
+fn waits_too_long(state: &State, id: TaskId) -> Option<Event> {
+    let task = state.tasks.get(&id)?;
+    Some(parked(task, task.attempt.as_ref()?, Next::Queued))
 }
 
 fn not_started(state: &State, id: TaskId) -> Option<Event> {

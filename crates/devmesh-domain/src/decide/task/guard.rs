@@ -40,7 +40,7 @@ fn may(task: &Task, verb: &str) -> bool {
     let phase = task.phase;
     let attempt = task.attempt.as_ref();
     let landed = attempt.is_some_and(|attempt| attempt.landed.is_some());
-    let works = matches!(phase, Working | Verifying | Review);
+    let works = attempt.is_some() && matches!(phase, Working | Verifying | Review);
     let movable = matches!(
         task.blocked,
         Some(
@@ -49,6 +49,7 @@ fn may(task: &Task, verb: &str) -> bool {
                 | Blocked::BaseRed
                 | Blocked::RateLimit(_)
                 | Blocked::Decision
+                | Blocked::Base(_)
         )
     );
     match verb {
@@ -57,7 +58,7 @@ fn may(task: &Task, verb: &str) -> bool {
         "task.progress" => works || phase == Landing,
         "task.verified" => works,
         "task.ask" => works && task.question.is_none(),
-        "task.review" => attempt.is_some() && !landed,
+        "task.review" => (attempt.is_some() && !landed) || task.parked.is_some(),
         "land.begin" => {
             let free = matches!(task.blocked, None | Some(Blocked::Landing(_)));
             works && task.spec.flow == Flow::Merge && free && !task.paused

@@ -4,20 +4,24 @@ use devmesh_protocol::command::task::Reasoned;
 use devmesh_protocol::event::task::{
     AttemptEnded, Ended, Next, TaskCancelled, TaskPaused, TaskResumed, TaskRetried, TaskUnblocked,
 };
+use devmesh_protocol::limits::PARK_MS;
 use devmesh_protocol::planted::{self, Fault};
-use devmesh_protocol::{Command, Event, Rejection};
+use devmesh_protocol::{At, Command, Event, Rejection};
 
 use super::super::agent::require_person;
 use super::add::following;
 use super::guard::{find, permit};
+use super::review::not_needed;
 use crate::state::State;
 
 type Decided = Result<Vec<Event>, Rejection>;
 
-pub(crate) fn pause(state: &State, command: &Command, body: &Reasoned) -> Decided {
+pub(crate) fn pause(state: &State, command: &Command, body: &Reasoned, at: At) -> Decided {
     require_person(state, command)?;
-    permit(find(state, body.task)?, "task.pause")?;
-    Ok(vec![TaskPaused { task: body.task, reason: body.reason.clone() }.into()])
+    let task = find(state, body.task)?;
+    permit(task, "task.pause")?;
+    let parks_at = task.attempt.as_ref().map(|_| at + PARK_MS);
+    Ok(vec![TaskPaused { task: body.task, reason: body.reason.clone(), parks_at }.into()])
 }
 
 /// Lets a held task go on, and one that only a person's word can free.
@@ -49,6 +53,7 @@ pub(crate) fn cancel(state: &State, command: &Command, body: &Reasoned) -> Decid
         };
         events.push(ended.into());
     }
+    events.extend(not_needed(task));
     events.push(TaskCancelled { task: body.task, reason: body.reason.clone() }.into());
     Ok(events)
 }

@@ -10,8 +10,9 @@ use devmesh_protocol::limits::{RETRY_AFTER_MS, WAIT_MS_MAX};
 use devmesh_protocol::planted::{self, Fault};
 use devmesh_protocol::{At, Code, Command, Event, Rejection};
 
-use super::attempt::{check_evidence, proves};
+use super::attempt::{check_evidence, ended_so, parked, proves, same_worker};
 use super::guard::{find, not_owner, own, permit, wrong_state};
+use super::review::not_needed;
 use crate::state::mesh::{LandQueue, Turn};
 use crate::state::task::{Attempt, Phase, Task};
 use crate::state::{State, Target};
@@ -92,6 +93,10 @@ pub(crate) fn land_end(state: &State, command: &Command, body: &LandEnd) -> Deci
             false => Err(not_owner(known, &landed.actor)),
         };
     }
+    let so = |why: &Ended| *why == Ended::Parked && body.outcome == LandOutcome::Blocked;
+    if let Some(worker) = ended_so(known, (body.attempt, body.token), so) {
+        return same_worker(known, command, worker);
+    }
     let (task, attempt) = own(state, command, body.task, body.attempt, body.token)?;
     let turn = state.lands.get(&target(task)).and_then(|queue| queue.turn.as_ref());
     let Some(turn) = turn.filter(|turn| turn.task == body.task) else {
@@ -123,6 +128,8 @@ pub(crate) fn land_end(state: &State, command: &Command, body: &LandEnd) -> Deci
     if body.outcome == LandOutcome::Blocked && !superseded {
         let cause = body.message.clone().unwrap_or_else(|| body.paths.join(", "));
         events.push(TaskBlocked { task: body.task, cause: Blocked::Landing(cause) }.into());
+        // What only a person can change may take a night; its worker is needed elsewhere.
+        events.push(parked(task, attempt, Next::Queued));
     }
     Ok(events)
 }
@@ -167,6 +174,7 @@ fn found(state: &State, task: &Task, body: &LandEnd) -> Vec<Event> {
             };
             events.push(ended.into());
         }
+        events.extend(not_needed(task));
         head = Some(found.commit.clone());
         let completed = TaskCompleted {
             task: found.task,

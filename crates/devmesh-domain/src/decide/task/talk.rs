@@ -1,12 +1,13 @@
-//! What is said about a task: to its worker, by it, and by its reviewers.
+//! What is said about a task: to its worker, and by it.
 
-use devmesh_protocol::command::task::{Answer, Ask, Judgement, Review, ReviewBy, Reviewed, Say};
+use devmesh_protocol::command::task::{Answer, Ask, Say};
 use devmesh_protocol::event::mesh::TextRef;
-use devmesh_protocol::event::task::{TaskAnswered, TaskAsked, TaskReviewed, TaskSaid};
+use devmesh_protocol::event::task::{Next, TaskAnswered, TaskAsked, TaskSaid};
 use devmesh_protocol::{At, Code, Command, Event, Rejection};
 
 use super::super::agent;
 use super::add::following;
+use super::attempt::parked;
 use super::guard::{actor, find, not_owner, permit, wrong_state};
 use crate::state::State;
 use crate::state::task::Phase;
@@ -40,7 +41,12 @@ pub(crate) fn ask(state: &State, command: &Command, body: &Ask, at: At) -> Decid
         default: body.default.clone(),
         deadline: body.wait_s.map(|s| at + s.saturating_mul(1_000)),
     };
-    Ok(vec![asked.into()])
+    let mut events = vec![asked.into()];
+    // A question without a time may wait for a night, and its worker is needed elsewhere.
+    if body.wait_s.is_none() {
+        events.push(parked(task, attempt, Next::Queued));
+    }
+    Ok(events)
 }
 
 pub(crate) fn answer(state: &State, command: &Command, body: &Answer) -> Decided {
@@ -58,39 +64,4 @@ pub(crate) fn answer(state: &State, command: &Command, body: &Answer) -> Decided
         by: Some(command.actor.clone()),
     };
     Ok(vec![answered.into()])
-}
-
-/// A verdict counts for the tree that the receipt is about, and nobody gives it on their own work.
-pub(crate) fn review(state: &State, command: &Command, body: &Review) -> Decided {
-    let person = agent::is_person(state, &command.actor);
-    let task = find(state, body.task)?;
-    if !person && task.waits_for() == ReviewBy::Person {
-        let text = format!("{} asks for a person's review", body.task);
-        return Err(Rejection::new(Code::NotPermitted, text).with("review", "person"));
-    }
-    actor(state, command)?;
-    let Some(attempt) = &task.attempt else { return Err(wrong_state(task, "task.review")) };
-    if attempt.actor == command.actor {
-        let text = format!("{} is your own work; another has to review it", body.task);
-        return Err(Rejection::new(Code::SelfReview, text));
-    }
-    permit(task, "task.review")?;
-    // A rejection can still stop what was approved, until its turn to land has come.
-    let judged = match body.verdict {
-        Judgement::Approve => task.phase == Phase::Review,
-        Judgement::Reject => matches!(task.phase, Phase::Review | Phase::Verifying),
-    };
-    let proven = attempt.receipt.is_some();
-    if body.what == Reviewed::Diff && !(judged && proven) {
-        return Err(wrong_state(task, "task.review"));
-    }
-    let reviewed = TaskReviewed {
-        task: body.task,
-        attempt: attempt.number,
-        what: body.what,
-        verdict: body.verdict,
-        comments: body.comments.as_deref().map(TextRef::to),
-        by: command.actor.clone(),
-    };
-    Ok(vec![reviewed.into()])
 }

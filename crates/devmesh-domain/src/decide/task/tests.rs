@@ -3,6 +3,7 @@
 mod auction;
 mod land;
 mod life;
+mod park;
 mod random;
 mod states;
 
@@ -146,6 +147,7 @@ impl Tasks {
                 let body = json!({ "verdict": "reject", "comments": "no" });
                 ("task.review", merge(plain, body))
             }
+            "abstain" => ("task.review", merge(plain, json!({ "verdict": "abstain" }))),
             "edit" => ("task.edit", merge(plain, json!({ "title": "y" }))),
             "pause" => ("task.pause", plain),
             "resume" => ("task.resume", plain),

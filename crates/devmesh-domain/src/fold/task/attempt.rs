@@ -5,17 +5,22 @@ use devmesh_protocol::event::task::{
     AttemptEnded, Blocked, Ended, Next, TaskAwarded, TaskCompleted, TaskProgressed, TaskStarted,
 };
 use devmesh_protocol::planted::{self, Fault};
-use devmesh_protocol::{Record, TaskId};
+use devmesh_protocol::{ActorId, Record, TaskId};
 
 use super::auction::{agent_free, put_off};
 use super::list::change;
-use super::{end, land};
+use super::{end, land, review};
 use crate::state::State;
 use crate::state::task::{Attempt, Landed, PAST_MAX, Past, Phase, Task};
 
 pub(crate) fn awarded(state: &mut State, record: &Record, e: &TaskAwarded) {
     change(state, e.task, |task| {
         task.phase = Phase::Claimed;
+        let parked = task.parked.clone();
+        let (receipt, commit, review) = match parked {
+            Some(parked) => (Some(parked.receipt), parked.commit, parked.review),
+            None => (None, None, None),
+        };
         task.auction = None;
         task.reopens_at = None;
         task.attempts = e.attempt;
@@ -32,9 +37,9 @@ pub(crate) fn awarded(state: &mut State, record: &Record, e: &TaskAwarded) {
             started_at: None,
             base_commit: None,
             tool_session: None,
-            receipt: None,
-            commit: None,
-            review: None,
+            receipt,
+            commit,
+            review,
             usage: Usage::default(),
             had_turn: false,
             turn_ended: None,
@@ -90,11 +95,16 @@ pub(crate) fn attempt_ended(state: &mut State, record: &Record, e: &AttemptEnded
     };
     free(state, record, e.task, &attempt);
     change(state, e.task, |task| {
-        task.attempt = None;
-        task.question = None;
-        if matches!(task.blocked, Some(Blocked::Question(_) | Blocked::Landing(_))) {
-            task.blocked = None;
+        if e.why == Ended::Parked {
+            park(task, record, &attempt);
+        } else {
+            task.question = None;
+            if matches!(task.blocked, Some(Blocked::Question(_) | Blocked::Landing(_))) {
+                task.blocked = None;
+            }
         }
+        task.attempt = None;
+        task.parks_at = None;
         task.usage = sum(task.usage, e.usage.unwrap_or(attempt.usage));
         if e.spent && !planted::is(Fault::TriesUncounted) {
             task.tries += 1;
@@ -114,6 +124,7 @@ pub(crate) fn attempt_ended(state: &mut State, record: &Record, e: &AttemptEnded
         });
         match e.next {
             Next::Queued => task.phase = Phase::Queued,
+            Next::Review => task.phase = Phase::Review,
             Next::Failed => end(task, record, Phase::Failed),
             Next::Cancelled => end(task, record, Phase::Cancelled),
             Next::Completed => end(task, record, Phase::Completed),
@@ -171,7 +182,20 @@ fn free(state: &mut State, record: &Record, id: TaskId, attempt: &Attempt) {
         agent.device = None;
         agent.idle_since = record.seq;
     }
-    state.refresh_agent(&attempt.actor);
+    freed(state, &attempt.actor);
+}
+
+/// The work waits, saved as it was proven, for whoever takes it up.
+fn park(task: &mut Task, record: &Record, attempt: &Attempt) {
+    task.parked = review::park(task, record);
+    if task.parked.is_some() && attempt.commit.is_some() {
+        task.saved.clone_from(&attempt.commit);
+    }
+}
+
+/// An agent may be idle again.
+pub(super) fn freed(state: &mut State, actor: &ActorId) {
+    state.refresh_agent(actor);
     agent_free(state);
 }
 

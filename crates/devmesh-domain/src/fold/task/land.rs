@@ -76,7 +76,10 @@ pub(crate) fn land_ended(state: &mut State, record: &Record, e: &LandEnded) {
                     tree: e.tree.clone().unwrap_or_default(),
                 });
             }
-            LandOutcome::Conflict => task.phase = Phase::Working,
+            LandOutcome::Conflict => {
+                task.phase = Phase::Working;
+                task.parked = None;
+            }
             LandOutcome::Blocked | LandOutcome::Yielded => task.phase = Phase::Verifying,
         }
         if matches!(task.blocked, Some(Blocked::Landing(_))) {

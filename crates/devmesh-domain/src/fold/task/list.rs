@@ -89,6 +89,7 @@ fn unlist(state: &mut State, id: TaskId) {
     }
     index.auctions.remove(&id);
     index.tasks.lapsed.remove(&id);
+    index.tasks.reviews.remove(&id);
     if let Some(question) = &task.question {
         index.tasks.questions.remove(&question.id);
     }
@@ -130,6 +131,9 @@ pub(super) fn list(state: &mut State, id: TaskId) {
     }
     if task.reopens_at.is_some() {
         index.tasks.lapsed.insert(id);
+    }
+    if task.wants_reviewer() && index.tasks.reviews.insert(id) {
+        index.tasks.stirred.stir([]);
     }
     if let Some(question) = &task.question {
         index.tasks.questions.insert(question.id, id);
@@ -188,7 +192,24 @@ pub(crate) fn dues(task: &Task, id: TaskId) -> Vec<(At, Due)> {
     {
         dues.push((at, Due::Question(id)));
     }
+    // Nobody waits at a question for longer than was said: its worker is needed elsewhere.
+    let deadline = task.question.as_ref().filter(|q| q.default.is_none()).and_then(|q| q.deadline);
+    let parks_at = match (task.parks_at, deadline) {
+        (Some(one), Some(other)) => Some(one.min(other)),
+        (one, other) => one.or(other),
+    };
+    let attempt = task.attempt.as_ref();
+    let works = attempt.is_some_and(|a| a.started_at.is_some() && a.landed.is_none());
+    if let Some(at) = parks_at.filter(|_| works) {
+        dues.push((at, Due::Park(id)));
+    }
+    if let Some(reviewer) = &task.reviewer {
+        dues.push((reviewer.deadline, Due::Review(id)));
+    }
     if let Some(Blocked::RateLimit(Some(at))) = task.blocked {
+        dues.push((at, Due::Unblock(id)));
+    }
+    if let Some(at) = task.lands_again_at() {
         dues.push((at, Due::Unblock(id)));
     }
     dues

@@ -47,6 +47,6 @@ async fn judge(
     comments: Option<String>,
     said: &str,
 ) -> Result<()> {
-    let body = Review { task, what: Reviewed::Diff, verdict, comments };
+    let body = Review { task, what: Reviewed::Diff, verdict, comments, tree: None };
     context.act(Verb::TaskReview(body), |_, _| context.out.say(format!("{task} {said}"))).await
 }

@@ -66,7 +66,7 @@ fn a_turn_is_free_when_its_attempt_is() {
     for (step, ends) in [
         ("codex end 1 conflict", "land_ended t-1"),
         ("codex end 1 yielded", "land_ended t-1"),
-        ("codex end 1 blocked", "land_ended t-1, task_blocked t-1"),
+        ("codex end 1 blocked", "land_ended t-1, task_blocked t-1, attempt_ended t-1"),
         ("codex fail 1", "attempt_ended t-1"),
         ("codex abandon 1", "attempt_ended t-1"),
         ("alice cancel 1", "attempt_ended t-1, task_cancelled t-1"),
@@ -136,12 +136,11 @@ fn what_the_turn_came_to() {
         assert_eq!(tasks.state(1), state, "{end}");
         assert_eq!(tasks.step(end), "nothing", "{end} again");
         let other = if end.contains("yield") { "codex land 1" } else { "codex end 1 yielded" };
-        assert_eq!(tasks.step(other), "TASK_STATE_ERROR", "{other} after {end}");
+        let refused = if end.contains("block") { "STALE_TOKEN" } else { "TASK_STATE_ERROR" };
+        assert_eq!(tasks.step(other), refused, "{other} after {end}");
     }
-    // What stood in the way is tried again by the next turn, or by a person's word.
     let blocked = [&began[..], &["codex end 1 blocked"]].concat();
-    check(&blocked, "codex begin 1", "task_unblocked t-1, land_began t-1");
-    check(&blocked, "alice resume 1", "task_unblocked t-1");
+    check(&blocked, "alice resume 1", "task_unblocked t-1, auction_opened t-1");
     let tasks = Tasks::after_all(&blocked);
     assert_eq!(tasks.task(1).blocked, Some(Blocked::Landing("why".to_owned())));
 }

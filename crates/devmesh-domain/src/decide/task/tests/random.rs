@@ -9,9 +9,9 @@ use crate::answer::{Known, answers, known};
 use crate::invariant::world::AGENTS;
 
 const LETTERS: [&str; 3] = ["a", "b", "c"];
-const VERBS: [&str; 13] = [
+const VERBS: [&str; 14] = [
     "start", "progress", "verify", "begin", "land", "complete", "fail", "abandon", "ask",
-    "approve", "reject", "bid", "start",
+    "approve", "reject", "bid", "start", "abstain",
 ];
 const ORDERS: [&str; 8] = ["pause", "resume", "cancel", "retry", "edit", "revert", "say", "resume"];
 const ENDS: [&str; 3] = ["conflict", "blocked", "yielded"];

@@ -32,7 +32,8 @@ const FAILED: &[&str] =
 const CANCELLED: &[&str] = &["alice add", "close 1 codex", "codex start 1", "alice cancel 1"];
 const HELD: &[&str] = &["alice add", "alice pause 1"];
 const FROZEN: &[&str] = &["alice add", "close 1 codex", "codex start 1", "alice pause 1"];
-const ASKED: &[&str] = &["alice add", "close 1 codex", "codex start 1", "codex ask 1"];
+const ASKED: &[&str] =
+    &["alice add", "close 1 codex", "codex start 1", "codex ask 1 {\"wait_s\":60}"];
 /// Behind a task that was cancelled.
 const BLOCKED: &[&str] = &["alice add", "alice add {\"depends_on\":[\"t-1\"]}", "alice cancel 1"];
 /// In line for the turn that another has.
@@ -153,8 +154,8 @@ fn review() {
     row(
         REVIEW,
         1,
-        "bid=no start=no progress=yes verify=yes ask=yes approve=yes reject=yes
-        begin=review land=no complete=review fail=yes abandon=yes
+        "bid=no start=stale progress=stale verify=stale ask=no approve=yes reject=yes
+        begin=stale land=stale complete=stale fail=stale abandon=stale
         pause=yes resume=no cancel=yes retry=no edit=no revert=no say=yes",
     );
 }
