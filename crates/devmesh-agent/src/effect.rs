@@ -1,6 +1,7 @@
 //! Performs what `step` asks for. Decides nothing: every outcome goes back as an input.
 
 mod desk;
+mod freshen;
 mod kinds;
 mod mesh;
 mod read;
@@ -120,6 +121,10 @@ impl Performer {
                 let desk = self.desk(key);
                 at(&desk, worktree::capture(world, desk.clone(), conflicts));
             }
+            Effect::Refresh { key, work } => {
+                let desk = self.desk(key);
+                at(&desk, freshen::refresh(world, desk.clone(), work));
+            }
             Effect::Verify { key, work } => {
                 let desk = self.desk(key);
                 at(&desk, worktree::verify(world, desk.clone(), work));
@@ -134,7 +139,7 @@ impl Performer {
             }
             Effect::Rebase { key, work, onto } => {
                 let desk = self.desk(key);
-                at(&desk, worktree::rebase(world, desk.clone(), work, onto));
+                at(&desk, freshen::rebase(world, desk.clone(), work, onto));
             }
             Effect::Halt(key) => {
                 let desk = self.desk(key);

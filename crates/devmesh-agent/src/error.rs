@@ -16,6 +16,12 @@ pub enum Error {
         /// The end of what it wrote to stderr.
         tail: String,
     },
+    /// A ref cannot be made where another one is.
+    #[error("make a branch: {reason}")]
+    RefInTheWay {
+        /// Which, and what to do about it.
+        reason: String,
+    },
     /// Git did not end in time and was killed.
     #[error("run git {command} within {limit_ms} ms")]
     GitTime {

@@ -131,6 +131,13 @@ pub enum Input {
         /// What has been made, and what stands in its way.
         captured: Result<Captured, String>,
     },
+    /// What others have landed was looked at.
+    Refreshed {
+        /// The attempt.
+        key: Key,
+        /// What came of it; none where nothing of it meets the work.
+        fresh: Result<Option<Refreshed>, String>,
+    },
     /// The work was verified.
     Verified {
         /// The attempt.
@@ -212,6 +219,19 @@ pub struct Prepared {
     pub work: Option<Work>,
     /// How much of what was said is in the prompt.
     pub said: usize,
+    /// Paths in which an attempt before left conflict markers.
+    pub conflicts: Vec<String>,
+}
+
+/// Work on what others have landed.
+#[derive(Debug, Clone)]
+pub struct Refreshed {
+    /// The commit below it now.
+    pub base: String,
+    /// The paths in conflict.
+    pub conflicts: Vec<String>,
+    /// What it is now, where nothing is in conflict.
+    pub captured: Captured,
 }
 
 /// How a tool's run ended.

@@ -7,6 +7,7 @@
 
 mod aside;
 mod commit;
+mod obstacle;
 mod publish;
 mod refs;
 mod turn;
@@ -138,9 +139,16 @@ pub enum Preparation {
 /// When git refuses for another reason than those of [`Preparation`].
 pub async fn prepare(turn: &Turn) -> Result<Preparation> {
     let git = Git::at(&turn.repo).within(LIMIT);
+    if let Err(error) = obstacle::check_branch(&git, &turn.target).await {
+        let Error::RefInTheWay { reason } = error else { return Err(error) };
+        return Ok(Preparation::Blocked { reason, files: Vec::new() });
+    }
     let turn_ref = match refs::take_turn(&git, turn).await? {
         refs::Taken::Ours(object) => object,
         refs::Taken::Later(token) => return Ok(Preparation::Stale { token }),
+        refs::Taken::Locked(reason) => {
+            return Ok(Preparation::Blocked { reason, files: Vec::new() });
+        }
     };
     let base = resolve(&git, &format!("refs/heads/{}^{{commit}}", turn.base)).await?;
     let Some(base) = base else {

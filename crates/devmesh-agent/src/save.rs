@@ -16,6 +16,8 @@ use crate::git::{Git, refused, resolve, tree_of};
 
 /// Under which all saves stand.
 pub const WORK_REFS: &str = "refs/devmesh/work";
+/// Begins the line of a save that names a path with conflict markers.
+const CONFLICT: &str = "Devmesh-Conflict: ";
 /// A save of a big worktree on a slow disk ends within this.
 const SAVE_LIMIT: Duration = Duration::from_secs(120);
 
@@ -32,6 +34,9 @@ pub struct SaveSpec {
     pub base: String,
     /// Files copied into the worktree; they stay out of every save.
     pub copied: Vec<String>,
+    /// Paths in which conflict markers were put; none where that is not known, and what the save
+    /// before knows counts.
+    pub conflicts: Option<Vec<String>>,
 }
 
 /// A save that stands in the repository.
@@ -43,6 +48,8 @@ pub struct Saved {
     pub tree: String,
     /// The commit that its attempt started from.
     pub base: String,
+    /// Paths in which conflict markers were put.
+    pub conflicts: Vec<String>,
 }
 
 /// How a save came back into a slot.
@@ -55,6 +62,8 @@ pub enum Restored {
         /// The commit below the changes: the slot's base, or the save's own where the changes do
         /// not fit the new one (landing will merge them).
         base: String,
+        /// Paths that may hold conflict markers.
+        conflicts: Vec<String>,
     },
 }
 
@@ -86,18 +95,20 @@ pub async fn save(spec: &SaveSpec) -> Result<Option<Saved>> {
     if seen == tree {
         return Ok(None);
     }
-    let message = format!(
-        "work on {task}\n\nDevmesh-Task: {task}\nDevmesh-Work: {attempt}\nDevmesh-Base: {base}\n",
-        task = spec.task,
-        attempt = spec.attempt,
-        base = spec.base
-    );
+    let conflicts = match &spec.conflicts {
+        Some(conflicts) => conflicts.clone(),
+        None => last_of(&git, &spec.task).await?.map(|saved| saved.conflicts).unwrap_or_default(),
+    };
+    let marked = conflicts.iter().map(|path| format!("{CONFLICT}{path}\n")).collect::<String>();
+    let (task, attempt, base) = (&spec.task, spec.attempt, &spec.base);
+    let trailers = format!("Devmesh-Task: {task}\nDevmesh-Work: {attempt}\nDevmesh-Base: {base}");
+    let message = format!("work on {task}\n\n{trailers}\n{marked}");
     let commit = authored(&git)
         .run_with(&["commit-tree", &tree, "-p", &spec.base], message.as_bytes())
         .await?;
     let old = last.unwrap_or_else(|| "0".repeat(commit.len()));
     git.run(&["update-ref", "--no-deref", &name, &commit, &old]).await?;
-    Ok(Some(Saved { commit, tree, base: spec.base.clone() }))
+    Ok(Some(Saved { commit, tree, base: spec.base.clone(), conflicts }))
 }
 
 /// The tree of everything in the worktree that is neither ignored nor copied. The worktree's own
@@ -164,7 +175,9 @@ pub async fn last_of(git: &Git, task: &str) -> Result<Option<Saved>> {
         Some(base) => base,
         None => git.run(&["rev-parse", "--verify", &format!("{commit}^")]).await?,
     };
-    Ok(Some(Saved { commit, tree, base }))
+    let conflicts = last.lines().filter_map(|line| line.strip_prefix(CONFLICT));
+    let conflicts = conflicts.map(str::to_owned).collect();
+    Ok(Some(Saved { commit, tree, base, conflicts }))
 }
 
 /// Brings the last save of the task into a fresh slot, as uncommitted changes on its base.
@@ -182,7 +195,7 @@ pub async fn restore(slot: &Git, task: &str, base: &str) -> Result<Restored> {
     slot.run(&["read-tree", "-u", "--reset", &tree]).await?;
     // The index goes back to the base: the changes stand there as if just typed.
     slot.run(&["reset", "--quiet", "--mixed", &onto]).await?;
-    Ok(Restored::Onto { base: onto })
+    Ok(Restored::Onto { base: onto, conflicts: saved.conflicts })
 }
 
 /// The saved changes on a new base, none where they conflict with it.

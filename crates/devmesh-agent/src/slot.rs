@@ -230,6 +230,7 @@ async fn save_leftover(repo: &Path, path: &Path, note: &Note) -> Result<()> {
         attempt: *attempt,
         base: base.clone(),
         copied: note.copied.clone(),
+        conflicts: None,
     };
     if resolve(&Git::at(repo), base).await?.is_none() {
         return Ok(());

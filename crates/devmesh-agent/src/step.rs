@@ -39,6 +39,7 @@ pub fn step(view: &mut View, timed: Timed) -> Vec<Effect> {
         Input::ToolEnded { key, end } => tool::ended(view, now, key, end),
         Input::Saved { key, commit } => tool::saved(view, now, key, commit),
         Input::Captured { key, captured } => attempt::captured(view, key, captured),
+        Input::Refreshed { key, fresh } => attempt::refreshed(view, key, fresh),
         Input::Verified { key, verdict } => attempt::verified(view, key, verdict),
         Input::Landed { key, landing, trees } => landing::landed(view, key, landing, trees),
         Input::Resent => vec![Effect::Reconcile],

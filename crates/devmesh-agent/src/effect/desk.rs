@@ -36,6 +36,8 @@ pub(crate) struct Bench {
     /// The commit below the work.
     pub(crate) base: String,
     pub(crate) job: Job,
+    /// Paths in which conflict markers were put.
+    pub(crate) conflicts: Vec<String>,
 }
 
 impl Desk {

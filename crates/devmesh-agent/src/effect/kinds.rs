@@ -120,6 +120,13 @@ pub enum Effect {
         /// Paths that must be free of conflict markers.
         conflicts: Vec<String>,
     },
+    /// Bring in what others have landed on the paths of the work.
+    Refresh {
+        /// The attempt.
+        key: Key,
+        /// What has been made.
+        work: Work,
+    },
     /// Verify it.
     Verify {
         /// The attempt.

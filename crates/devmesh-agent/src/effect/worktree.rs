@@ -24,7 +24,7 @@ use crate::view::{Job, Place, Work};
 const CLOCK_SLACK_S: u64 = 5;
 
 /// An error with its causes in one line, as people and logs read it.
-fn chain(error: &Error) -> String {
+pub(super) fn chain(error: &Error) -> String {
     let mut text = error.to_string();
     let mut cause = std::error::Error::source(error);
     while let Some(source) = cause {
@@ -73,11 +73,12 @@ async fn fill(
     let git = slot.git();
     let task = desk.key.task.to_string();
     let restored = save::restore(&git, &task, &base_commit).await?;
-    let (base, continues) = match restored {
-        Restored::Nothing => (base_commit, false),
-        Restored::Onto { base } => (base, true),
+    let (base, continues, conflicts) = match restored {
+        Restored::Nothing => (base_commit, false, Vec::new()),
+        Restored::Onto { base, conflicts } => (base, true, conflicts),
     };
-    let bench = bench.insert(Bench { slot, base, job });
+    let conflicts = land::unresolved(&git, &conflicts).await?;
+    let bench = bench.insert(Bench { slot, base, job, conflicts: conflicts.clone() });
     let work = if continues { work_in(bench, desk).await? } else { None };
     let view = &bench.job.task;
     let paths: Vec<String> = view.paths.iter().map(|path| path.key().to_owned()).collect();
@@ -99,7 +100,7 @@ async fn fill(
     let prompt = prompt::first(&parts);
     let worktree = bench.slot.path.clone();
     let place = Place { worktree, base: bench.base.clone(), prompt, continues };
-    Ok(Prepared { place, work, said: count })
+    Ok(Prepared { place, work, said: count, conflicts })
 }
 
 /// Where the worktree begins. Work that was proven under an earlier process stands on its own
@@ -135,11 +136,12 @@ fn save_spec(bench: &Bench, desk: &Desk) -> SaveSpec {
         attempt: desk.key.attempt,
         base: bench.base.clone(),
         copied: bench.slot.copied.clone(),
+        conflicts: Some(bench.conflicts.clone()),
     }
 }
 
 /// Saves the worktree and gives what has been made; none where nothing was changed.
-async fn work_in(bench: &Bench, desk: &Desk) -> Result<Option<Work>> {
+pub(super) async fn work_in(bench: &Bench, desk: &Desk) -> Result<Option<Work>> {
     let git = bench.slot.git();
     let spec = save_spec(bench, desk);
     let saved = save::save(&spec).await?;
@@ -175,7 +177,11 @@ pub(super) async fn capture(world: World, desk: Arc<Desk>, conflicts: Vec<String
     world.put(Input::Captured { key: desk.key, captured }).await;
 }
 
-async fn take_work(bench: &Bench, desk: &Desk, conflicts: &[String]) -> Result<Captured> {
+pub(super) async fn take_work(
+    bench: &Bench,
+    desk: &Desk,
+    conflicts: &[String],
+) -> Result<Captured> {
     let unresolved = land::unresolved(&bench.slot.git(), conflicts).await?;
     let work = work_in(bench, desk).await?;
     let changed = work.iter().flat_map(|work| &work.changed);
@@ -385,18 +391,6 @@ pub(super) async fn publish(
         Err(error) => Err(chain(&error)),
     };
     world.put(Input::Published { key: desk.key, done }).await;
-}
-
-pub(super) async fn rebase(world: World, desk: Arc<Desk>, work: Work, onto: String) {
-    let mut bench = desk.bench.lock().await;
-    let Some(bench) = bench.as_mut() else { return };
-    let git = bench.slot.git();
-    let done = land::rebase(&git, &work.commit, &onto, &bench.slot.copied).await;
-    if done.is_ok() {
-        bench.base = onto;
-    }
-    let conflicts = done.map_err(|error| chain(&error));
-    world.put(Input::Rebased { key: desk.key, conflicts }).await;
 }
 
 /// Stops the tool, saves the work, gives the slot back.

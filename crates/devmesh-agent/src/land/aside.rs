@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{LIMIT, Turn, commit};
+use super::{LIMIT, Turn, commit, obstacle};
 use crate::error::Result;
 use crate::git::{Git, refused};
 
@@ -13,8 +13,9 @@ use crate::git::{Git, refused};
 /// When git refuses.
 pub async fn make_branch(turn: &Turn, tree: &str) -> Result<String> {
     let git = Git::at(&turn.repo).within(LIMIT);
-    let (commit, _) = commit::squash(&git, turn, &turn.work_base, tree).await?;
     let branch = format!("devmesh/task/{}", turn.task);
+    obstacle::check_branch(&git, &branch).await?;
+    let (commit, _) = commit::squash(&git, turn, &turn.work_base, tree).await?;
     // `git branch` looks at all worktrees, which `update-ref` does not.
     let args = ["branch", "--force", "--no-track", branch.as_str(), commit.as_str()];
     let made = git.try_run(&args, &[]).await?;
@@ -30,7 +31,8 @@ pub async fn make_branch(turn: &Turn, tree: &str) -> Result<String> {
 /// When git refuses or the file cannot be written.
 pub async fn write_patch(turn: &Turn, folder: &Path) -> Result<PathBuf> {
     let git = Git::at(&turn.repo).within(LIMIT);
-    let args = ["diff", "--binary", "--no-ext-diff", "--no-color", &turn.work_base, &turn.work];
+    let looks = ["diff", "--binary", "--no-ext-diff", "--no-textconv", "--no-color"];
+    let args = [&looks[..], &[&turn.work_base, &turn.work]].concat();
     let output = git.try_run(&args, &[]).await?;
     if output.code != 0 {
         return Err(refused(&args, &output));

@@ -1,11 +1,15 @@
 //! The turn ref, and who moved a branch since the log last looked.
 
-use super::Turn;
+use std::time::Duration;
+
+use super::{Turn, obstacle};
 use crate::error::{Error, Result};
 use crate::git::{Git, refused, resolve};
 
 /// Tries to move the turn ref; each loser reads again.
 const TRIES_MAX: u32 = 5;
+/// Between two of them; a git that holds the lock is done in less.
+const PAUSE: Duration = Duration::from_millis(500);
 
 /// Who moved the target since the log's last look.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -43,6 +47,8 @@ pub(super) enum Taken {
     Ours(String),
     /// A later turn stands there.
     Later(u64),
+    /// Nobody can move it, for this reason.
+    Locked(String),
 }
 
 /// The ref that names the turn under way on a branch.
@@ -71,6 +77,10 @@ pub(super) async fn take_turn(git: &Git, turn: &Turn) -> Result<Taken> {
         if git.try_run(&args, &[]).await?.code == 0 {
             return Ok(Taken::Ours(ours));
         }
+        tokio::time::sleep(PAUSE).await;
+    }
+    if let Some(reason) = obstacle::stale_lock(git, &[&name]).await? {
+        return Ok(Taken::Locked(reason));
     }
     let tail = format!("{name} moves all the time");
     Err(Error::Git { command: "update-ref".into(), code: 1, tail })

@@ -1,12 +1,19 @@
 //! A whole turn: prepare, gates, publish, again where the branch moved.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
-use super::{Conflict, Preparation, Prepared, Published, ROUNDS_MAX, Seen, Turn, prepare, publish};
+use super::{
+    Conflict, Preparation, Prepared, Published, ROUNDS_MAX, Seen, Turn, obstacle, prepare, publish,
+    refs,
+};
 use crate::classify::Classified;
 use crate::error::{Doing, Result};
 use crate::git::Git;
 use crate::verify::{Receipt, Verdict, VerifySpec, verify};
+
+/// Between two rounds: whoever moved the branch or holds its lock is done in less.
+const PAUSE: Duration = Duration::from_millis(500);
 
 /// What stands between a prepared commit and the branch.
 #[derive(Debug, Clone)]
@@ -99,14 +106,18 @@ pub async fn take(turn: &Turn, gates: &Gates) -> Result<(Landing, Seen)> {
         }
         match publish(turn, &prepared).await? {
             Published::Done => return Ok((landed(prepared, receipts), seen)),
-            Published::Moved => {}
+            Published::Moved => tokio::time::sleep(PAUSE).await,
             Published::TurnLost => return Ok((Landing::TurnLost, seen)),
             Published::Blocked { reason, files } => {
                 return Ok((Landing::Blocked { reason, files }, seen));
             }
         }
     }
-    let reason = format!("{} was moved {ROUNDS_MAX} times while landing on it", turn.target);
+    let (branch, turn_ref) = (format!("refs/heads/{}", turn.target), refs::turn_ref(&turn.target));
+    let locked = obstacle::stale_lock(&Git::at(&turn.repo), &[&branch, &turn_ref]).await?;
+    let reason = locked.unwrap_or_else(|| {
+        format!("{} was moved {ROUNDS_MAX} times while landing on it", turn.target)
+    });
     Ok((Landing::Blocked { reason, files: Vec::new() }, seen))
 }
 

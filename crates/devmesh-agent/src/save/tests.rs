@@ -18,6 +18,7 @@ fn spec(repo: &TestRepo, worktree: &Path) -> SaveSpec {
         attempt: 1,
         base: repo.head("main"),
         copied: vec!["copied.cfg".into()],
+        conflicts: None,
     }
 }
 
@@ -87,7 +88,7 @@ async fn the_next_attempt_starts_from_the_last_save() {
     }
     let next = worktree(&repo, "next");
     let restored = restore(&Git::at(&next), "t-1", &repo.head("main")).await.unwrap();
-    assert_eq!(restored, Restored::Onto { base: repo.head("main") });
+    assert_eq!(restored, Restored::Onto { conflicts: Vec::new(), base: repo.head("main") });
     assert_eq!(std::fs::read_to_string(next.join("x")).unwrap(), "10", "ten comes after two");
     assert_eq!(git_in(&next, &["status", "--porcelain"]), "?? x", "as if just typed");
 }
@@ -103,14 +104,14 @@ async fn a_save_moves_to_a_newer_base_where_it_fits_and_stays_where_not() {
     let fits = repo.commit("second");
     let next = worktree(&repo, "next");
     let restored = restore(&Git::at(&next), "t-1", &fits).await.unwrap();
-    assert_eq!(restored, Restored::Onto { base: fits });
+    assert_eq!(restored, Restored::Onto { conflicts: Vec::new(), base: fits });
     assert!(next.join("b.txt").exists());
     assert!(std::fs::read_to_string(next.join("a.txt")).unwrap().starts_with("ONE"));
     repo.write("a.txt", "uno\ntwo\nthree\n");
     let conflicts = repo.commit("third");
     let last = worktree(&repo, "last");
     let restored = restore(&Git::at(&last), "t-1", &conflicts).await.unwrap();
-    assert_eq!(restored, Restored::Onto { base: old });
+    assert_eq!(restored, Restored::Onto { conflicts: Vec::new(), base: old });
     assert!(!last.join("b.txt").exists());
     assert!(std::fs::read_to_string(last.join("a.txt")).unwrap().starts_with("ONE"));
 }
@@ -210,4 +211,20 @@ async fn names_that_nothing_else_can_hold_disturb_no_save() {
     let saved = save(&spec(&repo, &place)).await.unwrap().unwrap();
     let changed = crate::land::changed_paths(&repo.git_async(), "main", &saved.commit).await;
     assert_eq!(changed.unwrap(), ["a\nb", r#""caf\351.txt""#, "good.txt"]);
+}
+
+#[tokio::test]
+async fn a_save_knows_where_conflict_markers_were_put_until_they_are_resolved() {
+    let repo = TestRepo::new();
+    let place = worktree(&repo, "w");
+    let saved = async |text: &str, conflicts: Option<Vec<String>>| {
+        write_in(&place, "a.txt", text);
+        let spec = SaveSpec { conflicts, ..spec(&repo, &place) };
+        save(&spec).await.unwrap().unwrap();
+        last_of(&repo.git_async(), "t-1").await.unwrap().unwrap().conflicts
+    };
+    let marked = vec!["a.txt".to_owned()];
+    assert_eq!(saved("<<<<<<< one", Some(marked.clone())).await, marked);
+    assert_eq!(saved("<<<<<<< two", None).await, marked, "found in a slot after a crash");
+    assert!(saved("both", Some(Vec::new())).await.is_empty());
 }

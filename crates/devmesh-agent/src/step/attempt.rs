@@ -14,7 +14,7 @@ use crate::classify::{Class, Classified};
 use crate::clock::Now;
 use crate::effect::Effect;
 use crate::guard;
-use crate::input::{Answer, Captured, Prepared};
+use crate::input::{Answer, Captured, Prepared, Refreshed};
 use crate::verify::Verdict;
 use crate::view::{Attempt, Failure, Job, Key, Phase, View};
 
@@ -117,6 +117,7 @@ pub(super) fn prepared(
     attempt.saved_ms = now.ms;
     attempt.said = attempt.said.max(prepared.said);
     attempt.place = Some(prepared.place);
+    attempt.conflicts = prepared.conflicts;
     // An attempt of this session that was proven before its process died goes on to land.
     let proven = match (&attempt.receipt, &prepared.work) {
         (Some(receipt), Some(work)) => {
@@ -160,7 +161,10 @@ pub(super) fn base_proven(view: &mut View, key: Key, red: Option<String>) -> Vec
 pub(super) fn run_first(view: &mut View, key: Key) -> Vec<Effect> {
     let Some(attempt) = view.attempt_of(key) else { return Vec::new() };
     let Some(place) = &attempt.place else { return Vec::new() };
-    let prompt = place.prompt.clone();
+    let prompt = match attempt.conflicts.as_slice() {
+        [] => place.prompt.clone(),
+        left => crate::prompt::again(&place.prompt, &crate::prompt::conflict(left)),
+    };
     attempt.phase = Phase::Running;
     attempt.done = None;
     // A session belongs to its worktree and host; only one of this very slot is continued.
@@ -195,6 +199,11 @@ pub(super) fn retry(view: &mut View, key: Key, failure: Failure) -> Vec<Effect> 
         if told && !failure.hard {
             return give_back(view, key, &format!("given up on: {}", failure.class), true);
         }
+        if failure.class == Class::Conflict.name() {
+            // What others have landed is nobody's failure; who has the task next resolves it.
+            let paths = failure.tail.lines().collect::<Vec<_>>().join(", ");
+            return give_back(view, key, &format!("conflicts left in {paths}"), true);
+        }
         return ending::fail(view, key, failure);
     }
     attempt.retries += 1;
@@ -208,13 +217,17 @@ pub(super) fn captured(
     key: Key,
     captured: Result<Captured, String>,
 ) -> Vec<Effect> {
-    let Some(attempt) = view.attempt_of(key).filter(|it| it.phase == Phase::Capturing) else {
+    if view.attempt_of(key).is_none_or(|it| it.phase != Phase::Capturing) {
         return Vec::new();
-    };
-    let captured = match captured {
-        Ok(captured) => captured,
-        Err(reason) => return ending::fail(view, key, failure_of("capture", &reason, false)),
-    };
+    }
+    match captured {
+        Ok(captured) => captured_work(view, key, captured),
+        Err(reason) => ending::fail(view, key, failure_of("capture", &reason, false)),
+    }
+}
+
+fn captured_work(view: &mut View, key: Key, captured: Captured) -> Vec<Effect> {
+    let Some(attempt) = view.attempt_of(key) else { return Vec::new() };
     if !captured.unresolved.is_empty() {
         let tail = captured.unresolved.join("\n");
         let classified = Classified::of(Class::Conflict, &tail);
@@ -268,7 +281,11 @@ pub(super) fn lease(view: &mut View, key: Key, paths: Vec<String>, verified: boo
     let rest: Vec<String> =
         paths.into_iter().filter(|path| !attempt.leased.contains(path)).collect();
     if rest.is_empty() {
-        return if verified { to_land(view, key) } else { announce(attempt, session) };
+        return match (verified, attempt.unfresh) {
+            (true, _) => to_land(view, key),
+            (false, true) => refresh(attempt),
+            (false, false) => announce(attempt, session),
+        };
     }
     let some = rest.iter().take(PATHS_MAX);
     let paths: Vec<RepoPath> = some.filter_map(|path| RepoPath::new(path).ok()).collect();
@@ -303,6 +320,7 @@ fn leased(view: &mut View, key: Key, answer: Answer) -> Vec<Effect> {
             let rest = std::mem::take(rest);
             *refused = 0;
             attempt.leased.extend(paths);
+            attempt.unfresh = true;
             lease(view, key, rest, verified)
         }
         // Waited in vain; a new request waits again, for it is not the attempt's fault.
@@ -323,6 +341,41 @@ fn leased(view: &mut View, key: Key, answer: Answer) -> Vec<Effect> {
             give_back(view, key, &reason, true)
         }
     }
+}
+
+/// A lease is on the current version: what others have landed on its paths comes in first.
+fn refresh(attempt: &mut Attempt) -> Vec<Effect> {
+    let Some(work) = attempt.work.clone() else { return Vec::new() };
+    attempt.phase = Phase::Refreshing;
+    vec![Effect::Refresh { key: attempt.key, work }]
+}
+
+pub(super) fn refreshed(
+    view: &mut View,
+    key: Key,
+    fresh: Result<Option<Refreshed>, String>,
+) -> Vec<Effect> {
+    let session = view.session.clone();
+    let Some(attempt) = view.attempt_of(key).filter(|it| it.phase == Phase::Refreshing) else {
+        return Vec::new();
+    };
+    attempt.unfresh = false;
+    let fresh = match fresh {
+        Ok(Some(fresh)) => fresh,
+        Ok(None) => return announce(attempt, session),
+        Err(reason) => return ending::fail(view, key, failure_of("capture", &reason, false)),
+    };
+    if let Some(place) = &mut attempt.place {
+        place.base = fresh.base;
+    }
+    if !fresh.conflicts.is_empty() {
+        // Others were faster: that is no failure of the model's, and no try.
+        let prompt = crate::prompt::conflict(&fresh.conflicts);
+        attempt.conflicts = fresh.conflicts;
+        return run_again(view, key, &prompt);
+    }
+    attempt.phase = Phase::Capturing;
+    captured_work(view, key, fresh.captured)
 }
 
 /// Says that the verify commands are about to run. Answered before they do: told late, it would

@@ -15,7 +15,7 @@ use serde_json::json;
 use super::*;
 use crate::classify::{Class, Classified};
 use crate::dialect::{Done, Fact, Usage};
-use crate::input::{Answer, Captured, Prepared, ToolEnd};
+use crate::input::{Answer, Captured, Prepared, Refreshed, ToolEnd};
 use crate::land::{Landing, Seen};
 use crate::process::EndCause;
 use crate::verify::{Receipt, Verdict};
@@ -262,7 +262,7 @@ fn nobody_busy_paused_draining_parked_or_leaving_looks_at_an_auction() {
 fn a_base_is_proven_only_by_the_repositorys_own_commands() {
     let prepared = |view: &mut View| {
         let place = view.attempt.as_ref().unwrap().place.clone().unwrap();
-        let place = Ok(Box::new(Prepared { place, work: None, said: 0 }));
+        let place = Ok(Box::new(Prepared { place, work: None, said: 0, conflicts: Vec::new() }));
         take(view, 0, Input::Prepared { key: KEY, place })
     };
     let mut view = at(Phase::Preparing);
@@ -354,7 +354,8 @@ fn every_changed_path_is_leased_as_many_at_a_time_as_a_request_takes() {
         effects = answer(&mut view, "lock.acquire", done(json!({})));
     }
     assert_eq!(sizes, [128, 72]);
-    assert_eq!(names(&effects), ["task.progress"]);
+    assert_eq!(names(&effects), ["Refresh"]);
+    assert_eq!(names(&take(&mut view, 0, refreshed(None))), ["task.progress"]);
     assert_eq!(names(&answer(&mut view, "task.progress", done(json!({})))), ["Verify"]);
     assert_eq!(view.attempt.as_ref().unwrap().leased.len(), 200);
 }
@@ -372,6 +373,67 @@ fn a_lease_waited_for_in_vain_is_asked_for_again_and_not_for_ever() {
         }
     };
     assert_eq!((rounds, last), (20, vec!["Save".to_owned(), "task.abandon".to_owned()]));
+}
+
+fn refreshed(fresh: Option<Refreshed>) -> Input {
+    Input::Refreshed { key: KEY, fresh: Ok(fresh) }
+}
+
+#[test]
+fn a_lease_granted_late_is_on_the_current_version() {
+    let leasing = || {
+        let mut view = at(Phase::Capturing);
+        let captured = Captured { work: Some(work(&["a.txt"])), ..Captured::default() };
+        take(&mut view, 0, Input::Captured { key: KEY, captured: Ok(captured) });
+        assert_eq!(names(&answer(&mut view, "lock.acquire", done(json!({})))), ["Refresh"]);
+        view
+    };
+    let mut view = leasing();
+    assert_eq!(names(&take(&mut view, 0, refreshed(None))), ["task.progress"]);
+    // What comes in without a conflict is proven as it is then.
+    let mut view = leasing();
+    let other = Work { tree: "t2".into(), base: "h2".into(), ..work(&["a.txt"]) };
+    let captured = Captured { work: Some(other.clone()), ..Captured::default() };
+    let fresh = Refreshed { base: "h2".into(), conflicts: Vec::new(), captured };
+    assert_eq!(names(&take(&mut view, 0, refreshed(Some(fresh)))), ["task.progress"]);
+    assert_eq!(view.attempt.as_ref().unwrap().work, Some(other));
+    assert_eq!(view.attempt.as_ref().unwrap().place.as_ref().unwrap().base, "h2");
+    // A conflict is the model's next turn, not one of its retries.
+    let mut view = leasing();
+    let conflicts = vec!["a.txt".to_owned()];
+    let fresh = Refreshed { base: "h2".into(), conflicts, captured: Captured::default() };
+    let effects = take(&mut view, 0, refreshed(Some(fresh)));
+    let [Effect::Run { prompt, .. }] = effects.as_slice() else { panic!("{effects:?}") };
+    assert!(prompt.contains("a.txt") && prompt.contains("Read these files again"), "{prompt}");
+    assert_eq!(view.attempt.as_ref().unwrap().retries, 0);
+}
+
+#[test]
+fn a_conflict_that_stays_costs_no_try() {
+    let mut view = at(Phase::Capturing);
+    let captured = Captured { unresolved: vec!["a.txt".into()], ..Captured::default() };
+    let capture = || Input::Captured { key: KEY, captured: Ok(captured.clone()) };
+    assert_eq!(names(&take(&mut view, 0, capture())), ["Run"]);
+    view.attempt.as_mut().unwrap().phase = Phase::Capturing;
+    let effects = take(&mut view, 0, capture());
+    let [_, Effect::Post { verbs, .. }] = effects.as_slice() else { panic!("{effects:?}") };
+    let [Verb::TaskAbandon(abandon)] = verbs.as_slice() else { panic!("{verbs:?}") };
+    assert!(abandon.unspent && abandon.reason.contains("a.txt"), "{abandon:?}");
+}
+
+#[test]
+fn conflicts_left_by_an_attempt_before_are_told_and_stand_in_the_way() {
+    let mut view = at(Phase::Preparing);
+    let place = view.attempt.as_ref().unwrap().place.clone().unwrap();
+    let conflicts = vec!["a.txt".to_owned()];
+    let place = Ok(Box::new(Prepared { place, work: None, said: 0, conflicts }));
+    let effects = take(&mut view, 0, Input::Prepared { key: KEY, place });
+    let [Effect::Run { prompt, .. }] = effects.as_slice() else { panic!("{effects:?}") };
+    assert!(prompt.starts_with("PROMPT") && prompt.contains("a.txt"), "{prompt}");
+    tell_done(&mut view, true, None);
+    let effects = take(&mut view, 0, ended(EndCause::Exited, Some(0)));
+    let [Effect::Capture { conflicts, .. }] = effects.as_slice() else { panic!("{effects:?}") };
+    assert_eq!(conflicts, &["a.txt"]);
 }
 
 /// What stands in the way is told to the model once, and then it fails with the name in it.
@@ -591,7 +653,7 @@ fn work_proven_before_a_crash_goes_on_to_land() {
         guarded: Vec::new(),
     });
     let place = attempt.place.clone().unwrap();
-    let prepared = Prepared { place, work: Some(work(&["a.txt"])), said: 0 };
+    let prepared = Prepared { place, work: Some(work(&["a.txt"])), said: 0, conflicts: Vec::new() };
     let effects = take(&mut view, 0, Input::Prepared { key: KEY, place: Ok(Box::new(prepared)) });
     assert_eq!(names(&effects), ["lock.acquire"]);
     let effects = answer(&mut view, "lock.acquire", done(json!({})));
@@ -605,7 +667,7 @@ fn a_turn_of_a_process_before_is_given_back_where_the_work_is_not_as_it_was() {
     let attempt = view.attempt.as_mut().unwrap();
     (attempt.adopted, attempt.turn) = (true, Some(12));
     let place = attempt.place.clone().unwrap();
-    let prepared = Prepared { place, work: None, said: 0 };
+    let prepared = Prepared { place, work: None, said: 0, conflicts: Vec::new() };
     let effects = take(&mut view, 0, Input::Prepared { key: KEY, place: Ok(Box::new(prepared)) });
     assert_eq!(names(&effects), ["land.end"]);
     assert_eq!(names(&answer(&mut view, "land.end", done(json!({})))), ["Run"]);

@@ -62,6 +62,8 @@ pub struct Attempt {
     pub work: Option<Work>,
     /// Paths that it holds a writing lease on.
     pub leased: BTreeSet<String>,
+    /// Leases were granted since what others have landed was last looked at.
+    pub unfresh: bool,
     /// Paths with conflict markers to be resolved.
     pub conflicts: Vec<String>,
     /// The evidence for the work.
@@ -102,6 +104,8 @@ pub enum Phase {
         /// It is verified already and goes on to land.
         verified: bool,
     },
+    /// What others have landed on its paths is brought in.
+    Refreshing,
     /// It is told that the work is about to be verified.
     Announcing,
     /// The work is verified.
@@ -226,6 +230,7 @@ impl Attempt {
             last_message: String::new(),
             work: None,
             leased: BTreeSet::new(),
+            unfresh: false,
             conflicts: Vec::new(),
             receipt: None,
             turn: None,

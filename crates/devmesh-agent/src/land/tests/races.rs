@@ -100,3 +100,49 @@ async fn many_at_once_all_land_in_a_line() {
     assert_eq!(repo.git(&["rev-list", "--merges", TARGET]), "");
     assert_eq!(repo.git(&["ls-tree", "--name-only", TARGET]).lines().count(), 6);
 }
+
+/// What a turn says that cannot land.
+async fn blocked(repo: &TestRepo, turn: &Turn) -> String {
+    let gates = turns::gates(repo, "true");
+    let (landing, _) = take(turn, &gates).await.unwrap();
+    let Landing::Blocked { reason, .. } = landing else { panic!("{landing:?}") };
+    reason
+}
+
+#[tokio::test]
+async fn a_branch_in_the_way_is_named_with_what_to_do() {
+    let repo = TestRepo::new();
+    let turn = turn(&repo, "t-1", 1, work(&repo, "b.txt", "b"));
+    for (there, named) in
+        [("devmesh", "devmesh"), ("devmesh/landed/main/x", "devmesh/landed/main/x")]
+    {
+        repo.git(&["branch", there, "main"]);
+        let reason = blocked(&repo, &turn).await;
+        assert!(reason.contains(&format!("there is a branch {named};")), "{reason}");
+        assert!(reason.contains(&format!("git branch -m {named} ")), "{reason}");
+        let task = make_branch(&turn, &repo.head(&format!("{}^{{tree}}", turn.work))).await;
+        assert_eq!(task.is_err(), there == "devmesh", "{task:?}");
+        repo.git(&["branch", "-m", there, "mine"]);
+        repo.git(&["branch", "-D", "mine"]);
+    }
+    land(&turn).await;
+}
+
+#[tokio::test]
+async fn a_lock_left_by_a_killed_git_is_named() {
+    let repo = TestRepo::new();
+    let turn = turn(&repo, "t-1", 1, work(&repo, "b.txt", "b"));
+    for name in
+        ["refs/heads/devmesh/landed/main.lock", "refs/devmesh/turn/devmesh/landed/main.lock"]
+    {
+        let lock = repo.path().join(".git").join(name);
+        std::fs::create_dir_all(lock.parent().unwrap()).unwrap();
+        let file = std::fs::File::create(&lock).unwrap();
+        let long_ago = std::time::SystemTime::now() - Duration::from_secs(60);
+        file.set_modified(long_ago).unwrap();
+        let reason = blocked(&repo, &turn).await;
+        assert!(reason.contains(&*lock.to_string_lossy()) && reason.contains("remove"), "{reason}");
+        std::fs::remove_file(&lock).unwrap();
+    }
+    land(&turn).await;
+}

@@ -8,7 +8,7 @@ use crate::fixture::git_in;
 use crate::verify::{Step, VerifySpec};
 
 /// A slot at `main`, and gates that are all open.
-fn gates(repo: &TestRepo, command: &str) -> Gates {
+pub(super) fn gates(repo: &TestRepo, command: &str) -> Gates {
     let place = repo.slots().join("gate");
     if !place.exists() {
         repo.git(&["worktree", "add", "--quiet", "--detach", &place.to_string_lossy(), "main"]);
