@@ -20,10 +20,16 @@ pub(crate) fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
 }
 
+/// Where the programs are, for whoever has just built them: cargo is not asked again by each test.
+const BUILT: &str = "DEVMESH_TEST_PROGRAMS";
+
 /// The folder of the built programs, which are built once.
 pub(crate) async fn programs() -> PathBuf {
-    static BUILT: OnceCell<PathBuf> = OnceCell::const_new();
+    static PROGRAMS: OnceCell<PathBuf> = OnceCell::const_new();
     let build = async || {
+        if let Some(built) = std::env::var_os(BUILT) {
+            return PathBuf::from(built);
+        }
         let test = std::env::current_exe().unwrap();
         let built = test.ancestors().nth(2).unwrap().to_owned();
         let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
@@ -33,10 +39,19 @@ pub(crate) async fn programs() -> PathBuf {
             build.arg("--release");
         }
         build.current_dir(root()).env("CARGO_TARGET_DIR", built.parent().unwrap());
+        // Cargo describes this crate to us by environment. The next cargo must not see that:
+        // build scripts that read it would run again, and all that depends on them be built anew,
+        // now and by the next cargo that does not see it.
+        for (key, _) in std::env::vars_os() {
+            let name = key.to_string_lossy();
+            if name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_") {
+                build.env_remove(&key);
+            }
+        }
         assert!(build.status().await.unwrap().success(), "the programs are built");
         built
     };
-    BUILT.get_or_init(build).await.clone()
+    PROGRAMS.get_or_init(build).await.clone()
 }
 
 /// A place to work in. What still runs in it is ended with it.

@@ -24,7 +24,7 @@ pub(crate) fn cargo(args: &[&str]) -> Command {
     // Cargo describes this crate to us by environment; the next cargo must not take it for its own.
     for (key, _) in env::vars_os() {
         let name = key.to_string_lossy();
-        if name.starts_with("CARGO_PKG_") || name == "CARGO_MANIFEST_DIR" {
+        if name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_") {
             command.env_remove(&key);
         }
     }

@@ -87,7 +87,7 @@ pub(crate) fn demo(args: &Args) -> Result<()> {
 }
 
 /// Where cargo has put what it built for development: beside what it built for this chore.
-fn built() -> PathBuf {
+pub(crate) fn built() -> PathBuf {
     let own = std::env::current_exe().unwrap_or_default();
     let target = own.ancestors().nth(2).map(Path::to_path_buf);
     target.unwrap_or_else(|| root().join("target")).join("debug")

@@ -36,8 +36,11 @@ pub(crate) struct Args {
 /// Sets up what the tests need, runs them all, prints the closing line.
 pub(crate) fn test(args: &Args) -> Result<()> {
     setup::nats_server(None)?;
+    // Once, before the tests: each of those that run the programs would ask cargo again.
+    crate::cargo::run(cargo(&["build", "-p", "devmesh", "-p", "devmesh-testkit", "--bins"]))?;
     let mut tally = Tally::default();
     for mut run in runs(args) {
+        run.command.env("DEVMESH_TEST_PROGRAMS", crate::demo::built());
         tally.add(stream(&mut run)?);
     }
     println!("{tally}");
