@@ -16,6 +16,8 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tokio::process::Command;
 
+use crate::scripts::rig::programs;
+
 /// One command; far above what it takes, for a machine with many other things to do.
 const COMMAND_MAX: Duration = Duration::from_secs(120);
 /// All tasks of a test.
@@ -52,7 +54,7 @@ impl Rig {
         let folder = tempfile::tempdir_in(beside).unwrap();
         let model = Server::start().await.unwrap();
         let env = environment(folder.path(), &path);
-        let rig = Self { model, folder, env, devmesh: devmesh().await };
+        let rig = Self { model, folder, env, devmesh: programs().await.join("devmesh") };
         rig.furnish(files).await;
         Some(rig)
     }
@@ -218,26 +220,4 @@ fn environment(root: &Path, path: &[PathBuf]) -> Vec<(&'static str, OsString)> {
         env.push(("DEVMESH_NATS_SERVER", binary));
     }
     env
-}
-
-/// The program as the sources are now, built beside this test.
-async fn devmesh() -> PathBuf {
-    let test = std::env::current_exe().unwrap();
-    let built = test.ancestors().nth(2).unwrap().to_owned();
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let mut build = Command::new(cargo);
-    build.args(["build", "--quiet", "--package", "devmesh", "--bin", "devmesh"]);
-    if !cfg!(debug_assertions) {
-        build.arg("--release");
-    }
-    // Cargo describes this crate to us by environment; the next cargo must not take it for its
-    // own, and build again what asks for it.
-    for (name, _) in std::env::vars_os() {
-        if name.to_string_lossy().starts_with("CARGO_") {
-            build.env_remove(name);
-        }
-    }
-    build.current_dir(env!("CARGO_MANIFEST_DIR")).env("CARGO_TARGET_DIR", built.parent().unwrap());
-    assert!(build.status().await.unwrap().success(), "devmesh is built");
-    built.join("devmesh")
 }

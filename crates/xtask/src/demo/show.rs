@@ -15,8 +15,8 @@ pub(crate) fn opening(folder: &Folder) {
         super::AGENTS.join(", ")
     );
     eprintln!(
-        "a lease ends after {} s of silence and a session after {} s: shorter than a mesh's own, so\n\
-         that an agent that dies is not waited for\n",
+        "a lease ends after {} s of silence and a session after {} s, sooner than in a mesh\n\
+         of your own: nobody is to wait long here for an agent that dies\n",
         super::LEASE_S,
         super::SILENT_S
     );
