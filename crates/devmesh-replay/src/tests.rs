@@ -12,6 +12,8 @@ use devmesh_protocol::{ActorId, At, CommandId, Digest, Event, LeaseId, Mode, Rec
 use super::project::Projection;
 use super::*;
 
+mod histories;
+
 fn id<T: std::str::FromStr>(text: &str) -> T
 where
     T::Err: std::fmt::Debug,

@@ -15,6 +15,7 @@ use crate::setup;
 mod check;
 mod folder;
 mod mesh;
+pub(crate) mod record;
 mod show;
 mod snapshot;
 mod story;
@@ -32,7 +33,7 @@ use snapshot::Snapshot;
 use story::Story;
 
 /// How the demonstration runs.
-#[derive(clap::Args, Debug)]
+#[derive(clap::Args, Debug, Default)]
 pub(crate) struct Args {
     /// Leave the mesh running at the end, to look at.
     #[arg(long)]
@@ -40,6 +41,9 @@ pub(crate) struct Args {
     /// Use this nats-server instead of looking for one.
     #[arg(long, value_name = "PATH")]
     nats_server: Option<PathBuf>,
+    /// Write the mesh's log to this file, as `devmesh replay --export` does.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) export: Option<PathBuf>,
 }
 
 /// Agents that work at once.
@@ -52,18 +56,11 @@ pub(crate) const SILENT_S: u32 = 10;
 
 /// Builds what is shown, shows it, checks it.
 pub(crate) fn demo(args: &Args) -> Result<()> {
-    let nats_server = setup::nats_server(args.nats_server.as_deref())?;
-    run(cargo(&["build", "--bin", "devmesh", "--bin", "devmesh-scripted"]))?;
-    let built = built();
-    let programs = Programs {
-        devmesh: built.join("devmesh"),
-        scripted: built.join("devmesh-scripted"),
-        nats_server,
-    };
+    let programs = programs(args.nats_server.as_deref())?;
     setup::block_on(async {
         let folder = Folder::make(programs)?;
         let shown = tokio::select! {
-            shown = show_all(&folder, args.keep) => shown,
+            shown = show_all(&folder, args) => shown,
             _ = tokio::signal::ctrl_c() => {
                 end(&folder).await;
                 folder.remove()?;
@@ -86,6 +83,18 @@ pub(crate) fn demo(args: &Args) -> Result<()> {
     })?
 }
 
+/// What is shown, as the sources are now.
+fn programs(nats_server: Option<&Path>) -> Result<Programs> {
+    let nats_server = setup::nats_server(nats_server)?;
+    run(cargo(&["build", "-p", "devmesh", "-p", "devmesh-testkit", "--bins"]))?;
+    let built = built();
+    Ok(Programs {
+        devmesh: built.join("devmesh"),
+        scripted: built.join("devmesh-scripted"),
+        nats_server,
+    })
+}
+
 /// Where cargo has put what it built for development: beside what it built for this chore.
 pub(crate) fn built() -> PathBuf {
     let own = std::env::current_exe().unwrap_or_default();
@@ -99,7 +108,7 @@ async fn end(folder: &Folder) {
     left::end_all(folder.root()).await;
 }
 
-async fn show_all(folder: &Folder, keep: bool) -> Result<()> {
+async fn show_all(folder: &Folder, args: &Args) -> Result<()> {
     let began = Instant::now();
     let outside = Snapshot::outside()?;
     show::opening(folder);
@@ -119,8 +128,11 @@ async fn show_all(folder: &Folder, keep: bool) -> Result<()> {
     show::landed(folder).await?;
     show::why(&mesh, &story).await?;
     check::log(&mut report, &mesh).await?;
+    if let Some(file) = &args.export {
+        mesh.export(file).await?;
+    }
     check::pulled(&mut report, &mesh).await?;
-    if keep {
+    if args.keep {
         let told = report.told(began.elapsed());
         show::how_to_look(&mesh);
         return told.or_else(|error| {

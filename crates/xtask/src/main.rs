@@ -34,6 +34,8 @@ enum Chore {
     Setup(setup::Args),
     /// Show a mesh at work in a temporary folder, and check what came of it.
     Demo(demo::Args),
+    /// Record the log of a mesh at work for replay/histories.
+    History(demo::record::Args),
     /// Run all tests; the last line counts them.
     Test(suite::Args),
     /// Run every check of a change, then all tests.
@@ -58,6 +60,7 @@ fn main() -> ExitCode {
     let done = match Cli::parse().chore {
         Chore::Setup(args) => setup::setup(&args),
         Chore::Demo(args) => demo::demo(&args),
+        Chore::History(args) => demo::record::record(&args),
         Chore::Test(args) => suite::test(&args),
         Chore::Ci { checks_only } => ci::ci(!checks_only),
         Chore::Tidy => tidy::tidy(),

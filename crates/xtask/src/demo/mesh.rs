@@ -1,6 +1,7 @@
 //! The mesh, spoken to as a person does: by the `devmesh` program.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use devmesh_protocol::TaskId;
 use devmesh_protocol::view::TaskView;
@@ -32,8 +33,13 @@ pub(crate) struct Queued {
 impl<'a> Mesh<'a> {
     /// Starts one on the folder's repository, with its agents.
     pub(crate) async fn up(folder: &'a Folder) -> Result<Self> {
-        say("devmesh up -d --yes");
-        let ran = folder.devmesh(&["up", "-d", "--yes"]).await?;
+        Self::up_with(folder, &["up", "-d", "--yes"]).await
+    }
+
+    /// The same, started as said.
+    pub(crate) async fn up_with(folder: &'a Folder, args: &[&str]) -> Result<Self> {
+        say(&format!("devmesh {}", args.join(" ")));
+        let ran = folder.devmesh(args).await?;
         for line in ran.stderr.lines().chain(ran.stdout.lines()) {
             eprintln!("  {line}");
         }
@@ -110,6 +116,15 @@ impl<'a> Mesh<'a> {
             serde_json::from_str(&stdout).map_err(|error| unread(&error.to_string()))?;
         let result = answer.get("result").cloned().unwrap_or(answer);
         serde_json::from_value(result).map_err(|error| unread(&error.to_string()))
+    }
+
+    /// Writes its log to a file.
+    pub(crate) async fn export(&self, file: &Path) -> Result<()> {
+        let file = std::path::absolute(file)
+            .map_err(|source| Error::Write { path: file.to_owned(), source })?;
+        let file = file.display().to_string();
+        say(&format!("devmesh replay --export {file}"));
+        self.folder.devmesh(&["replay", "--export", &file]).await?.succeeded().map(drop)
     }
 
     /// Ends it.
