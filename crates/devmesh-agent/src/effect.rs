@@ -5,6 +5,7 @@ mod freshen;
 mod kinds;
 mod mesh;
 mod read;
+mod review;
 mod tool;
 mod worktree;
 
@@ -120,6 +121,16 @@ impl Performer {
             Effect::Capture { key, conflicts } => {
                 let desk = self.desk(key);
                 at(&desk, worktree::capture(world, desk.clone(), conflicts));
+            }
+            Effect::PrepareReview { key, tree } => {
+                let desk = self.desk(key);
+                at(&desk, review::prepare(world, desk.clone(), tree));
+            }
+            Effect::EndReview(key) => {
+                let desk = self.desk(key);
+                desk.cancel.cancel();
+                self.desks.remove(&key);
+                spawn(review::end(world, desk));
             }
             Effect::Refresh { key, work } => {
                 let desk = self.desk(key);

@@ -131,6 +131,13 @@ pub enum Input {
         /// What has been made, and what stands in its way.
         captured: Result<Captured, String>,
     },
+    /// Another's work stands in a slot, to be looked at.
+    ReviewPrepared {
+        /// The attempt that made it.
+        key: Key,
+        /// What the tool is asked, or why it cannot be.
+        prompt: Result<String, String>,
+    },
     /// What others have landed was looked at.
     Refreshed {
         /// The attempt.

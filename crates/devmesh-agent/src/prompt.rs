@@ -2,11 +2,13 @@
 //! paths, and a map of the repository; on a retry only what went wrong and what to do about it.
 
 mod map;
+mod review;
 
 #[cfg(test)]
 mod tests;
 
 pub use map::repo_map;
+pub use review::{review, verdict};
 
 use std::fmt::Write;
 

@@ -52,8 +52,8 @@ pub struct SlotSpec {
     pub setup_limit: Duration,
     /// The environment that the setup command gets.
     pub env: Vec<(OsString, OsString)>,
-    /// Whose work the slot will hold: `(task, attempt)`.
-    pub occupant: (String, u32),
+    /// Whose work the slot will hold: `(task, attempt)`; none where nothing in it is kept.
+    pub occupant: Option<(String, u32)>,
 }
 
 /// A worktree that belongs to this process until dropped.
@@ -103,7 +103,7 @@ pub async fn prepare(spec: &SlotSpec) -> Result<Slot> {
         add(&repo, &path, &spec.base).await?;
         note = Note::default();
     }
-    note.occupant = Some(spec.occupant.clone());
+    note.occupant.clone_from(&spec.occupant);
     note.base = Some(spec.base.clone());
     note.copied = copy::copy_in(spec, &path).await?;
     write_note(&note_path, &note).await?;

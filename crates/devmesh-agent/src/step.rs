@@ -4,6 +4,7 @@ mod attempt;
 mod ending;
 mod landing;
 mod news;
+mod review;
 mod session;
 mod tool;
 
@@ -31,14 +32,20 @@ pub fn step(view: &mut View, timed: Timed) -> Vec<Effect> {
         Input::Reconciled(tasks) => session::reconciled(view, now, tasks),
         Input::LookedAt { task, sight } => session::looked_at(view, now, task, sight),
         Input::LookedUp { key, job } => attempt::looked_up(view, key, job),
+        Input::Answered { key, .. } if view.review_of(key).is_some() => review::end(view),
         Input::Answered { key, verb, answer } => attempt::answered(view, key, verb, answer),
         Input::Posted { key, refused } => ending::posted(view, key, refused),
         Input::Prepared { key, place } => attempt::prepared(view, now, key, place),
         Input::BaseProven { key, red } => attempt::base_proven(view, key, red),
+        Input::Told { key, fact } if view.review_of(key).is_some() => review::told(view, key, fact),
         Input::Told { key, fact } => tool::told(view, key, fact),
+        Input::ToolEnded { key, end } if view.review_of(key).is_some() => {
+            review::ended(view, now, key, &end)
+        }
         Input::ToolEnded { key, end } => tool::ended(view, now, key, end),
         Input::Saved { key, commit } => tool::saved(view, now, key, commit),
         Input::Captured { key, captured } => attempt::captured(view, key, captured),
+        Input::ReviewPrepared { key, prompt } => review::prepared(view, key, prompt),
         Input::Refreshed { key, fresh } => attempt::refreshed(view, key, fresh),
         Input::Verified { key, verdict } => attempt::verified(view, key, verdict),
         Input::Landed { key, landing, trees } => landing::landed(view, key, landing, trees),
@@ -50,6 +57,7 @@ pub fn step(view: &mut View, timed: Timed) -> Vec<Effect> {
             view.framework = Some(text);
             Vec::new()
         }
+        Input::Dropped(key) if view.review_of(key).is_some() => review::over(view),
         Input::Dropped(key) => ending::dropped(view, key),
     }
 }

@@ -280,3 +280,42 @@ async fn what_was_not_answered_is_sent_again_by_the_next_process() {
     until("the answered command is out of the outbox", || stands() == "[]").await;
     agent.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_review_of_anothers_work_is_the_tools_verdict_on_its_diff() {
+    let repo = TestRepo::new();
+    let mesh = Mesh::start(&repo, &[]).await;
+    mesh.hold(true);
+    let place = repo.slots().with_file_name("other");
+    repo.git(&["worktree", "add", "--quiet", "--detach", &place.display().to_string(), "main"]);
+    std::fs::write(place.join("a.txt"), "their line\n").unwrap();
+    let spec = crate::save::SaveSpec {
+        worktree: place,
+        task: TASK.to_string(),
+        attempt: 3,
+        base: repo.head("main"),
+        copied: Vec::new(),
+        conflicts: None,
+    };
+    let saved = crate::save::save(&spec).await.unwrap().unwrap();
+    let script = "cat > prompt; grep -q '^+their line' prompt && test \"$(cat a.txt)\" = 'their line' \
+                  && echo 'It says what it should.' && echo 'VERDICT: approve'";
+    let agent = agent(&mesh, &repo, script).await;
+    mesh.saw("agent.join").await;
+    let session = mesh.body("agent.join")["session"].clone();
+    let given = json!({
+        "task": TASK, "attempt": 3, "reviewer": "codex-1", "session": session, "host": "h1",
+        "needs": { "ram_mb": 0, "vram_mb": 0, "slots": 1 }, "tree": saved.tree,
+        "deadline": "2036-01-01T00:00:00Z",
+    });
+    let given: devmesh_protocol::event::task::ReviewAssigned =
+        serde_json::from_value(given).unwrap();
+    mesh.tell(given.into()).await;
+    let told = mesh.saw("task.review").await;
+    assert_eq!((&told["verdict"], &told["tree"]), (&json!("approve"), &json!(saved.tree)));
+    assert_eq!(told["comments"], "It says what it should.");
+    agent.stop().await;
+    let refs = repo.git(&["for-each-ref", "--format=%(objectname)", "refs/devmesh/work"]);
+    assert_eq!(refs, saved.commit, "what the reviewer's tool left behind is nobody's work");
+    assert_eq!(mesh.verbs().last().map(String::as_str), Some("agent.leave"));
+}

@@ -2,8 +2,10 @@
 //! but `step` changes it, and nothing in it can be lost without the log or the disk knowing more.
 
 mod attempt;
+mod review;
 
 pub use attempt::{After, Attempt, Failure, Job, Key, Phase, Place, Work};
+pub use review::{Review, ReviewPhase, Verdict};
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -50,6 +52,8 @@ pub struct View {
     pub looking: BTreeSet<TaskId>,
     /// What it works on.
     pub attempt: Option<Attempt>,
+    /// Another's work that it looks at.
+    pub review: Option<Review>,
 }
 
 /// What the process was started as.
@@ -113,6 +117,7 @@ impl View {
             red: BTreeMap::new(),
             looking: BTreeSet::new(),
             attempt: None,
+            review: None,
         }
     }
 
@@ -120,10 +125,16 @@ impl View {
     pub fn is_free(&self, wall_ms: u64) -> bool {
         self.standing == Standing::In
             && self.attempt.is_none()
+            && self.review.is_none()
             && !self.paused
             && !self.draining
             && !self.leaving
             && self.parked_until_ms.is_none_or(|until| until <= wall_ms)
+    }
+
+    /// The review, if it is this one.
+    pub fn review_of(&mut self, key: Key) -> Option<&mut Review> {
+        self.review.as_mut().filter(|review| review.key == key)
     }
 
     /// The attempt, if it is this one.

@@ -120,6 +120,15 @@ pub enum Effect {
         /// Paths that must be free of conflict markers.
         conflicts: Vec<String>,
     },
+    /// Bring another's work into a slot, to be looked at.
+    PrepareReview {
+        /// The attempt that made it.
+        key: Key,
+        /// The tree that is to be judged.
+        tree: String,
+    },
+    /// Stop the tool that looks, give its slot back.
+    EndReview(Key),
     /// Bring in what others have landed on the paths of the work.
     Refresh {
         /// The attempt.

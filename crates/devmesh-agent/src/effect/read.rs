@@ -140,7 +140,7 @@ pub(super) async fn look_up(world: World, key: Key, seen: u64) {
     world.put(Input::LookedUp { key, job }).await;
 }
 
-async fn job_of(world: &World, key: Key, seen: u64) -> Result<Job, String> {
+pub(super) async fn job_of(world: &World, key: Key, seen: u64) -> Result<Job, String> {
     let task = task_of(world, key.task, Some(seen)).await.ok_or("the task cannot be read")?;
     let repo = repo_of(world, &task.repo).await.ok_or("the repository cannot be read")?;
     let path = repo_path(world, &repo).ok_or("the repository is not on this host")?;

@@ -67,7 +67,7 @@ async fn fill(
         setup_inputs: strings(&settings, "worktree", "setup_inputs"),
         setup_limit: world.config.command_limit,
         env: world.config.env.clone(),
-        occupant: (desk.key.task.to_string(), desk.key.attempt),
+        occupant: Some((desk.key.task.to_string(), desk.key.attempt)),
     })
     .await?;
     let git = slot.git();
@@ -115,7 +115,7 @@ async fn start_of(job: &Job, desk: &Desk) -> Result<String> {
 }
 
 /// `devmesh.toml` as it stands at the base commit; the attempt's own is never read.
-async fn settings_of(job: &Job) -> toml::Table {
+pub(super) async fn settings_of(job: &Job) -> toml::Table {
     let spec = format!("{}:devmesh.toml", job.base_commit);
     let shown = Git::at(&job.repo_path).try_run(&["show", &spec], &[]).await;
     match shown {
@@ -124,7 +124,7 @@ async fn settings_of(job: &Job) -> toml::Table {
     }
 }
 
-fn strings(settings: &toml::Table, section: &str, key: &str) -> Vec<String> {
+pub(super) fn strings(settings: &toml::Table, section: &str, key: &str) -> Vec<String> {
     let list = settings.get(section).and_then(|part| part.get(key)).and_then(toml::Value::as_array);
     list.into_iter().flatten().filter_map(toml::Value::as_str).map(str::to_owned).collect()
 }

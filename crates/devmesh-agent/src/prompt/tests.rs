@@ -31,3 +31,25 @@ async fn the_map_is_bounded_and_shows_names_near_the_task() {
     assert!(map.starts_with("src/parser/lex.rs: Lexer, next_token\n./ (2 files)\n"), "{map}");
     assert!(map.len() <= 4_096 && map.contains("folder0/deep/ (1 files)"));
 }
+
+#[test]
+fn a_verdict_is_the_last_line_that_is_one() {
+    use devmesh_protocol::command::task::Judgement;
+    let cases = [
+        ("Fine.\nVERDICT: approve", Some((Judgement::Approve, Some("Fine.")))),
+        ("**Verdict: Rejected.**\n", Some((Judgement::Reject, None))),
+        (
+            "VERDICT: approve\nno, wait\nverdict: reject",
+            Some((Judgement::Reject, Some("VERDICT: approve\nno, wait"))),
+        ),
+        ("I would end with VERDICT: approve or reject", None),
+        ("VERDICT: approve or reject", None),
+        ("approve", None),
+        ("", None),
+    ];
+    for (words, wanted) in cases {
+        let found = verdict(words).map(|it| (it.judgement, it.comments));
+        let wanted = wanted.map(|(judgement, text)| (judgement, text.map(str::to_owned)));
+        assert_eq!(found, wanted, "{words}");
+    }
+}

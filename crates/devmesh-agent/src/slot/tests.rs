@@ -14,7 +14,7 @@ fn spec(repo: &TestRepo) -> SlotSpec {
         setup_inputs: Vec::new(),
         setup_limit: Duration::from_secs(20),
         env: vec![("PATH".into(), std::env::var_os("PATH").unwrap())],
-        occupant: ("t-1".into(), 1),
+        occupant: Some(("t-1".into(), 1)),
     }
 }
 
@@ -58,7 +58,7 @@ async fn work_that_a_crash_left_behind_is_saved_before_the_reset() {
     write_in(&slot.path, "half.txt", "done");
     drop(slot);
     let mut next = spec(&repo);
-    next.occupant = ("t-2".into(), 1);
+    next.occupant = Some(("t-2".into(), 1));
     let slot = prepare(&next).await.unwrap();
     assert!(!slot.path.join("half.txt").exists());
     assert_eq!(repo.git(&["show", "refs/devmesh/work/t-1/1:half.txt"]), "done");

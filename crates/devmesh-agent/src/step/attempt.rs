@@ -38,6 +38,11 @@ pub(super) fn looked_up(view: &mut View, key: Key, job: Result<Box<Job>, String>
     match job {
         Ok(job) => {
             let base_commit = Some(job.base_commit.clone());
+            // What was parked comes back with its evidence.
+            let own = job.task.attempt.as_ref().filter(|it| it.attempt == key.attempt);
+            if let (None, Some(own)) = (&attempt.receipt, own) {
+                attempt.receipt.clone_from(&own.receipt);
+            }
             attempt.job = Some(*job);
             if attempt.adopted {
                 return prepare(view, key);
@@ -118,11 +123,9 @@ pub(super) fn prepared(
     attempt.said = attempt.said.max(prepared.said);
     attempt.place = Some(prepared.place);
     attempt.conflicts = prepared.conflicts;
-    // An attempt of this session that was proven before its process died goes on to land.
+    // Work that was proven before its process died, or before it had to wait, goes on to land.
     let proven = match (&attempt.receipt, &prepared.work) {
-        (Some(receipt), Some(work)) => {
-            receipt.tree == work.tree && receipt.verdict != Told::Failed && attempt.adopted
-        }
+        (Some(receipt), Some(work)) => receipt.tree == work.tree && receipt.verdict != Told::Failed,
         _ => false,
     };
     if proven && let Some(work) = prepared.work {
@@ -445,8 +448,8 @@ fn verdict_told(view: &mut View, key: Key, answer: Answer) -> Vec<Effect> {
     let review = attempt.job.as_ref().map_or(ReviewBy::None, |job| job.task.review);
     let guarded = attempt.receipt.as_ref().is_some_and(|receipt| !receipt.guarded.is_empty());
     if review != ReviewBy::None || guarded {
-        attempt.phase = Phase::Reviewing;
-        return vec![Effect::Save(key)];
+        // It is parked: the work is saved, and whoever lands it after the review begins there.
+        return ending::let_go(view);
     }
     to_land(view, key)
 }

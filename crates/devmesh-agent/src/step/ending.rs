@@ -4,6 +4,7 @@ use devmesh_protocol::command::task::{Abandon, Fail};
 use devmesh_protocol::limits::LINE_CHARS_MAX;
 use devmesh_protocol::{Rejection, Verb};
 
+use super::review;
 use crate::effect::Effect;
 use crate::view::{Failure, Key, Phase, Standing, View};
 
@@ -68,6 +69,11 @@ pub(super) fn dropped(view: &mut View, key: Key) -> Vec<Effect> {
         return Vec::new();
     }
     view.attempt = None;
+    free(view)
+}
+
+/// Nothing is under way any more.
+pub(super) fn free(view: &mut View) -> Vec<Effect> {
     match (view.leaving, view.standing) {
         (true, Standing::In) => vec![Effect::Leave { session: view.session.clone() }],
         (true, Standing::Out { .. } | Standing::Joining) => vec![Effect::Exit],
@@ -81,6 +87,9 @@ pub(super) fn dropped(view: &mut View, key: Key) -> Vec<Effect> {
 /// brought to its end first; it is short.
 pub(super) fn shutdown(view: &mut View) -> Vec<Effect> {
     view.leaving = true;
+    if view.review.is_some() {
+        return review::end(view);
+    }
     let Some(attempt) = &view.attempt else {
         return match view.standing {
             Standing::In => vec![Effect::Leave { session: view.session.clone() }],

@@ -215,11 +215,8 @@ pub(super) fn yielded(view: &mut View, key: Key, answer: Answer) -> Vec<Effect> 
         After::Lease(paths) => lease(view, key, paths, true),
         After::Queue => queue(attempt, session),
         After::Run => run_first(view, key),
-        After::Wait => {
-            attempt.phase = Phase::Blocked;
-            attempt.blocked_ms = None;
-            vec![Effect::Save(key)]
-        }
+        // It is parked, and lands by a new award when somebody has looked.
+        After::Wait => ending::let_go(view),
     }
 }
 

@@ -4,7 +4,7 @@ use devmesh_protocol::Event;
 use devmesh_protocol::command::task::Judgement;
 use devmesh_protocol::event::Notice;
 
-use super::{attempt, ending, session};
+use super::{attempt, ending, review, session};
 use crate::clock::Now;
 use crate::effect::Effect;
 use crate::view::{Attempt, Key, Phase, View};
@@ -53,6 +53,10 @@ pub(super) fn noticed(view: &mut View, now: Now, notice: Notice) -> Vec<Effect> 
         Event::LockBroken(_) => {
             forget_leases(view);
             Vec::new()
+        }
+        Event::ReviewAssigned(given) => review::assigned(view, given),
+        Event::ReviewLapsed(lapsed) if lapsed.reviewer == view.me.actor => {
+            review::lapsed(view, lapsed.task)
         }
         Event::FrameworkPublished(plan) => {
             let session = view.session.clone();

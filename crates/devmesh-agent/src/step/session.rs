@@ -7,7 +7,7 @@ use devmesh_protocol::report::BeatReply;
 use devmesh_protocol::view::TaskView;
 use devmesh_protocol::{Code, SessionId, TaskId};
 
-use super::{attempt, ending};
+use super::{attempt, ending, review};
 use crate::clock::Now;
 use crate::effect::Effect;
 use crate::input::{Answer, Sight};
@@ -130,6 +130,7 @@ pub(super) fn lost(view: &mut View) -> Vec<Effect> {
     // It joins when it has its new session: the old one would only be refused, and renewed twice.
     view.standing = Standing::Joining;
     let mut effects = ending::let_go(view);
+    effects.extend(review::end(view));
     effects.push(Effect::RenewSession(view.session.clone()));
     effects
 }

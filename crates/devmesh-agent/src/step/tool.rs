@@ -154,11 +154,16 @@ fn succeeded(view: &mut View, key: Key) -> Vec<Effect> {
 fn park(view: &mut View, now: Now, key: Key, end: &ToolEnd) -> Vec<Effect> {
     let Some(attempt) = view.attempt_of(key) else { return Vec::new() };
     let told = attempt.done.as_ref().and_then(|done| done.retry_ms);
-    let until = told.map(|ms| now.wall_ms + ms).or(end.reset_at_ms);
-    let until = until.unwrap_or(now.wall_ms + RESET_MS);
+    let until = told.map_or_else(|| limit_end(now, end), |ms| now.wall_ms + ms);
     let text = format!("limited until {}", devmesh_protocol::At(until));
     view.parked_until_ms = Some(until);
     ending::fail(view, key, failure_of(Class::RateLimit.name(), &text, false))
+}
+
+/// Until when a tool that is limited or not signed in takes nothing, wall time.
+pub(super) fn limit_end(now: Now, end: &ToolEnd) -> u64 {
+    let guess = if end.sign_in { SIGN_IN_MS } else { RESET_MS };
+    end.reset_at_ms.filter(|_| !end.sign_in).unwrap_or(now.wall_ms + guess)
 }
 
 fn failure(attempt: &Attempt, end: &ToolEnd) -> Failure {

@@ -1,0 +1,128 @@
+//! Looking at another's work: given by the coordinator, judged by this agent's tool.
+
+use devmesh_protocol::command::task::{Judgement, Review as Told, Reviewed};
+use devmesh_protocol::event::task::ReviewAssigned;
+use devmesh_protocol::{TaskId, Verb};
+
+use super::{ending, tool};
+use crate::clock::Now;
+use crate::dialect::Fact;
+use crate::effect::Effect;
+use crate::input::ToolEnd;
+use crate::process::EndCause;
+use crate::prompt;
+use crate::view::{Key, Review, ReviewPhase, Verdict, View};
+
+/// What is kept of what the tool says.
+const WORDS_CHARS_MAX: usize = 20_000;
+
+pub(super) fn assigned(view: &mut View, given: ReviewAssigned) -> Vec<Effect> {
+    if given.reviewer != view.me.actor || given.session != view.session {
+        return Vec::new();
+    }
+    let key = Key { task: given.task, attempt: given.attempt };
+    if view.attempt.is_some() || view.review.is_some() || view.leaving {
+        // Somebody else is to look; this one would only be waited for.
+        let verdict = Verdict { judgement: Judgement::Abstain, comments: None };
+        let verb = Box::new(verdict_of(key, given.tree, verdict));
+        return vec![Effect::Tell { session: view.session.clone(), verb }];
+    }
+    let review = Review::assigned(key, given.tree);
+    let tree = review.tree.clone();
+    view.review = Some(review);
+    vec![Effect::PrepareReview { key, tree }]
+}
+
+fn verdict_of(key: Key, tree: String, verdict: Verdict) -> Verb {
+    Verb::TaskReview(Told {
+        task: key.task,
+        what: Reviewed::Diff,
+        verdict: verdict.judgement,
+        comments: verdict.comments,
+        tree: Some(tree),
+    })
+}
+
+/// The review of a task is not this agent's any more.
+pub(super) fn lapsed(view: &mut View, task: TaskId) -> Vec<Effect> {
+    match &view.review {
+        Some(review) if review.key.task == task => end(view),
+        Some(_) | None => Vec::new(),
+    }
+}
+
+pub(super) fn prepared(view: &mut View, key: Key, asked: Result<String, String>) -> Vec<Effect> {
+    let preparing = |it: &&mut Review| it.phase == ReviewPhase::Preparing;
+    let Some(review) = view.review_of(key).filter(preparing) else { return Vec::new() };
+    match asked {
+        Ok(prompt) => {
+            review.phase = ReviewPhase::Looking;
+            vec![Effect::Run { key, prompt, session: None }]
+        }
+        Err(reason) => abstain(view, key, &reason),
+    }
+}
+
+pub(super) fn told(view: &mut View, key: Key, fact: Fact) -> Vec<Effect> {
+    let Some(review) = view.review_of(key) else { return Vec::new() };
+    match fact {
+        Fact::Message(text) => {
+            review.words = crate::text::tail(&format!("{}{text}\n", review.words), WORDS_CHARS_MAX);
+        }
+        // The last word is the answer, where a tool marks it and it is one.
+        Fact::Done(done) if prompt::verdict(&done.message).is_some() => review.words = done.message,
+        Fact::Done(_)
+        | Fact::Session(_)
+        | Fact::Usage(_)
+        | Fact::Edit(_)
+        | Fact::Command { .. }
+        | Fact::Throttled { .. } => {}
+    }
+    Vec::new()
+}
+
+pub(super) fn ended(view: &mut View, now: Now, key: Key, end: &ToolEnd) -> Vec<Effect> {
+    let looking = |it: &&mut Review| it.phase == ReviewPhase::Looking;
+    let Some(review) = view.review_of(key).filter(looking) else { return Vec::new() };
+    let verdict = prompt::verdict(&review.words);
+    let well = end.cause == EndCause::Exited && end.exit == Some(0);
+    match verdict.filter(|_| well) {
+        Some(verdict) => tell(view, key, verdict),
+        None => {
+            if end.rate_limited || end.sign_in {
+                view.parked_until_ms = Some(tool::limit_end(now, end));
+            }
+            abstain(view, key, "the tool came to no verdict")
+        }
+    }
+}
+
+fn abstain(view: &mut View, key: Key, reason: &str) -> Vec<Effect> {
+    let limit = devmesh_protocol::limits::LINE_CHARS_MAX;
+    let comments = Some(crate::text::head(reason, limit));
+    tell(view, key, Verdict { judgement: Judgement::Abstain, comments })
+}
+
+fn tell(view: &mut View, key: Key, verdict: Verdict) -> Vec<Effect> {
+    let session = view.session.clone();
+    let Some(review) = view.review_of(key) else { return Vec::new() };
+    review.phase = ReviewPhase::Telling;
+    let verb = Box::new(verdict_of(key, review.tree.clone(), verdict));
+    vec![Effect::Send { key, session, verb }]
+}
+
+/// Told, refused or taken away: the slot is given back.
+pub(super) fn end(view: &mut View) -> Vec<Effect> {
+    match &mut view.review {
+        Some(review) if review.phase != ReviewPhase::Ending => {
+            review.phase = ReviewPhase::Ending;
+            vec![Effect::EndReview(review.key)]
+        }
+        Some(_) | None => Vec::new(),
+    }
+}
+
+pub(super) fn over(view: &mut View) -> Vec<Effect> {
+    view.review = None;
+    ending::free(view)
+}
