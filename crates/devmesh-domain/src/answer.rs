@@ -139,9 +139,9 @@ fn worker(state: &State, task: TaskId, number: u32) -> Option<ActorId> {
 /// What somebody who waited is told.
 fn wait_over(state: &State, record: &Record, actor: &ActorId, id: &CommandId) -> Reply {
     let seq = Some(record.seq);
-    let leases = lease::granted(state, record, |waited| waited == Some(id));
-    if !leases.is_empty() {
-        return Reply::Ok { seq, result: json!({ "leases": leases }) };
+    let given = lease::given(state, record, |waited| waited == Some(id));
+    if given["leases"].as_array().is_some_and(|leases| !leases.is_empty()) {
+        return Reply::Ok { seq, result: given };
     }
     for event in &record.events {
         if let Event::LandBegan(e) = event

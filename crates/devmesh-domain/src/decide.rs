@@ -12,7 +12,6 @@ use crate::state::State;
 
 pub(crate) use lock::repo;
 pub use mesh::{SETTINGS, refusal, suppressed};
-pub(crate) use task::is_free;
 pub use task::{bidders, eligible, open_auctions};
 
 /// What a command leads to: the events of its record, or the refusal. No events: nothing changes,

@@ -55,6 +55,9 @@ fn apply(state: &mut State, record: &Record, event: &Event) {
         Event::LockQueued(e) => lock::queued(state, record, e),
         Event::LockWithdrawn(e) => lock::withdrawn(state, record, e),
         Event::LockConverted(e) => lock::converted(state, record, e),
+        Event::SharingBegan(e) => lock::sharing_began(state, e),
+        Event::LeaseShared(e) => lock::shared(state, e),
+        Event::WideWrite(_) => {}
         Event::LockReleased(e) => lock::released(state, e),
         Event::LockRenewed(e) => lock::renewed(state, e),
         Event::LockExpired(e) => lock::expired(state, e),

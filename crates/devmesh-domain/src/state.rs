@@ -7,7 +7,7 @@ pub mod mesh;
 pub mod task;
 
 use devmesh_protocol::event::agent::Capacity;
-use devmesh_protocol::limits::{GRACE_MS, LEASE_TTL_MS, SESSION_SILENT_MS};
+use devmesh_protocol::limits::{GRACE_MS, LEASE_TTL_MS, SESSION_SILENT_MS, SHARE_AFTER_MS};
 use devmesh_protocol::{ActorId, At, CommandId, Digest, HostId, LeaseId, RepoId, TaskId};
 
 use crate::table::{Sum, Table};
@@ -95,6 +95,11 @@ impl State {
     /// How long an agent's lease lives where no time is asked for, in milliseconds.
     pub fn lock_ttl_ms(&self) -> u64 {
         self.number("lock.ttl_ms", LEASE_TTL_MS)
+    }
+
+    /// The wait after which an attempt shares a path with its holder, in milliseconds.
+    pub fn share_after_ms(&self) -> u64 {
+        self.number("share_after_ms", SHARE_AFTER_MS)
     }
 
     /// Silence beyond a lease's time before it is freed, in milliseconds.

@@ -111,6 +111,12 @@ events! {
     LockWithdrawn(lock::LockWithdrawn) = "lock_withdrawn" by |e| e.actor.to_string(),
     /// A lease changed its mode.
     LockConverted(lock::LockConverted) = "lock_converted" by |e| e.lease.to_string(),
+    /// A request shares what it has waited for.
+    SharingBegan(lock::SharingBegan) = "sharing_began" by |e| e.actor.to_string(),
+    /// A lease is its holder's no longer alone.
+    LeaseShared(lock::LeaseShared) = "lease_shared" by |e| e.actor.to_string(),
+    /// One command of an attempt wrote many files.
+    WideWrite(lock::WideWrite) = "wide_write" by |e| e.task.to_string(),
     /// A lease was given back.
     LockReleased(lock::LockReleased) = "lock_released" by |e| e.lease.to_string(),
     /// Leases live on.

@@ -85,5 +85,9 @@ pub const ATTEMPTS_MAX: u32 = 100;
 pub const WALL_S: u64 = 3_600;
 /// Cost ceiling of a task where none is asked for, in micro-dollars (5 USD).
 pub const COST_MICRO_USD: u64 = 5_000_000;
+/// Wait after which an attempt shares a path with the agent that holds it.
+pub const SHARE_AFTER_MS: u64 = 30_000;
+/// Late paths in one request; more are one wide write, shared at once.
+pub const LATE_PATHS_MAX: usize = 50;
 /// Bypasses of a waiter by conflicting requests before it is a barrier.
 pub const BYPASSES_MAX: u32 = 16;

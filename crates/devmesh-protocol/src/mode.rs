@@ -43,6 +43,14 @@ impl Mode {
         excludes_as_much && writes(self) >= writes(other)
     }
 
+    /// The mode in which a request of this mode takes a path together with others.
+    pub fn shared(self) -> Mode {
+        match self {
+            Mode::Read => Mode::Read,
+            Mode::Intent | Mode::CoWrite | Mode::Write => Mode::CoWrite,
+        }
+    }
+
     /// The name as on the wire.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -41,6 +41,7 @@ fn granted(actor: &str, path: &str, waited: Option<CommandId>) -> Event {
         ttl_ms: 15_000,
         expires_at: None,
         waited,
+        share: None,
         reason: None,
     }
     .into()
@@ -58,6 +59,9 @@ fn queued(actor: &str, path: &str) -> Event {
         ttl_ms: 15_000,
         deadline: At(60_000),
         convert: None,
+        share: None,
+        share_at: None,
+        sharing: None,
         reason: None,
     }
     .into()
@@ -77,6 +81,7 @@ fn day() -> Vec<Line> {
         verify: vec![],
         setup: None,
         ignore_case: false,
+        hot: None,
     };
     let agent = |actor: &str| ActorAdded { actor: id(actor), role: Role::Agent }.into();
     let lease = LeaseId { seq: 7, index: 0 };

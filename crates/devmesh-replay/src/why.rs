@@ -126,6 +126,11 @@ impl Story {
             let held = Held { path: granted.path.clone(), mode: granted.mode, granted: seq };
             self.leases.insert(id, held);
         }
+        if let Event::LeaseShared(shared) = event
+            && let Some(held) = self.leases.get_mut(&shared.lease)
+        {
+            held.mode = shared.to;
+        }
         if let Event::LockConverted(converted) = event
             && let Some(mut held) = self.leases.remove(&converted.lease)
         {
@@ -161,6 +166,7 @@ impl Story {
             Subject::Lease(lease) => {
                 self.own.contains(lease) && record.seq == lease.seq
                     || matches!(event, Event::LockConverted(e) if self.own.contains(&e.lease))
+                    || matches!(event, Event::LeaseShared(e) if self.own.contains(&e.lease))
             }
             Subject::Agent(actor) => {
                 event.key() == actor.as_str()
@@ -210,6 +216,7 @@ fn is_of_task(event: &Event, task: TaskId) -> bool {
     match event {
         Event::LockGranted(e) => e.task == Some(task),
         Event::LockQueued(e) => e.task == Some(task),
+        Event::LeaseShared(e) => e.task == Some(task) || e.with_task == Some(task),
         Event::CommandRejected(e) => e.task == Some(task),
         event => event.key() == task.to_string(),
     }

@@ -300,6 +300,7 @@ pub(super) fn lease(view: &mut View, key: Key, paths: Vec<String>, verified: boo
         task: Some(key.task),
         ttl_ms,
         wait_ms: Some(wait_ms),
+        share: None,
         reason: None,
     };
     let refused = match attempt.phase {

@@ -2,7 +2,9 @@
 
 use devmesh_protocol::command::lock::Acquire;
 use devmesh_protocol::event::lock::{LockConverted, WithdrawnWhy};
-use devmesh_protocol::{Code, Command, CommandId, Event, LeaseId, Record, Rejection};
+use devmesh_protocol::{
+    ActorId, Code, Command, CommandId, Event, LeaseId, Record, Rejection, TaskId,
+};
 use serde_json::{Value, json};
 
 use crate::state::State;
@@ -25,6 +27,42 @@ fn one(id: LeaseId, lease: &Lease) -> Value {
 /// The id of a lease after its conversion.
 pub(super) fn converted(record: &Record, e: &LockConverted) -> LeaseId {
     e.index.map_or(e.lease, |index| LeaseId { seq: record.seq, index })
+}
+
+/// The same, with whom they are shared.
+pub(super) fn given(
+    state: &State,
+    record: &Record,
+    to: impl Fn(Option<&CommandId>) -> bool,
+) -> Value {
+    let mut holder: Option<(&ActorId, Option<TaskId>)> = None;
+    for event in &record.events {
+        if let Event::LockGranted(e) = event
+            && to(e.waited.as_ref())
+        {
+            holder = Some((&e.actor, e.task));
+        } else if let Event::LockConverted(e) = event
+            && to(e.waited.as_ref())
+        {
+            let lease = state.leases.get(&converted(record, e));
+            holder = lease.map(|lease| (&lease.holder.actor, lease.holder.task)).or(holder);
+        }
+    }
+    let mut shared = Vec::new();
+    for event in &record.events {
+        if let Event::LeaseShared(e) = event
+            && holder.is_some_and(|(actor, task)| *actor == e.with && task == e.with_task)
+        {
+            shared.push(json!({
+                "lease": e.lease, "actor": e.actor, "task": e.task, "path": e.path,
+            }));
+        }
+    }
+    let mut given = json!({ "leases": granted(state, record, to) });
+    if !shared.is_empty() {
+        given["shared"] = shared.into();
+    }
+    given
 }
 
 /// The leases that a record gives to whom `to` says; as it gave them, whatever has become of
@@ -72,7 +110,11 @@ pub(super) fn covering(state: &State, command: &Command, body: &Acquire) -> Vec<
     let Ok(repo) = crate::decide::repo(state, body.repo.as_ref()) else { return Vec::new() };
     let holder =
         Holder { actor: command.actor.clone(), session: command.session.clone(), task: body.task };
-    let ids = body.paths.iter().filter_map(|path| state.covering(&holder, &repo, path, body.mode));
+    // What is shared already is given as it is shared.
+    let ids = body.paths.iter().filter_map(|path| {
+        let covering = |mode| state.covering(&holder, &repo, path, mode);
+        covering(body.mode).or_else(|| covering(body.mode.shared()))
+    });
     let ids: std::collections::BTreeSet<LeaseId> = ids.collect();
     ids.into_iter().flat_map(|id| as_it_is(state, id)).collect()
 }

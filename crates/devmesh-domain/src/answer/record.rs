@@ -87,9 +87,10 @@ pub(super) fn joined(state: &State, actor: &ActorId) -> Value {
 fn result(state: &State, record: &Record, event: &Event) -> Value {
     let task = |id: TaskId| task(state, id);
     match event {
-        Event::LockGranted(_) | Event::LockConverted(_) => {
-            json!({ "leases": lease::granted(state, record, |waited| waited.is_none()) })
-        }
+        Event::LockGranted(_)
+        | Event::LockConverted(_)
+        | Event::LeaseShared(_)
+        | Event::WideWrite(_) => lease::given(state, record, |waited| waited.is_none()),
         Event::LockReleased(_) | Event::LockWithdrawn(_) => released(record),
         Event::LockRenewed(_) => renewed(record),
         Event::LockBroken(e) => json!({ "lease": e.lease }),
@@ -134,6 +135,7 @@ fn result(state: &State, record: &Record, event: &Event) -> Value {
         Event::TaskRetried(e) => task(e.task),
         Event::AgentLeft(_)
         | Event::LockQueued(_)
+        | Event::SharingBegan(_)
         | Event::LandQueued(_)
         | Event::ReviewAssigned(_)
         | Event::AuctionOpened(_)

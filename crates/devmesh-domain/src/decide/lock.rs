@@ -6,6 +6,7 @@ mod convert;
 mod due;
 mod give;
 mod request;
+mod share;
 
 use devmesh_protocol::command::lock as body;
 use devmesh_protocol::{At, Command, Event, Rejection};

@@ -66,6 +66,7 @@ pub(super) fn repo_add(state: &State, command: &Command, body: &body::RepoAdd) -
         },
         setup: kept(&body.setup, old.and_then(|old| old.setup.as_ref())),
         ignore_case: old.map_or(body.ignore_case, |old| old.ignore_case),
+        hot: body.hot.clone().or_else(|| old.and_then(|old| old.hot.clone())),
     };
     Ok(if old == Some(&added) { Vec::new() } else { vec![added.into()] })
 }

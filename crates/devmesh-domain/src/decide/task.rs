@@ -12,7 +12,6 @@ mod talk;
 
 pub(super) use add::{add, edit};
 pub(super) use attempt::{abandon, complete, fail, progress, session_ended, start, verified};
-pub(crate) use auction::is_free;
 pub(super) use auction::{auction_close, bid};
 pub use auction::{bidders, eligible, open_auctions};
 pub(super) use due::follow;

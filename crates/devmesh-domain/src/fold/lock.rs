@@ -26,8 +26,9 @@ pub(super) fn granted(state: &mut State, record: &Record, e: &event::LockGranted
         expires_at: e.expires_at,
         reason: e.reason.clone(),
         request: e.waited.clone().or_else(|| record.command_id.clone()),
+        share: e.share,
     };
-    count_bypasses(state, record.seq, &lease, e.waited.as_ref());
+    let passes = count_bypasses(state, record.seq, &lease, e.waited.as_ref());
     let mut seq = record.seq;
     if planted::is(Fault::TokenBeforeWait)
         && let Some(id) = &e.waited
@@ -40,6 +41,10 @@ pub(super) fn granted(state: &mut State, record: &Record, e: &event::LockGranted
         let last = last_for(record, id);
         let last = matches!(last, Some(Event::LockGranted(last)) if std::ptr::eq(last, e));
         end_wait(state, &e.actor, id, last);
+    }
+    if passes {
+        // Those passed wait for its holder now, also where they did not before.
+        queue::look_again_at_all(state);
     }
 }
 
@@ -55,6 +60,9 @@ pub(super) fn queued(state: &mut State, record: &Record, e: &event::LockQueued) 
         queued_at: record.at,
         deadline: e.deadline,
         convert: e.convert,
+        share: e.share,
+        share_at: e.share_at,
+        sharing: e.sharing,
         reason: e.reason.clone(),
         bypasses: 0,
         bypassed_seq: 0,
@@ -68,6 +76,25 @@ pub(super) fn withdrawn(state: &mut State, _record: &Record, e: &event::LockWith
     }
 }
 
+/// From now on the waiter asks for what can be shared, and agents' leases are not in its way.
+pub(super) fn sharing_began(state: &mut State, e: &event::SharingBegan) {
+    let Some(place) = state.index.waiters_by_id.get(&(e.actor.clone(), e.id.clone())).copied()
+    else {
+        return;
+    };
+    let Some(mut waiter) = queue::take(state, place) else { return };
+    waiter.mode = waiter.mode.shared();
+    waiter.share_at = None;
+    waiter.sharing = Some(event::Sharing::Agents);
+    queue::put(state, place, waiter);
+}
+
+pub(super) fn shared(state: &mut State, e: &event::LeaseShared) {
+    let Some(mut lease) = table::take_lease(state, e.lease) else { return };
+    lease.mode = e.to;
+    table::put_lease(state, e.lease, lease);
+}
+
 pub(super) fn converted(state: &mut State, record: &Record, e: &event::LockConverted) {
     let Some(mut lease) = table::take_lease(state, e.lease) else { return };
     let before = lease.mode;
@@ -77,7 +104,8 @@ pub(super) fn converted(state: &mut State, record: &Record, e: &event::LockConve
         queue::convert_instead(state, e.lease, id);
     }
     if !before.covers(e.to) {
-        count_bypasses(state, record.seq, &lease, e.waited.as_ref());
+        // Whom it passes is looked at below in any case.
+        let _ = count_bypasses(state, record.seq, &lease, e.waited.as_ref());
     }
     let actor = lease.holder.actor.clone();
     table::put_lease(state, id, lease);
@@ -122,10 +150,10 @@ fn end_lease(state: &mut State, id: LeaseId) {
 }
 
 /// Waiters who wanted what was granted to somebody who came later have been passed. What a
-/// request of many paths passes, it passes once.
-fn count_bypasses(state: &mut State, seq: u64, lease: &Lease, waited: Option<&CommandId>) {
+/// request of many paths passes, it passes once. Whether anybody wants it at all comes back.
+fn count_bypasses(state: &mut State, seq: u64, lease: &Lease, waited: Option<&CommandId>) -> bool {
     if state.waiters.is_empty() {
-        return;
+        return false;
     }
     let place = waited
         .and_then(|id| state.index.waiters_by_id.get(&(lease.holder.actor.clone(), id.clone())))
@@ -133,20 +161,24 @@ fn count_bypasses(state: &mut State, seq: u64, lease: &Lease, waited: Option<&Co
         .unwrap_or(u64::MAX);
     let paths = std::slice::from_ref(&lease.path);
     let (repo, mode) = (&lease.repo, lease.mode);
-    let ask = Ask { holder: &lease.holder, repo, paths, mode, converts: false };
-    let passed: Vec<u64> = state
+    let ask = Ask { holder: &lease.holder, repo, paths, mode, converts: false, sharing: None };
+    let others: Vec<u64> = state
         .waiters_over(repo, &lease.path)
-        .filter(|(other, waiter)| {
-            *other < place && waiter.bypassed_seq != seq && ask.clashes(&waiter.holder, waiter.mode)
-        })
+        .filter(|(_, waiter)| ask.clashes(&waiter.holder, waiter.mode))
         .map(|(other, _)| other)
         .collect();
-    for other in passed {
+    let passes = !others.is_empty();
+    let is_new = |waiter: &Waiter| waiter.bypassed_seq != seq;
+    for other in others {
+        if other >= place || !state.waiters.get(&other).is_some_and(is_new) {
+            continue;
+        }
         if let Some(waiter) = state.waiters.get_mut(&other) {
             waiter.bypasses = waiter.bypasses.saturating_add(1);
             waiter.bypassed_seq = seq;
         }
     }
+    passes
 }
 
 /// Takes the waiter away whose request this is, with the last of the request's events: its
@@ -174,7 +206,7 @@ pub(super) fn free_task(state: &mut State, task: TaskId) {
         return;
     }
     let waiters = state.index.waiters_by_task.get(&task).cloned().unwrap_or_default();
-    waiters.into_iter().for_each(|place| queue::take(state, place));
+    waiters.into_iter().for_each(|place| drop(queue::take(state, place)));
     let leases = state.index.leases_by_task.get(&task).cloned().unwrap_or_default();
     leases.into_iter().for_each(|id| end_lease(state, id));
 }
@@ -190,7 +222,7 @@ pub(super) fn free_session(state: &mut State, actor: &ActorId, session: Option<&
     if planted::is(Fault::LeaseOutlivesSession) {
         leases.clear();
     }
-    waiters.into_iter().for_each(|place| queue::take(state, place));
+    waiters.into_iter().for_each(|place| drop(queue::take(state, place)));
     leases.into_iter().for_each(|id| end_lease(state, id));
 }
 
@@ -223,6 +255,10 @@ pub(super) fn extend_deadlines(state: &mut State, at: At) {
                 let Some(waiter) = state.waiters.get(&place) else { continue };
                 old.max(enough(waiter.deadline.since(waiter.queued_at)))
             }
+            Due::Share(place) => {
+                let Some(waiter) = state.waiters.get(&place) else { continue };
+                old.max(enough(old.since(waiter.queued_at)))
+            }
             Due::Start(_)
             | Due::Auction(_)
             | Due::Land(_)
@@ -242,6 +278,9 @@ pub(super) fn extend_deadlines(state: &mut State, at: At) {
             }
             Due::Waiter(place) => {
                 state.waiters.get_mut(&place).expect("it was just looked at").deadline = new;
+            }
+            Due::Share(place) => {
+                state.waiters.get_mut(&place).expect("it was just looked at").share_at = Some(new);
             }
             Due::Start(_)
             | Due::Auction(_)

@@ -233,9 +233,12 @@ pub(super) fn extend_deadlines(state: &mut State, at: At) {
             Due::Start(task) | Due::Question(task) | Due::Park(task) | Due::Review(task) => {
                 Some(*task)
             }
-            Due::Lease(_) | Due::Waiter(_) | Due::Auction(_) | Due::Land(_) | Due::Unblock(_) => {
-                None
-            }
+            Due::Lease(_)
+            | Due::Share(_)
+            | Due::Waiter(_)
+            | Due::Auction(_)
+            | Due::Land(_)
+            | Due::Unblock(_) => None,
         })
         .collect();
     for id in due {

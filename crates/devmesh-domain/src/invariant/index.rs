@@ -25,7 +25,8 @@ pub fn indexes_match_tables(state: &State) -> Result<(), String> {
     same("waiters_by_id", &now.waiters_by_id, &index.waiters_by_id)?;
     same("held_up", &now.held_up, &index.held_up)?;
     let lock_due = |due: &BTreeSet<_>| -> BTreeSet<_> {
-        let own = |(_, due): &&(_, Due)| matches!(due, Due::Lease(_) | Due::Waiter(_));
+        let own =
+            |(_, due): &&(_, Due)| matches!(due, Due::Lease(_) | Due::Share(_) | Due::Waiter(_));
         due.iter().filter(own).cloned().collect()
     };
     same("due", &lock_due(&now.due), &lock_due(&index.due))?;
@@ -78,6 +79,7 @@ fn waiters(state: &State, index: &mut Index) {
         let id = (waiter.holder.actor.clone(), waiter.id.clone());
         index.waiters_by_id.insert(id, *place);
         index.due.insert((waiter.deadline, Due::Waiter(*place)));
+        index.due.extend(waiter.share_at.map(|at| (at, Due::Share(*place))));
         if let Some(task) = waiter.holder.task {
             index.waiters_by_task.entry(task).or_default().insert(*place);
         }
@@ -110,6 +112,7 @@ fn clashing(state: &State, waiter: &crate::state::lease::Waiter, key: &str) -> u
         lease.repo == waiter.repo
             && lease.holder != waiter.holder
             && !lease.mode.is_compatible(waiter.mode)
+            && !waiter.sharing.is_some_and(|sharing| lease.is_shared_with(sharing))
             && (within(key, &other) || within(&other, key))
     });
     u32::try_from(clashes.count()).unwrap_or(u32::MAX)

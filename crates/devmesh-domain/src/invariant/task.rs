@@ -128,7 +128,8 @@ pub fn task_indexes_match(state: &State) -> Result<(), String> {
         }
     }
     let now = &state.index;
-    let own_due = |(_, due): &&(At, Due)| !matches!(due, Due::Lease(_) | Due::Waiter(_));
+    let own_due =
+        |(_, due): &&(At, Due)| !matches!(due, Due::Lease(_) | Due::Share(_) | Due::Waiter(_));
     let due: BTreeSet<_> = now.due.iter().filter(own_due).cloned().collect();
     same("due", &due, &index.due)?;
     same("ready", &now.ready, &index.ready)?;

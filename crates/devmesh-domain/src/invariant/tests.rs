@@ -44,6 +44,7 @@ fn lease(name: &str, path: &str, mode: Mode) -> Lease {
         expires_at: Some(At(2_000_000)),
         reason: None,
         request: None,
+        share: None,
     }
 }
 

@@ -4,11 +4,12 @@
 use devmesh_protocol::command::Encoding;
 use devmesh_protocol::command::agent::{Needs, Role};
 use devmesh_protocol::command::internal::Internal;
+use devmesh_protocol::event::Bid;
 use devmesh_protocol::event::agent as agent_event;
 use devmesh_protocol::event::mesh::RepoAdded;
 use devmesh_protocol::{
     ActorId, At, Command, CommandId, Event, HostId, LeaseId, Record, Rejection, RepoId, SessionId,
-    Verb,
+    TaskId, Verb,
 };
 use serde_json::{Value, json};
 
@@ -76,6 +77,7 @@ impl World {
             verify: Vec::new(),
             setup: None,
             ignore_case,
+            hot: None,
         };
         self.happened(vec![added.into()]);
     }
@@ -167,6 +169,23 @@ impl World {
         self.internal(Internal::SessionSilent { actor, session, silent_ms })
     }
 
+    /// Adds task `number`, which must be the next, and lets the agent work on it.
+    pub(crate) fn attempt(&mut self, number: u64, name: &str, mut task: Value) {
+        task["title"] = json!("x");
+        self.send("alice", "task.add", task).unwrap();
+        let task = TaskId(number);
+        let bid = Bid { actor: actor(name), score: [("free".to_owned(), 1)].into(), total: 1 };
+        self.internal(Internal::AuctionClose { task, bids: vec![bid] });
+        let token = self.token(number);
+        let body = json!({ "task": task, "attempt": 1, "token": token });
+        self.send(name, "task.start", body).unwrap();
+    }
+
+    /// The live attempt's token.
+    pub(crate) fn token(&self, number: u64) -> u64 {
+        self.state.tasks.get(&TaskId(number)).unwrap().attempt.as_ref().unwrap().token
+    }
+
     /// The lease of that actor on exactly that path.
     pub(crate) fn lease_of(&self, name: &str, path: &str) -> LeaseId {
         let own = |(_, lease): &(&LeaseId, &crate::state::lease::Lease)| {
@@ -238,6 +257,9 @@ impl World {
                 let new = if e.index.is_some() { " anew" } else { "" };
                 format!("{} is {}{new}", path(&e.lease), e.to)
             }
+            Event::SharingBegan(e) => format!("{} shares", e.actor),
+            Event::LeaseShared(e) => format!("{} of {} shared", e.path, e.actor),
+            Event::WideWrite(e) => format!("{} wide", e.task),
             Event::LockReleased(e) => format!("{} free", path(&e.lease)),
             Event::LockExpired(e) => format!("{} over", path(&e.lease)),
             Event::LockBroken(e) => format!("{} broken", path(&e.lease)),
@@ -278,6 +300,7 @@ fn with<'w>(mut body: Value, words: &[&'w str]) -> (Value, Vec<&'w str>) {
             "id" => body["id"] = json!(value()),
             "repo" => body["repo"] = json!(value()),
             "session" => body["session"] = json!(value()),
+            "share" => body["share"] = json!(value()),
             "task" => body["task"] = json!(value()),
             "lease" => body["leases"] = json!([value()]),
             other => others.push(other),

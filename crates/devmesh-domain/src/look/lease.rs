@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::list::{behind, page};
 use super::value;
 use crate::state::State;
-use crate::state::lease::{Ask, Holder, Lease};
+use crate::state::lease::{Ask, Holder, Lease, Standing};
 
 /// Holders that a check names.
 const HOLDERS_MAX: usize = 64;
@@ -65,11 +65,18 @@ pub(super) fn check(state: &State, query: &LockCheck) -> Result<Value, Rejection
     let repo = &crate::decide::repo(state, query.repo.as_ref())?;
     let nobody = Holder { actor: ActorId::coordinator(), session: None, task: None };
     let paths = state.outermost(repo, &query.paths);
-    let ask = Ask { holder: &nobody, repo, paths: &paths, mode: query.mode, converts: false };
+    let ask = Ask {
+        holder: &nobody,
+        repo,
+        paths: &paths,
+        mode: query.mode,
+        converts: false,
+        sharing: None,
+    };
     let mut met = std::collections::BTreeSet::new();
     let held = state.leases_against(ask).filter(|(id, _)| met.insert(*id));
     let holders: Vec<Value> =
         held.take(HOLDERS_MAX).map(|(id, lease)| value(lease_view(id, lease))).collect();
-    let free = crate::decide::is_free(state, repo, &paths, query.mode);
+    let free = holders.is_empty() && state.standing(ask, None) == Standing::Free;
     Ok(json!({ "repo": repo, "mode": query.mode, "free": free, "holders": holders }))
 }

@@ -18,6 +18,8 @@ use super::task::{Place, TaskIndex};
 pub enum Due {
     /// A person's lease ends.
     Lease(LeaseId),
+    /// A waiter begins to share what it waits for; before its wait ends.
+    Share(u64),
     /// A wait for leases ends.
     Waiter(u64),
     /// An award must have started.

@@ -1,11 +1,15 @@
 //! Leases, and the requests that wait for one.
 
+mod hot;
 mod overlap;
 mod wait;
 
+pub use hot::HOT;
 pub(crate) use overlap::Ask;
 pub(crate) use wait::Standing;
 
+use devmesh_protocol::command::lock::Share;
+use devmesh_protocol::event::lock::Sharing;
 use devmesh_protocol::{
     ActorId, At, CommandId, LeaseId, Mode, RepoId, RepoPath, SessionId, TaskId,
 };
@@ -48,6 +52,17 @@ pub struct Lease {
     /// The request that it was granted to; what gives that request back gives the lease back.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub request: Option<CommandId>,
+    /// Whether it may be shared, where its holder says so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub share: Option<Share>,
+}
+
+impl Lease {
+    /// Whether a request that shares need not wait for it. A lease ends by the clock exactly
+    /// where it is a person's.
+    pub fn is_shared_with(&self, sharing: Sharing) -> bool {
+        self.share != Some(Share::Never) && (sharing == Sharing::All || self.expires_at.is_none())
+    }
 }
 
 /// A request that waits. Its place in the queue is the key of its row.
@@ -72,6 +87,15 @@ pub struct Waiter {
     /// The lease to be converted, where it is a conversion.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub convert: Option<LeaseId>,
+    /// Whether it may be shared, where its waiter says so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub share: Option<Share>,
+    /// When it begins to share.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub share_at: Option<At>,
+    /// It takes its paths together with these.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sharing: Option<Sharing>,
     /// Why, in its waiter's words.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,

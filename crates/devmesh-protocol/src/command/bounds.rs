@@ -191,6 +191,7 @@ fn repo(body: &mesh::RepoAdd) -> Checked {
             return Err(Rejection::bad_field(field, "a plain url or path is expected"));
         }
     }
+    lines("hot", body.hot.as_deref().unwrap_or_default())?;
     branch("base", body.base.as_ref())?;
     branch("target", body.target.as_ref())?;
     shell("verify", &body.verify)?;

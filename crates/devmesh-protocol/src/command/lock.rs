@@ -7,6 +7,16 @@ use crate::id::{CommandId, LeaseId, RepoId, TaskId};
 use crate::mode::Mode;
 use crate::path::RepoPath;
 
+/// Whether a lease may be shared, where it is not left to the rule.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum Share {
+    /// Neither the request after a wait, nor its lease afterwards.
+    Never,
+}
+
 /// `lock.acquire`: all paths or none.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -28,6 +38,10 @@ pub struct Acquire {
     /// How long to wait for a conflict to end; 0 or absent: not at all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub wait_ms: Option<u64>,
+    /// `never` keeps the path for the caller alone. Absent: what an attempt waits for it is
+    /// given together with the holder after a while, and an agent's lease is shared so with it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub share: Option<Share>,
     /// Why, for those who wait.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,

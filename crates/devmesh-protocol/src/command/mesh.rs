@@ -34,6 +34,9 @@ pub struct RepoAdd {
     /// Names that differ only by case are one file.
     #[serde(default)]
     pub ignore_case: bool,
+    /// Files that everybody writes, as patterns: shared at once; absent: the mesh's setting.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hot: Option<Vec<String>>,
 }
 
 /// `framework.publish`.

@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::command::lock::Share;
 use crate::id::{ActorId, CommandId, LeaseId, RepoId, SessionId, TaskId};
 use crate::mode::Mode;
 use crate::path::RepoPath;
@@ -36,6 +37,9 @@ pub struct LockGranted {
     /// The request that had waited for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub waited: Option<CommandId>,
+    /// Whether it may be shared, where its holder says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub share: Option<Share>,
     /// Why, in its holder's words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
@@ -68,9 +72,81 @@ pub struct LockQueued {
     /// The lease to be converted, where it is a conversion.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub convert: Option<LeaseId>,
+    /// Whether it may be shared, where its waiter says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub share: Option<Share>,
+    /// When it has waited long enough to share what it asks for; none where it never does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub share_at: Option<At>,
+    /// It shares from the beginning.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sharing: Option<Sharing>,
     /// Why, in its waiter's words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+}
+
+/// Whose leases a request takes its path together with.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum Sharing {
+    /// Agents'.
+    Agents,
+    /// People's too, for else everybody would wait for ever.
+    All,
+}
+
+/// A request has waited for as long as it must: it takes its paths together with the agents that
+/// hold them, as soon as nobody else is in its way.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SharingBegan {
+    /// Whose.
+    pub actor: ActorId,
+    /// Which request.
+    pub id: CommandId,
+}
+
+/// A lease is its holder's no longer alone: another needed a path of it. Its token stays.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LeaseShared {
+    /// Which.
+    pub lease: LeaseId,
+    /// Whose.
+    pub actor: ActorId,
+    /// The task that it is for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub task: Option<TaskId>,
+    /// In which repository.
+    pub repo: RepoId,
+    /// Which file or folder.
+    pub path: RepoPath,
+    /// Its mode from now on.
+    pub to: Mode,
+    /// Who needed it.
+    pub with: ActorId,
+    /// For which task.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub with_task: Option<TaskId>,
+}
+
+/// One command of an attempt wrote many files that it had not asked for, as a formatter does.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct WideWrite {
+    /// Whose.
+    pub actor: ActorId,
+    /// The task it is for.
+    pub task: TaskId,
+    /// In which repository.
+    pub repo: RepoId,
+    /// How many paths.
+    pub paths: u32,
+    /// How many leases of others are shared for it.
+    pub shared: u32,
 }
 
 /// Why a wait ended without a grant.
@@ -153,6 +229,15 @@ pub struct LockBroken {
     pub lease: LeaseId,
     /// Who ended it.
     pub by: ActorId,
+    /// Whose it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub actor: Option<ActorId>,
+    /// The task it was for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub task: Option<TaskId>,
+    /// Which file or folder it was on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<RepoPath>,
     /// Why.
     pub reason: String,
 }

@@ -147,6 +147,9 @@ pub struct RepoAdded {
     /// Names that differ only by case are one file.
     #[serde(default)]
     pub ignore_case: bool,
+    /// Files that everybody writes, as patterns; none: the mesh's setting.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hot: Option<Vec<String>>,
 }
 
 /// A branch was moved by somebody who is not devmesh.

@@ -121,10 +121,24 @@ impl Event {
             }
             Event::LockWithdrawn(e) => write!(f, "{} no longer waits ({:?})", e.actor, e.why),
             Event::LockConverted(e) => write!(f, "lease {} is now {}", e.lease, e.to),
+            Event::SharingBegan(e) => write!(f, "{} has waited long enough to share", e.actor),
+            Event::LeaseShared(e) => {
+                write!(f, "{} holds {} ({}) together with {}", e.actor, e.path, e.to, e.with)?;
+                e.with_task.map_or(Ok(()), |task| write!(f, " for {task}"))
+            }
+            Event::WideWrite(e) => {
+                write!(f, "{} wrote {} files at once for {}", e.actor, e.paths, e.task)
+            }
             Event::LockReleased(e) => write!(f, "lease {} was given back", e.lease),
             Event::LockRenewed(e) => write!(f, "{} keeps {} leases", e.actor, e.leases.len()),
             Event::LockExpired(e) => write!(f, "the time of lease {} was over", e.lease),
-            Event::LockBroken(e) => write!(f, "{} ended lease {}: {}", e.by, e.lease, e.reason),
+            Event::LockBroken(e) => {
+                write!(f, "{} ended lease {}", e.by, e.lease)?;
+                if let (Some(path), Some(actor)) = (&e.path, &e.actor) {
+                    write!(f, " of {actor} on {path}")?;
+                }
+                write!(f, ": {}", e.reason)
+            }
             _ => self.tell_task(f),
         }
     }

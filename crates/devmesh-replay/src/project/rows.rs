@@ -149,6 +149,7 @@ fn lease(db: &Connection, record: &Record, event: &Event) -> Result<()> {
             ])?;
         }
         Event::LockConverted(e) => convert(db, record, e.lease, e.to.as_str(), e.index)?,
+        Event::LeaseShared(e) => convert(db, record, e.lease, e.to.as_str(), None)?,
         Event::LockReleased(e) => end_lease(db, record, e.lease, "released")?,
         Event::LockExpired(e) => end_lease(db, record, e.lease, "expired")?,
         Event::LockBroken(e) => end_lease(db, record, e.lease, "broken")?,

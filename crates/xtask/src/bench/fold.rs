@@ -48,6 +48,7 @@ fn record(seq: u64) -> Record {
             ttl_ms: 1_800_000,
             expires_at: Some(At(seq + 1_800_000)),
             waited: None,
+            share: None,
             reason: None,
         }
         .into()

@@ -3,12 +3,13 @@
 use std::collections::BTreeSet;
 
 use devmesh_protocol::event::lock as event;
-use devmesh_protocol::limits::{LEASES_PER_ACTOR_MAX, RETRY_AFTER_MS, WAITERS_MAX};
+use devmesh_protocol::limits::{LATE_PATHS_MAX, LEASES_PER_ACTOR_MAX, RETRY_AFTER_MS, WAITERS_MAX};
 use devmesh_protocol::planted::{self, Fault};
 use devmesh_protocol::{At, Code, Event, LeaseId, Rejection, RepoPath};
 use serde_json::{Map, Value};
 
 use super::request::Request;
+use super::share;
 use crate::state::State;
 use crate::state::lease::{Holder, Lease, Standing};
 
@@ -16,7 +17,8 @@ use crate::state::lease::{Holder, Lease, Standing};
 const HOLDERS_NAMED_MAX: usize = 16;
 
 /// What one path of a request leads to.
-enum Step {
+#[derive(Clone)]
+pub(super) enum Step {
     /// A lease of its own.
     Grant(RepoPath),
     /// The holder's weaker lease on it becomes stronger.
@@ -25,58 +27,105 @@ enum Step {
 
 /// Grants, queues or refuses.
 pub(super) fn admit(state: &State, request: &Request, at: At) -> Result<Vec<Event>, Rejection> {
-    let mut steps = Vec::new();
-    let mut contested = false;
-    for path in &request.paths {
-        let (holder, repo, mode) = (&request.holder, &request.repo, request.mode);
-        if state.leases_over(repo, path).next().is_none() {
-            steps.push(Step::Grant(path.clone()));
-            continue;
-        }
-        if state.covering(holder, repo, path, mode).is_some() {
-            continue;
-        }
-        contested = true;
-        steps.push(match state.convertible(holder, repo, path, mode) {
-            Some(lease) => Step::Convert(lease, path.clone()),
-            None => Step::Grant(path.clone()),
-        });
-    }
-    if steps.is_empty() {
+    let plan = Plan::of(state, request);
+    if plan.steps.is_empty() {
         return Ok(Vec::new());
     }
-    let paths: Vec<RepoPath> = steps
-        .iter()
-        .map(|step| match step {
-            Step::Grant(path) | Step::Convert(_, path) => path.clone(),
-        })
-        .collect();
-    let convert = match steps[..] {
-        [Step::Convert(lease, _)] => Some(lease),
-        _ => None,
-    };
-    check_leases(state, request, steps.len())?;
-    let leased: &[RepoPath] = if contested { &paths } else { &[] };
-    let Some(obstacle) = obstacle(state, request, leased, &paths, convert) else {
-        return Ok(grants(request, steps, at));
-    };
-    if planted::is(Fault::PartialGrant) {
-        let free = |step: &Step| match step {
-            Step::Grant(path) => {
-                let ask = request.ask(std::slice::from_ref(path));
-                state.leases_against(ask).next().is_none()
-            }
-            Step::Convert(..) => false,
+    check_leases(state, request, plan.steps.len())?;
+    if request.may_share() && request.paths.len() > LATE_PATHS_MAX {
+        return share::wide(state, request, at);
+    }
+    let obstacle = plan.obstacle(state, request);
+    if obstacle.is_some() && planted::is(Fault::PartialGrant) {
+        let free = |step: &Step| {
+            let ask = request.ask(std::slice::from_ref(step.path()));
+            matches!(step, Step::Grant(_)) && state.leases_against(ask).next().is_none()
         };
-        let free: Vec<Step> = steps.into_iter().filter(free).collect();
+        let free: Vec<Step> = plan.steps.iter().filter(|step| free(step)).cloned().collect();
         if !free.is_empty() {
-            return Ok(grants(request, free, at));
+            return Ok(grants(request, &free, at));
         }
     }
-    if request.wait_ms == 0 {
-        return Err(obstacle.conflict(state, request));
+    match obstacle {
+        None => Ok(grants(request, &plan.steps, at)),
+        Some(obstacle) if request.may_share() => share::admit(state, request, &obstacle, at),
+        Some(obstacle) if request.wait_ms == 0 => Err(obstacle.conflict(state, request)),
+        Some(obstacle) => enqueue(state, request, &plan, &obstacle, at),
     }
-    enqueue(state, request, paths, convert, &obstacle, at)
+}
+
+/// What a request leads to, path by path.
+pub(super) struct Plan {
+    pub(super) steps: Vec<Step>,
+    pub(super) paths: Vec<RepoPath>,
+    /// Leases overlap some of the paths.
+    contested: bool,
+    /// The one lease to be converted, where that is all there is to do.
+    convert: Option<LeaseId>,
+}
+
+impl Plan {
+    /// What is held already needs no step.
+    pub(super) fn of(state: &State, request: &Request) -> Plan {
+        if let Some(lease) = request.convert {
+            let steps = request.paths.iter().map(|path| Step::Convert(lease, path.clone()));
+            let (steps, paths) = (steps.collect(), request.paths.clone());
+            return Plan { steps, paths, contested: true, convert: Some(lease) };
+        }
+        let mut steps = Vec::new();
+        let mut contested = false;
+        for path in &request.paths {
+            let (holder, repo, mode) = (&request.holder, &request.repo, request.mode);
+            if state.leases_over(repo, path).next().is_none() {
+                steps.push(Step::Grant(path.clone()));
+                continue;
+            }
+            if state.covering(holder, repo, path, mode).is_some() {
+                continue;
+            }
+            contested = true;
+            steps.push(match state.convertible(holder, repo, path, mode) {
+                Some(lease) => Step::Convert(lease, path.clone()),
+                None => Step::Grant(path.clone()),
+            });
+        }
+        let convert = match steps[..] {
+            [Step::Convert(lease, _)] => Some(lease),
+            _ => None,
+        };
+        let paths = steps.iter().map(|step| step.path().clone()).collect();
+        Plan { steps, paths, contested, convert }
+    }
+
+    /// What is in its way, if anything is.
+    pub(super) fn obstacle(&self, state: &State, request: &Request) -> Option<Obstacle> {
+        let mut ask = request.ask(&self.paths);
+        ask.converts = self.convert.is_some();
+        if self.contested {
+            let leases = state.leases_against(ask).map(|(id, _)| id);
+            let leases: BTreeSet<LeaseId> = leases.take(4 * HOLDERS_NAMED_MAX).collect();
+            if !leases.is_empty() {
+                return Some(Obstacle::Leases(leases.into_iter().collect()));
+            }
+        }
+        match state.standing(ask, None) {
+            Standing::Free => None,
+            // It is an attempt's that this waiter waits for: it goes on at the latest with the
+            // attempt's end, and the attempt is not refused for it.
+            Standing::Barred(_) if request.may_share() => None,
+            standing @ (Standing::Behind(place)
+            | Standing::Entangled(place)
+            | Standing::Barred(place)) => Some(Obstacle::Waiter(standing, place)),
+        }
+    }
+}
+
+impl Step {
+    pub(super) fn path(&self) -> &RepoPath {
+        match self {
+            Step::Grant(path) | Step::Convert(_, path) => path,
+        }
+    }
 }
 
 fn check_leases(state: &State, request: &Request, more: usize) -> Result<(), Rejection> {
@@ -97,41 +146,15 @@ pub(super) enum Obstacle {
     Waiter(Standing, u64),
 }
 
-/// What is in the way of these paths, if anything is; `leased` are those that overlap a lease.
-pub(super) fn obstacle(
-    state: &State,
-    request: &Request,
-    leased: &[RepoPath],
-    paths: &[RepoPath],
-    convert: Option<LeaseId>,
-) -> Option<Obstacle> {
-    let mut ask = request.ask(leased);
-    ask.converts = convert.is_some();
-    let leases: BTreeSet<LeaseId> =
-        state.leases_against(ask).map(|(id, _)| id).take(4 * HOLDERS_NAMED_MAX).collect();
-    if !leases.is_empty() {
-        return Some(Obstacle::Leases(leases.into_iter().collect()));
-    }
-    ask.paths = paths;
-    match state.standing(ask, None) {
-        Standing::Free => None,
-        standing @ (Standing::Behind(place)
-        | Standing::Entangled(place)
-        | Standing::Barred(place)) => Some(Obstacle::Waiter(standing, place)),
-    }
-}
-
-fn grants(request: &Request, steps: Vec<Step>, at: At) -> Vec<Event> {
-    (0_u32..)
-        .zip(steps)
-        .map(|(index, step)| match step {
-            Step::Grant(path) => grant(request, path, index, at).into(),
-            Step::Convert(lease, _) => {
-                event::LockConverted { lease, to: request.mode, index: Some(index), waited: None }
-                    .into()
-            }
-        })
-        .collect()
+pub(super) fn grants(request: &Request, steps: &[Step], at: At) -> Vec<Event> {
+    let step = |(index, step): (u32, &Step)| match step {
+        Step::Grant(path) => grant(request, path.clone(), index, at).into(),
+        Step::Convert(lease, _) => {
+            let (lease, to) = (*lease, request.mode);
+            event::LockConverted { lease, to, index: Some(index), waited: None }.into()
+        }
+    };
+    (0..).zip(steps).map(step).collect()
 }
 
 fn grant(request: &Request, path: RepoPath, index: u32, at: At) -> event::LockGranted {
@@ -146,6 +169,7 @@ fn grant(request: &Request, path: RepoPath, index: u32, at: At) -> event::LockGr
         ttl_ms: request.ttl_ms,
         expires_at: request.expires_at(at),
         waited: None,
+        share: request.share,
         reason: request.reason.clone(),
     }
 }
@@ -154,13 +178,12 @@ fn grant(request: &Request, path: RepoPath, index: u32, at: At) -> event::LockGr
 pub(super) fn enqueue(
     state: &State,
     request: &Request,
-    paths: Vec<RepoPath>,
-    convert: Option<LeaseId>,
+    plan: &Plan,
     obstacle: &Obstacle,
     at: At,
 ) -> Result<Vec<Event>, Rejection> {
-    let mut ask = request.ask(&paths);
-    ask.converts = convert.is_some();
+    let mut ask = request.ask(&plan.paths);
+    ask.converts = plan.convert.is_some();
     let holders: BTreeSet<&Holder> =
         state.leases_against(ask).map(|(_, lease)| &lease.holder).collect();
     if let Some(chain) = state.chain(holders, &request.holder, false)
@@ -184,11 +207,14 @@ pub(super) fn enqueue(
         id: request.id.clone(),
         task: request.holder.task,
         repo: request.repo.clone(),
-        paths,
+        paths: plan.paths.clone(),
         mode: request.mode,
         ttl_ms: request.ttl_ms,
         deadline: at + request.wait_ms,
-        convert,
+        convert: plan.convert,
+        share: request.share,
+        share_at: share::share_at(state, request, at),
+        sharing: request.sharing,
         reason: request.reason.clone(),
     };
     Ok(vec![queued.into()])

@@ -6,6 +6,10 @@ use devmesh_protocol::{ActorId, Event, Mode, RepoId, RepoPath};
 use crate::state::State;
 use crate::state::lease::{Ask, Holder, Standing};
 
+fn ask<'a>(holder: &'a Holder, repo: &'a RepoId, paths: &'a [RepoPath], mode: Mode) -> Ask<'a> {
+    Ask { holder, repo, paths, mode, converts: false, sharing: None }
+}
+
 fn is_free(state: &State, ask: Ask<'_>) -> bool {
     state.leases_against(ask).next().is_none() && state.standing(ask, None) == Standing::Free
 }
@@ -21,11 +25,20 @@ pub(in crate::decide) fn grant_for_award(
     first_index: u32,
 ) -> Option<Vec<Event>> {
     let paths = state.outermost(repo, paths);
-    if !is_free(state, Ask { holder, repo, paths: &paths, mode, converts: false }) {
+    let (hot, cold): (Vec<_>, Vec<_>) =
+        paths.into_iter().partition(|path| state.is_hot(repo, path));
+    if !is_free(state, ask(holder, repo, &cold, mode)) {
         return None;
     }
     let ttl_ms = state.lock_ttl_ms();
-    let grant = |(index, path)| {
+    // A hot file is written together with others from the beginning, and where somebody holds
+    // it for themselves it is asked for when it is needed.
+    let free = |path: &RepoPath| {
+        is_free(state, ask(holder, repo, std::slice::from_ref(path), Mode::CoWrite))
+    };
+    let hot = hot.into_iter().filter(free).map(|path| (path, Mode::CoWrite));
+    let paths = cold.into_iter().map(|path| (path, mode)).chain(hot);
+    let grant = |(index, (path, mode))| {
         LockGranted {
             index,
             actor: holder.actor.clone(),
@@ -37,6 +50,7 @@ pub(in crate::decide) fn grant_for_award(
             ttl_ms,
             expires_at: None,
             waited: None,
+            share: None,
             reason: None,
         }
         .into()
@@ -48,5 +62,7 @@ pub(in crate::decide) fn grant_for_award(
 pub(crate) fn touch_set_free(state: &State, repo: &RepoId, paths: &[RepoPath], mode: Mode) -> bool {
     // The coordinator never holds a lease, so this is nobody's own.
     let nobody = Holder { actor: ActorId::coordinator(), session: None, task: None };
-    is_free(state, Ask { holder: &nobody, repo, paths, mode, converts: false })
+    let cold: Vec<RepoPath> =
+        paths.iter().filter(|path| !state.is_hot(repo, path)).cloned().collect();
+    is_free(state, ask(&nobody, repo, &cold, mode))
 }

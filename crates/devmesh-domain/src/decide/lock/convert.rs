@@ -5,7 +5,7 @@ use devmesh_protocol::event::lock as event;
 use devmesh_protocol::planted::{self, Fault};
 use devmesh_protocol::{At, Command, Event, Rejection};
 
-use super::admit::{enqueue, obstacle};
+use super::admit::admit;
 use super::give::own_live_lease;
 use super::request::{self, Request};
 use crate::state::State;
@@ -38,14 +38,12 @@ pub(in crate::decide) fn convert(
         expires: lease.expires_at.is_some(),
         wait_ms,
         convert: Some(body.lease),
+        share: lease.share,
+        sharing: None,
         reason: lease.reason.clone(),
     };
-    let obstacle = obstacle(state, &request, &request.paths, &request.paths, request.convert);
-    let Some(obstacle) = obstacle.filter(|_| !planted::is(Fault::ConversionUnchecked)) else {
+    if planted::is(Fault::ConversionUnchecked) {
         return Ok(vec![converted(Some(0)).into()]);
-    };
-    if wait_ms == 0 {
-        return Err(obstacle.conflict(state, &request));
     }
-    enqueue(state, &request, request.paths.clone(), request.convert, &obstacle, at)
+    admit(state, &request, at)
 }

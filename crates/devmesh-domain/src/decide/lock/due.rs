@@ -8,6 +8,7 @@ use devmesh_protocol::{At, Event, LeaseId};
 
 use super::give::{withdrawal, withdrawals};
 use super::request::record_bytes;
+use super::share::{self, Shared};
 use crate::decide::agent::is_person;
 use crate::state::State;
 use crate::state::index::Due;
@@ -21,6 +22,7 @@ pub(in crate::decide) fn follow(state: &State, at: At) -> Vec<Event> {
 
 fn due(state: &State, at: At) -> Vec<Event> {
     let mut events = Vec::new();
+    // Whoever goes with a lease, or shares from now on, is not also told that the wait is over.
     let mut withdrawn = std::collections::BTreeSet::new();
     let at = if planted::is(Fault::ExpiryEarly) { at + 5_000 } else { at };
     for (_, due) in state.index.due.iter().take_while(|(due_at, _)| *due_at <= at) {
@@ -31,7 +33,14 @@ fn due(state: &State, at: At) -> Vec<Event> {
                 events.extend(withdrawals(state, *id));
                 events.push(event::LockExpired { lease: *id }.into());
             }
-            Due::Waiter(place) if !withdrawn.contains(place) => {
+            Due::Share(place) => {
+                let waiter = state.waiter(*place);
+                let (actor, id) = (waiter.holder.actor.clone(), waiter.id.clone());
+                events.push(event::SharingBegan { actor, id }.into());
+                withdrawn.insert(*place);
+            }
+            // What can be granted now is granted, late or not.
+            Due::Waiter(place) if !withdrawn.contains(place) && !is_free(state, *place) => {
                 events.push(withdrawal(state, *place, WithdrawnWhy::TimedOut));
             }
             Due::Waiter(_)
@@ -48,6 +57,11 @@ fn due(state: &State, at: At) -> Vec<Event> {
         }
     }
     events
+}
+
+fn is_free(state: &State, place: u64) -> bool {
+    state.index.grantable.contains(&place)
+        && state.standing(state.waiter(place).ask(), Some(place)) == Standing::Free
 }
 
 /// Grants to waiters in the order of the queue. What is granted with others in one record must
@@ -72,11 +86,30 @@ fn grants(state: &State, at: At) -> Vec<Event> {
         if state.standing(waiter.ask(), Some(*place)) != Standing::Free {
             continue;
         }
+        if waiter.sharing.is_some() {
+            // With what it shares it is a record of its own.
+            if chosen.is_empty() {
+                return grant_shared(state, waiter, at);
+            }
+            continue;
+        }
         bytes += more;
         grant(state, waiter, at, &mut index, &mut events);
         chosen.push(waiter);
     }
     events
+}
+
+/// The grant to a waiter that shares, with the leases that it shares; where these are too many
+/// for a record, as many as go.
+fn grant_shared(state: &State, waiter: &Waiter, at: At) -> Vec<Event> {
+    match share::shared_for(state, waiter.ask(), &waiter.paths) {
+        Shared::Part(events) => events,
+        Shared::All(mut events) => {
+            grant(state, waiter, at, &mut 0, &mut events);
+            events
+        }
+    }
 }
 
 fn goes_with(state: &State, waiter: &Waiter, chosen: &[&Waiter]) -> bool {
@@ -128,6 +161,7 @@ fn grant(state: &State, waiter: &Waiter, at: At, next: &mut u32, events: &mut Ve
             ttl_ms: waiter.ttl_ms,
             expires_at: is_person(state, &holder.actor).then(|| at + waiter.ttl_ms),
             waited: Some(waiter.id.clone()),
+            share: waiter.share,
             reason: waiter.reason.clone(),
         };
         events.push(grant.into());

@@ -219,11 +219,16 @@ pub(in crate::decide) fn break_lease(
     body: &body::Break,
 ) -> Result<Vec<Event>, Rejection> {
     require_person(state, command)?;
-    if !state.leases.contains_key(&body.lease) {
-        return Err(gone(body.lease));
-    }
+    let lease = state.leases.get(&body.lease).ok_or_else(|| gone(body.lease))?;
     let mut events: Vec<Event> = withdrawals(state, body.lease).collect();
-    let (by, reason) = (command.actor.clone(), body.reason.clone());
-    events.push(event::LockBroken { lease: body.lease, by, reason }.into());
+    let broken = event::LockBroken {
+        lease: body.lease,
+        by: command.actor.clone(),
+        actor: Some(lease.holder.actor.clone()),
+        task: lease.holder.task,
+        path: Some(lease.path.clone()),
+        reason: body.reason.clone(),
+    };
+    events.push(broken.into());
     Ok(events)
 }

@@ -1,6 +1,7 @@
 //! A request for leases, checked and with its defaults filled in.
 
-use devmesh_protocol::command::lock::Acquire;
+use devmesh_protocol::command::lock::{Acquire, Share};
+use devmesh_protocol::event::lock::Sharing;
 use devmesh_protocol::limits::{
     LEASE_TTL_AGENT_MS_MAX, LEASE_TTL_MS_MIN, LEASE_TTL_PERSON_MS, LEASE_TTL_PERSON_MS_MAX,
     RECORD_BYTES_MAX, WAIT_MS_MAX,
@@ -13,7 +14,7 @@ use crate::state::State;
 use crate::state::lease::{Ask, Holder};
 
 /// What is asked for, and by whom.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Request {
     /// The command's id, by which a wait is known.
     pub(super) id: CommandId,
@@ -33,6 +34,10 @@ pub(super) struct Request {
     pub(super) wait_ms: u64,
     /// The lease to be converted, where that is all it is.
     pub(super) convert: Option<LeaseId>,
+    /// Whether it may be shared, where whoever asks says so.
+    pub(super) share: Option<Share>,
+    /// It takes its paths together with these.
+    pub(super) sharing: Option<Sharing>,
     /// Why.
     pub(super) reason: Option<String>,
 }
@@ -66,13 +71,21 @@ impl Request {
             expires: is_person(state, &command.actor),
             wait_ms,
             convert: None,
+            share: body.share,
+            sharing: None,
             reason: body.reason.clone(),
         })
     }
 
     pub(super) fn ask<'a>(&'a self, paths: &'a [RepoPath]) -> Ask<'a> {
         let converts = self.convert.is_some();
-        Ask { holder: &self.holder, repo: &self.repo, paths, mode: self.mode, converts }
+        let Request { holder, repo, mode, sharing, .. } = self;
+        Ask { holder, repo, paths, mode: *mode, converts, sharing: *sharing }
+    }
+
+    /// Whether it is an attempt's that shares rather than waits for ever.
+    pub(super) fn may_share(&self) -> bool {
+        self.holder.task.is_some() && self.share != Some(Share::Never)
     }
 
     pub(super) fn expires_at(&self, at: At) -> Option<At> {

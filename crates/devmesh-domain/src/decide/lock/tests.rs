@@ -3,6 +3,7 @@
 mod lifetime;
 mod queue;
 mod random;
+mod share;
 
 use crate::invariant::world::{World, check, story};
 

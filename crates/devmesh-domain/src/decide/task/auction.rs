@@ -7,9 +7,7 @@ use devmesh_protocol::command::task as body;
 use devmesh_protocol::event::task::{AuctionLapsed, AuctionOpened, Bid, TaskAwarded};
 use devmesh_protocol::limits::{BID_WINDOW_MS, BIDS_KEPT_MAX, GRANTS_PER_RECORD_MAX, START_MS};
 use devmesh_protocol::planted::{self, Fault};
-use devmesh_protocol::{
-    ActorId, At, Code, Command, Event, Mode, Rejection, RepoId, RepoPath, TaskId,
-};
+use devmesh_protocol::{ActorId, At, Code, Command, Event, Mode, Rejection, TaskId};
 
 use super::super::{agent, lock};
 use super::guard::{find, permit};
@@ -163,11 +161,6 @@ fn stands_in_the_way(state: &State, task: &Task) -> Option<String> {
         return Some("others hold paths that it declares".to_owned());
     }
     None
-}
-
-/// Whether somebody who holds nothing could hold these paths now.
-pub(crate) fn is_free(state: &State, repo: &RepoId, paths: &[RepoPath], mode: Mode) -> bool {
-    lock::touch_set_free(state, repo, paths, mode)
 }
 
 /// How an award holds the declared paths.

@@ -43,7 +43,7 @@ fn due(state: &State, at: At) -> Vec<Event> {
         Due::Park(task) => waits_too_long(state, *task).into_iter().collect(),
         Due::Review(task) => timed_out(state, *task),
         Due::Unblock(task) => vec![TaskUnblocked { task: *task }.into()],
-        Due::Lease(_) | Due::Waiter(_) => Vec::new(),
+        Due::Lease(_) | Due::Share(_) | Due::Waiter(_) => Vec::new(),
     })
     .take(GRANTS_PER_RECORD_MAX)
     .flatten()

@@ -6,7 +6,7 @@ use devmesh_protocol::LeaseId;
 use super::table::drop_from;
 use crate::state::State;
 use crate::state::index::Due;
-use crate::state::lease::{Standing, Waiter};
+use crate::state::lease::{Ask, Standing, Waiter};
 
 pub(super) fn put(state: &mut State, place: u64, waiter: Waiter) {
     for path in &waiter.paths {
@@ -26,6 +26,7 @@ pub(super) fn put(state: &mut State, place: u64, waiter: Waiter) {
     state.index.waiters_by_session.entry(session).or_default().insert(place);
     state.index.waiters_by_id.insert((waiter.holder.actor.clone(), waiter.id.clone()), place);
     state.index.due.insert((waiter.deadline, Due::Waiter(place)));
+    state.index.due.extend(waiter.share_at.map(|at| (at, Due::Share(place))));
     state.waiters.insert(place, waiter);
     let waiter = state.waiter(place);
     let leases = state.leases_against(waiter.ask()).count();
@@ -42,8 +43,8 @@ pub(super) fn put(state: &mut State, place: u64, waiter: Waiter) {
     look_again(state, place);
 }
 
-pub(super) fn take(state: &mut State, place: u64) {
-    let Some(waiter) = state.waiters.remove(&place) else { return };
+pub(super) fn take(state: &mut State, place: u64) -> Option<Waiter> {
+    let waiter = state.waiters.remove(&place)?;
     for path in &waiter.paths {
         let key = state.path_key(&waiter.repo, path);
         match waiter.convert {
@@ -64,23 +65,31 @@ pub(super) fn take(state: &mut State, place: u64) {
         state.index.waiters_by_id.remove(&id);
     }
     state.index.due.remove(&(waiter.deadline, Due::Waiter(place)));
+    if let Some(at) = waiter.share_at {
+        state.index.due.remove(&(at, Due::Share(place)));
+    }
     state.index.held_up.remove(&place);
     no_longer_free(state, place);
-    if state.index.stalled.is_empty() {
-        return;
+    if !state.index.stalled.is_empty() {
+        look_again_behind(state, waiter.ask());
+        look_again_at_entangled(state);
     }
-    let mut behind: Vec<u64> = waiter
+    Some(waiter)
+}
+
+/// What was in the way of those behind a request may be no more.
+pub(super) fn look_again_behind(state: &mut State, ask: Ask<'_>) {
+    let mut behind: Vec<u64> = ask
         .paths
         .iter()
-        .flat_map(|path| state.waiters_over(&waiter.repo, path))
-        .filter(|(_, other)| waiter.ask().clashes(&other.holder, other.mode))
+        .flat_map(|path| state.waiters_over(ask.repo, path))
+        .filter(|(_, other)| ask.clashes(&other.holder, other.mode))
         .map(|(other, _)| other)
         .filter(|other| state.index.stalled.contains(other))
         .collect();
     behind.sort_unstable();
     behind.dedup();
     behind.into_iter().for_each(|place| look_again(state, place));
-    look_again_at_entangled(state);
 }
 
 /// The lease that these waiters want converted goes by another id now.

@@ -25,11 +25,24 @@ pub(super) fn put_lease(state: &mut State, id: LeaseId, lease: Lease) {
     if let Some(expires_at) = lease.expires_at {
         state.index.due.insert((expires_at, Due::Lease(id)));
     }
+    let mut newly_held_up = Vec::new();
     for place in met_by(state, &lease) {
-        *state.index.held_up.entry(place).or_default() += 1;
+        let leases = state.index.held_up.entry(place).or_default();
+        *leases += 1;
+        if *leases == 1 {
+            newly_held_up.push(place);
+        }
         queue::no_longer_free(state, place);
     }
     state.leases.insert(id, lease);
+    // A waiter that shares goes past one that is held up.
+    for place in newly_held_up {
+        if state.index.stalled.is_empty() {
+            break;
+        }
+        let waiter = state.waiter(place).clone();
+        queue::look_again_behind(state, waiter.ask());
+    }
 }
 
 pub(super) fn take_lease(state: &mut State, id: LeaseId) -> Option<Lease> {
@@ -70,9 +83,7 @@ pub(super) fn take_lease(state: &mut State, id: LeaseId) -> Option<Lease> {
 /// The waiters in whose way a lease is; once for each of their paths.
 fn met_by(state: &State, lease: &Lease) -> Vec<u64> {
     let over = state.waiters_over(&lease.repo, &lease.path);
-    over.filter(|(_, waiter)| waiter.ask().clashes(&lease.holder, lease.mode))
-        .map(|(place, _)| place)
-        .collect()
+    over.filter(|(_, waiter)| waiter.ask().is_met_by(lease)).map(|(place, _)| place).collect()
 }
 
 /// Takes a thing out of a look-up, and the entry with its last thing.

@@ -238,6 +238,8 @@ pub(crate) fn foresee(state: &mut State, event: &Event) {
         e.lease
     } else if let Event::LockConverted(e) = event {
         e.lease
+    } else if let Event::LeaseShared(e) = event {
+        e.lease
     } else {
         return;
     };

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 
+use devmesh_protocol::event::lock::Sharing;
 use devmesh_protocol::planted::{self, Fault};
 use devmesh_protocol::{LeaseId, Mode, RepoId, RepoPath};
 
@@ -22,6 +23,8 @@ pub(crate) struct Ask<'a> {
     pub(crate) mode: Mode,
     /// It is for the conversion of a lease, which goes before other waiters.
     pub(crate) converts: bool,
+    /// It takes its paths together with these, who are not in its way.
+    pub(crate) sharing: Option<Sharing>,
 }
 
 impl Ask<'_> {
@@ -29,6 +32,12 @@ impl Ask<'_> {
     pub(crate) fn clashes(&self, holder: &Holder, mode: Mode) -> bool {
         let ignored = planted::is(Fault::ModesIgnored);
         !self.mode.is_compatible(mode) && self.holder != holder && !ignored
+    }
+
+    /// Whether a lease on an overlapping path stands in its way.
+    pub(crate) fn is_met_by(&self, lease: &Lease) -> bool {
+        self.clashes(&lease.holder, lease.mode)
+            && !self.sharing.is_some_and(|sharing| lease.is_shared_with(sharing))
     }
 }
 
@@ -63,7 +72,20 @@ impl State {
     ) -> impl Iterator<Item = (LeaseId, &'s Lease)> {
         let over = move |path| self.leases_over(ask.repo, path);
         let leases = ask.paths.iter().flat_map(over).map(|id| (id, self.lease(id)));
-        leases.filter(move |(_, lease)| ask.clashes(&lease.holder, lease.mode))
+        leases.filter(move |(_, lease)| ask.is_met_by(lease))
+    }
+
+    /// The leases that a request shares: they would be in its way if it did not. One that
+    /// overlaps two of the paths comes twice.
+    pub(crate) fn leases_shared_with<'s>(
+        &'s self,
+        ask: Ask<'s>,
+    ) -> impl Iterator<Item = (LeaseId, &'s Lease)> {
+        let over = move |path| self.leases_over(ask.repo, path);
+        let leases = ask.paths.iter().flat_map(over).map(|id| (id, self.lease(id)));
+        leases.filter(move |(_, lease)| {
+            ask.clashes(&lease.holder, lease.mode) && !ask.is_met_by(lease)
+        })
     }
 
     /// The holder's own lease that gives all of this already.

@@ -38,6 +38,7 @@ impl Waiter {
             paths: &self.paths,
             mode: self.mode,
             converts: self.convert.is_some(),
+            sharing: self.sharing,
         }
     }
 }
@@ -105,7 +106,7 @@ impl State {
         let mut leases = leases.map(|id| self.lease(*id)).filter(|lease| lease.holder == *holder);
         leases.any(|lease| {
             let mut over = self.waiters_over(&lease.repo, &lease.path);
-            over.any(|(_, waiter)| waiter.ask().clashes(&lease.holder, lease.mode))
+            over.any(|(_, waiter)| waiter.ask().is_met_by(lease))
         })
     }
 
@@ -170,6 +171,14 @@ impl State {
         seen
     }
 
+    /// Whether a request that shares goes past a waiter: one that waits for leases anyway, and
+    /// was not passed too often.
+    fn is_shared_past(&self, ask: Ask<'_>, place: u64, waiter: &Waiter) -> bool {
+        ask.sharing.is_some()
+            && self.index.held_up.contains_key(&place)
+            && waiter.bypasses < devmesh_protocol::limits::BYPASSES_MAX
+    }
+
     /// How a request stands among the waiters, with no lease in its way. `place` is its place in
     /// the queue, none for one that has just come.
     pub(crate) fn standing(&self, ask: Ask<'_>, place: Option<u64>) -> Standing {
@@ -186,7 +195,9 @@ impl State {
         }
         let mut passed: Option<(u64, &Waiter)> = None;
         for (other, waiter) in self.rivals_ahead(ask, place.unwrap_or(u64::MAX)) {
-            if self.chain([&waiter.holder], ask.holder, true).is_none() {
+            if !self.is_shared_past(ask, other, waiter)
+                && self.chain([&waiter.holder], ask.holder, true).is_none()
+            {
                 return Standing::Behind(other);
             }
             if passed.is_none_or(|(_, most)| most.bypasses < waiter.bypasses) {

@@ -60,6 +60,7 @@ pub(super) async fn acquire(
         repo: repo_of(context, link, wanted.repo).await?,
         task: None,
         ttl_ms: terms.ttl.map(|s| s.saturating_mul(1_000)),
+        share: None,
         wait_ms: (terms.wait > 0).then(|| terms.wait.saturating_mul(1_000)),
         reason: terms.reason,
     };

@@ -9,7 +9,16 @@ use proptest::prelude::*;
 use crate::invariant::world::World;
 
 const PATHS: [&str; 7] = [".", "a", "a/b", "a/b/c", "a/d", "e", "e/f"];
-const WHO: [&str; 6] = ["alice", "bob", "carol", "dave", "codex", "claude"];
+const WHO: [&str; 7] = ["alice", "bob", "carol", "dave", "codex", "claude", "gemini"];
+
+/// Codex and claude work on tasks; gemini does too and never shares.
+fn working() -> World {
+    let mut world = World::new();
+    for (n, who) in [(1, "codex"), (2, "claude"), (3, "gemini")] {
+        world.attempt(n, who, serde_json::json!({}));
+    }
+    world
+}
 const MODES: [&str; 4] = ["read", "intent", "co_write", "write"];
 
 /// A step that may or may not have a meaning as things stand.
@@ -41,7 +50,11 @@ fn steps(ends: bool) -> impl Strategy<Value = Vec<Step>> {
         .prop_map(|(who, nth, mode, wait_ms)| Step::Convert { who, nth, mode, wait_ms });
     let withdraw = (who(), 0..4_usize).prop_map(|(who, nth)| Step::Withdraw { who, nth });
     let rare = if ends { 1 } else { 0 };
-    let after = prop_oneof![Just(1_u64), Just(500), Just(2_000_000)];
+    let after = match ends {
+        true => vec![1_u64, 500, 10_000, 2_000_000],
+        false => vec![10_000],
+    };
+    let after = proptest::sample::select(after);
     let step = prop_oneof![
         12 => acquire,
         1 => wide,
@@ -49,8 +62,8 @@ fn steps(ends: bool) -> impl Strategy<Value = Vec<Step>> {
         4 => convert,
         2 => withdraw,
         rare => (0..8_usize).prop_map(|nth| Step::Break { nth }),
-        rare => after.prop_map(|ms| Step::After { ms }),
-        rare => (4..6_usize, prop_oneof![Just(15_000_u64), Just(20_000), Just(29_999)])
+        2 => after.prop_map(|ms| Step::After { ms }),
+        rare => (4..7_usize, prop_oneof![Just(15_000_u64), Just(20_000), Just(29_999)])
             .prop_map(|(who, ms)| Step::Silent { who, ms }),
         1 => who().prop_map(|who| Step::Renew { who }),
     ];
@@ -78,6 +91,12 @@ fn take(world: &mut World, step: &Step) {
             let mut body = body(wait_ms);
             body["mode"] = MODES[*mode].into();
             body["paths"] = paths.iter().map(|path| PATHS[*path]).collect();
+            if let Some(task) = who.checked_sub(3).filter(|task| *task > 0) {
+                body["task"] = format!("t-{task}").into();
+            }
+            if WHO[*who] == "gemini" {
+                body["share"] = "never".into();
+            }
             world.send(WHO[*who], "lock.acquire", body)
         }
         Step::Release { who, nth } => {
@@ -116,6 +135,17 @@ fn take(world: &mut World, step: &Step) {
         let code = refused.code.as_str();
         let expected = ["LOCK_CONFLICT", "LOCK_DEADLOCK", "LEASE_EXPIRED"];
         assert!(expected.contains(&code), "{step:?} is refused: {refused}");
+        check_circle(step, &refused, world);
+    }
+}
+
+/// An attempt that shares is refused for no circle, unless it leads over somebody who never does.
+fn check_circle(step: &Step, refused: &devmesh_protocol::Rejection, world: &World) {
+    let (Step::Acquire { who, .. } | Step::Convert { who, .. }) = step else { return };
+    let never = |share| share == Some(devmesh_protocol::command::lock::Share::Never);
+    let somebody_never_does = world.state.leases.values().any(|lease| never(lease.share));
+    if refused.code.as_str() == "LOCK_DEADLOCK" && (4..6).contains(who) {
+        assert!(somebody_never_does, "{step:?} is refused: {refused}");
     }
 }
 
@@ -165,7 +195,7 @@ proptest! {
 
     #[test]
     fn every_invariant_holds_and_everybody_is_served(steps in steps(false)) {
-        let mut world = World::new();
+        let mut world = working();
         steps.iter().for_each(|step| take(&mut world, step));
         drain(&mut world);
         check_tokens(&world);
@@ -174,11 +204,12 @@ proptest! {
 
     #[test]
     fn every_invariant_holds_as_leases_and_sessions_end(steps in steps(true)) {
-        let mut world = World::new();
+        let mut world = working();
         steps.iter().for_each(|step| take(&mut world, step));
         world.after(4_000_000);
         world.silent("codex", 400_000);
         world.silent("claude", 400_000);
+        world.silent("gemini", 400_000);
         prop_assert!(world.state.leases.is_empty(), "in the end nothing is held");
         prop_assert!(world.state.waiters.is_empty(), "and nobody waits");
         check_tokens(&world);
