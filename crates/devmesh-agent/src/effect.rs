@@ -122,16 +122,6 @@ impl Performer {
                 let desk = self.desk(key);
                 at(&desk, worktree::capture(world, desk.clone(), conflicts));
             }
-            Effect::PrepareReview { key, tree } => {
-                let desk = self.desk(key);
-                at(&desk, review::prepare(world, desk.clone(), tree));
-            }
-            Effect::EndReview(key) => {
-                let desk = self.desk(key);
-                desk.cancel.cancel();
-                self.desks.remove(&key);
-                spawn(review::end(world, desk));
-            }
             Effect::Refresh { key, work } => {
                 let desk = self.desk(key);
                 at(&desk, freshen::refresh(world, desk.clone(), work));
@@ -167,6 +157,23 @@ impl Performer {
                 let desk = self.desk(key);
                 self.desks.remove(&key);
                 spawn(worktree::finish(world, desk));
+            }
+            effect => self.looking(world, effect),
+        }
+    }
+
+    /// What is done for another's work, and where it meets others'.
+    fn looking(&mut self, world: World, effect: Effect) {
+        match effect {
+            Effect::PrepareReview { key, tree } => {
+                let desk = self.desk(key);
+                at(&desk, review::prepare(world, desk.clone(), tree));
+            }
+            Effect::EndReview(key) => {
+                let desk = self.desk(key);
+                desk.cancel.cancel();
+                self.desks.remove(&key);
+                spawn(review::end(world, desk));
             }
             _ => tracing::error!("an effect without a performer"),
         }

@@ -1,11 +1,13 @@
 //! Git as a subprocess: argv only, a time limit, no prompts, no hooks, a bound on the output.
 
 mod read;
+mod trust;
 
 #[cfg(test)]
 mod tests;
 
 pub use read::{Checkout, is_ancestor, merge_base, resolve, tree_of, worktrees};
+pub use trust::{Change, Trust};
 
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
@@ -28,7 +30,7 @@ const TAIL_CHARS_MAX: usize = 2_000;
 const LIMIT: Duration = Duration::from_secs(60);
 
 /// Configuration of every call: no hook of anybody, no background process left behind.
-const CONFIG: [&str; 10] = [
+const CONFIG: [&str; 16] = [
     "-c",
     "core.hooksPath=/dev/null",
     "-c",
@@ -39,10 +41,16 @@ const CONFIG: [&str; 10] = [
     "maintenance.auto=false",
     "-c",
     "core.quotePath=false",
+    "-c",
+    "log.showSignature=false",
+    "-c",
+    "submodule.recurse=false",
+    "-c",
+    "protocol.ext.allow=never",
 ];
 
 /// Variables that would point git elsewhere than at the folder it is given.
-const REDIRECTING: [&str; 8] = [
+const REDIRECTING: [&str; 10] = [
     "GIT_DIR",
     "GIT_WORK_TREE",
     "GIT_INDEX_FILE",
@@ -51,6 +59,8 @@ const REDIRECTING: [&str; 8] = [
     "GIT_NAMESPACE",
     "GIT_PREFIX",
     "GIT_CEILING_DIRECTORIES",
+    "GIT_ALTERNATE_OBJECT_DIRECTORIES",
+    "GIT_EXTERNAL_DIFF",
 ];
 
 /// Git in one folder.
@@ -176,6 +186,7 @@ impl Git {
             .env("GIT_ASKPASS", "true")
             .env("SSH_ASKPASS", "true")
             .env("GIT_EDITOR", "true")
+            .env("GIT_SEQUENCE_EDITOR", "true")
             .env("GIT_PAGER", "cat")
             .env("GIT_OPTIONAL_LOCKS", "0")
             .env("GIT_ADVICE", "0")

@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::clock::{Clock, Now};
 use crate::dialect::Fact;
+use crate::git::Change;
 use crate::land::{Landing, Seen};
 use crate::process::EndCause;
 use crate::verify::Verdict;
@@ -271,6 +272,8 @@ pub struct Captured {
     pub unnamable: Vec<String>,
     /// Folders with a git repository of their own that is no submodule.
     pub nested: Vec<String>,
+    /// What is not as it was in the repository's configuration and hooks.
+    pub change: Change,
 }
 
 /// How often time is looked at.

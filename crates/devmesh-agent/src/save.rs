@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::error::{Doing, Result};
-use crate::git::{Git, refused, resolve, tree_of};
+use crate::git::{Git, Trust, refused, resolve, tree_of};
 
 /// Under which all saves stand.
 pub const WORK_REFS: &str = "refs/devmesh/work";
@@ -37,6 +37,8 @@ pub struct SaveSpec {
     /// Paths in which conflict markers were put; none where that is not known, and what the save
     /// before knows counts.
     pub conflicts: Option<Vec<String>>,
+    /// What git may run, as it was before the tool; none trusts what stands there.
+    pub trust: Option<Trust>,
 }
 
 /// A save that stands in the repository.
@@ -78,7 +80,11 @@ pub fn work_ref(task: &str, attempt: u32) -> String {
 /// # Errors
 /// When git refuses; the last save stands then.
 pub async fn save(spec: &SaveSpec) -> Result<Option<Saved>> {
-    let git = Git::at(&spec.worktree).within(SAVE_LIMIT);
+    let mut git = Git::at(&spec.worktree).within(SAVE_LIMIT);
+    if let Some(trust) = &spec.trust {
+        let now = Trust::look(&git).await?;
+        git = trust.fence(git, &now);
+    }
     let tree = write_tree(&git, &spec.base, &spec.copied).await?;
     let name = work_ref(&spec.task, spec.attempt);
     let last = resolve(&git, &name).await?;

@@ -19,7 +19,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Doing, Error, Result};
-use crate::git::{Git, resolve};
+use crate::git::{Git, Trust, resolve};
 use crate::save::{self, SaveSpec};
 
 /// First port of the first slot.
@@ -67,6 +67,8 @@ pub struct Slot {
     pub base: String,
     /// Files copied in, relative; no save and no commit holds them.
     pub copied: Vec<String>,
+    /// What git may run, as it was before the tool was started.
+    pub trust: Trust,
     /// The repository it belongs to.
     pub repo: PathBuf,
     claim: Claim,
@@ -81,6 +83,7 @@ struct Note {
     copied: Vec<String>,
     base: Option<String>,
     occupant: Option<(String, u32)>,
+    trust: Option<Trust>,
 }
 
 /// Takes a free slot and makes its worktree ready at the base.
@@ -113,11 +116,16 @@ pub async fn prepare(spec: &SlotSpec) -> Result<Slot> {
         path,
         base: spec.base.clone(),
         copied: note.copied.clone(),
+        trust: Trust::default(),
         repo: spec.repo.clone(),
         claim,
         note: note_path,
     };
     setup::run_when_changed(spec, &mut slot, &mut note).await?;
+    // From here on a tool may write to the repository's configuration.
+    slot.trust = Trust::look(&repo).await?;
+    note.trust = Some(slot.trust.clone());
+    write_note(&slot.note, &note).await?;
     Ok(slot)
 }
 
@@ -231,6 +239,7 @@ async fn save_leftover(repo: &Path, path: &Path, note: &Note) -> Result<()> {
         base: base.clone(),
         copied: note.copied.clone(),
         conflicts: None,
+        trust: note.trust.clone(),
     };
     if resolve(&Git::at(repo), base).await?.is_none() {
         return Ok(());

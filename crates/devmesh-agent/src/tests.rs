@@ -296,6 +296,7 @@ async fn a_review_of_anothers_work_is_the_tools_verdict_on_its_diff() {
         base: repo.head("main"),
         copied: Vec::new(),
         conflicts: None,
+        trust: None,
     };
     let saved = crate::save::save(&spec).await.unwrap().unwrap();
     let script = "cat > prompt; grep -q '^+their line' prompt && test \"$(cat a.txt)\" = 'their line' \

@@ -11,7 +11,7 @@ use devmesh_protocol::command::task::Flow;
 use super::desk::{Bench, Desk};
 use super::{LandOrder, World, read};
 use crate::error::{Error, Result};
-use crate::git::{Git, tree_of};
+use crate::git::{Change, Git, Trust, tree_of};
 use crate::input::{Captured, Input, Prepared};
 use crate::land::{self, Gates, Known, Landing, Person, Seen, Turn};
 use crate::prompt::{self, Parts};
@@ -137,6 +137,7 @@ fn save_spec(bench: &Bench, desk: &Desk) -> SaveSpec {
         base: bench.base.clone(),
         copied: bench.slot.copied.clone(),
         conflicts: Some(bench.conflicts.clone()),
+        trust: Some(bench.slot.trust.clone()),
     }
 }
 
@@ -191,7 +192,14 @@ pub(super) async fn take_work(
     let unnamable = unnamable.map(|path| crate::text::shown(path.as_bytes())).collect();
     let nested = save::nested(&bench.slot.git(), &bench.base).await?;
     let nested = nested.iter().map(|path| crate::text::shown(path.as_bytes())).collect();
-    Ok(Captured { work, unresolved, unnamable, nested })
+    let change = changed_config(bench).await?;
+    Ok(Captured { work, unresolved, unnamable, nested, change })
+}
+
+/// What is not as it was in the repository's own configuration and hooks.
+async fn changed_config(bench: &Bench) -> Result<Change> {
+    let now = Trust::look(&Git::at(&bench.job.repo_path)).await?;
+    Ok(bench.slot.trust.change(&now))
 }
 
 fn verify_spec(
@@ -337,6 +345,15 @@ async fn take_turn(
         until_ms,
         clock: world.clock,
     };
+    // What a proof runs is the attempt's own code, which may have written there too.
+    let change = changed_config(bench).await?;
+    if !change.commands.is_empty() {
+        let reason = format!(
+            "the repository's git runs something else than before the attempt: {}",
+            change.commands.join(", ")
+        );
+        return Ok((Landing::Blocked { reason, files: change.files }, Seen::default()));
+    }
     let (landing, seen) = land::take(&turn, &gates).await?;
     if let Landing::Landed { tree, .. } = &landing {
         // The next base is this tree, and it has passed.

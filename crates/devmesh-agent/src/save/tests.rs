@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::fixture::{TestRepo, git_in, write_in};
+use crate::git::Trust;
 
 /// A worktree beside the repository, detached at `main`.
 fn worktree(repo: &TestRepo, name: &str) -> PathBuf {
@@ -19,6 +20,7 @@ fn spec(repo: &TestRepo, worktree: &Path) -> SaveSpec {
         base: repo.head("main"),
         copied: vec!["copied.cfg".into()],
         conflicts: None,
+        trust: None,
     }
 }
 
@@ -227,4 +229,34 @@ async fn a_save_knows_where_conflict_markers_were_put_until_they_are_resolved() 
     assert_eq!(saved("<<<<<<< one", Some(marked.clone())).await, marked);
     assert_eq!(saved("<<<<<<< two", None).await, marked, "found in a slot after a crash");
     assert!(saved("both", Some(Vec::new())).await.is_empty());
+}
+
+#[tokio::test]
+async fn what_a_tool_has_put_into_the_configuration_is_told_and_not_run() {
+    let repo = TestRepo::new();
+    let place = worktree(&repo, "w");
+    repo.git(&["config", "filter.old.clean", "cat"]);
+    let before = Trust::look(&Git::at(&place)).await.unwrap();
+    let ran = repo.slots().join("ran");
+    let command = format!("touch '{}'; cat", ran.display());
+    for key in ["filter.evil.clean", "filter.evil.smudge", "filter.old.clean"] {
+        git_in(&place, &["config", key, &command]);
+    }
+    git_in(&place, &["config", "filter.evil.required", "true"]);
+    git_in(&place, &["config", "branch.main.remote", "origin"]);
+    write_in(&place, ".gitattributes", "* filter=evil\na.txt filter=old\n");
+    write_in(&place, "a.txt", "changed");
+    write_in(&place, "new.txt", "new");
+    write_in(&repo.path(), ".git/hooks/pre-commit", "#!/bin/sh\n");
+    let spec = SaveSpec { trust: Some(before.clone()), ..spec(&repo, &place) };
+    let saved = save(&spec).await.unwrap().unwrap();
+    assert!(!ran.exists(), "our git ran what the tool has put there");
+    assert_eq!(repo.git(&["cat-file", "blob", &format!("{}:new.txt", saved.commit)]), "new");
+    let change = before.change(&Trust::look(&Git::at(&place)).await.unwrap());
+    let commands =
+        ["filter.evil.clean", "filter.evil.required", "filter.evil.smudge", "filter.old.clean"];
+    assert_eq!(change.commands, commands);
+    assert_eq!(change.files, ["config", "hooks/pre-commit"]);
+    save(&SaveSpec { trust: None, attempt: 2, ..spec }).await.unwrap();
+    assert!(ran.exists(), "it would have been run");
 }

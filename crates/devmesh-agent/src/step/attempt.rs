@@ -5,7 +5,7 @@ use devmesh_protocol::command::task::{
     Abandon, Flow, LandBegin, Phase as ToldPhase, Progress, Receipt, ReviewBy, Start,
     Verdict as Told, Verified,
 };
-use devmesh_protocol::limits::{PATHS_MAX, WAIT_MS_MAX};
+use devmesh_protocol::limits::{LINE_CHARS_MAX, PATHS_MAX, WAIT_MS_MAX};
 use devmesh_protocol::{Code, Mode, Rejection, RepoPath, SessionId, Verb};
 
 use super::tool::{failure_from, failure_of, progress};
@@ -230,24 +230,49 @@ pub(super) fn captured(
 }
 
 fn captured_work(view: &mut View, key: Key, captured: Captured) -> Vec<Effect> {
+    let session = view.session.clone();
     let Some(attempt) = view.attempt_of(key) else { return Vec::new() };
     if !captured.unresolved.is_empty() {
         let tail = captured.unresolved.join("\n");
         let classified = Classified::of(Class::Conflict, &tail);
         return retry(view, key, failure_from(&classified, &tail));
     }
+    if !captured.change.commands.is_empty() {
+        // Nothing of it is run, and nothing undone: it may have been a person.
+        let names = captured.change.commands.join(", ");
+        let text = format!(
+            "while the attempt ran, .git/config was changed so that git runs something else: \
+             {names}; look at it, and retry the task"
+        );
+        return ending::fail(view, key, failure_of("git_config", &text, true));
+    }
+    let mut effects = warn(attempt, session, &captured.change.files);
     if let Some(failure) = cannot_land(&captured) {
-        return retry(view, key, failure);
+        effects.extend(retry(view, key, failure));
+        return effects;
     }
     let Some(work) = captured.work else {
         let classified = Classified::of(Class::NoChange, "");
         let tail = attempt.last_message.clone();
-        return retry(view, key, failure_from(&classified, &tail));
+        effects.extend(retry(view, key, failure_from(&classified, &tail)));
+        return effects;
     };
     attempt.conflicts.clear();
     let paths = work.changed.clone();
     attempt.work = Some(work);
-    lease(view, key, paths, false)
+    effects.extend(lease(view, key, paths, false));
+    effects
+}
+
+/// Says that files of the repository's own were changed while the attempt ran.
+fn warn(attempt: &Attempt, session: SessionId, files: &[String]) -> Vec<Effect> {
+    if files.is_empty() {
+        return Vec::new();
+    }
+    let text = format!("changed in .git while the attempt ran: {}", files.join(", "));
+    let message = Some(crate::text::head(&text, LINE_CHARS_MAX));
+    let progress = Progress { message, ..progress(attempt) };
+    vec![Effect::Tell { session, verb: Box::new(Verb::TaskProgress(progress)) }]
 }
 
 /// Names and folders that git or a lease has no room for; the model can choose others.

@@ -460,6 +460,25 @@ fn what_no_lease_can_name_does_not_land() {
 }
 
 #[test]
+fn what_git_would_run_anew_is_a_persons_to_look_at_and_other_changes_are_told() {
+    let captured = |commands: &[&str]| {
+        let mut view = at(Phase::Capturing);
+        let commands = commands.iter().map(|key| (*key).to_owned()).collect();
+        let change = crate::git::Change { commands, files: vec!["hooks/pre-push".into()] };
+        let captured = Captured { work: Some(work(&["a.txt"])), change, ..Captured::default() };
+        take(&mut view, 0, Input::Captured { key: KEY, captured: Ok(captured) })
+    };
+    let effects = captured(&["filter.x.clean"]);
+    let [_, Effect::Post { verbs, .. }] = effects.as_slice() else { panic!("{effects:?}") };
+    let [Verb::TaskFail(fail)] = verbs.as_slice() else { panic!("{verbs:?}") };
+    assert_eq!((fail.class.as_str(), fail.hard), ("git_config", true));
+    assert!(fail.message.contains("filter.x.clean"), "{}", fail.message);
+    let effects = captured(&[]);
+    assert_eq!(names(&effects), ["task.progress", "lock.acquire"]);
+    assert!(format!("{effects:?}").contains("hooks/pre-push"));
+}
+
+#[test]
 fn a_repository_in_the_worktree_does_not_land() {
     let nested = vec!["vendor/lib".to_owned()];
     let captured = Captured { work: Some(work(&["vendor/lib/x"])), nested, ..Captured::default() };
