@@ -158,7 +158,8 @@ fn add(desk: &Desk, title: &str, mut body: Value) -> String {
 /// Closes the auction of a task with one bid, and returns the attempt's token.
 fn award(desk: &Desk, task: &str, agent: &str) -> u64 {
     let actor = ActorId::new(agent).unwrap();
-    let bids = vec![Bid { actor, score: BTreeMap::from([("fit".to_owned(), 7)]), total: 7 }];
+    let score = BTreeMap::from([("fit".to_owned(), 7)]);
+    let bids = vec![Bid { actor, score, total: 7, declined: None }];
     desk.put_in(Internal::AuctionClose { task: task.parse().unwrap(), bids });
     let Reply::Ok { result, .. } = desk.ask("alice", "task", &json!({ "task": task })) else {
         panic!("{task} is gone")

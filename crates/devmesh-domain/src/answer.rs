@@ -6,9 +6,10 @@ mod record;
 use std::collections::BTreeSet;
 
 use devmesh_protocol::event::task::{LandBegan, LandWithdrawn};
+use devmesh_protocol::limits::ID_AHEAD_MS;
 use devmesh_protocol::planted::{self, Fault};
 use devmesh_protocol::{
-    ActorId, Code, Command, CommandId, Event, Record, Rejection, Reply, TaskId, Verb,
+    ActorId, At, Code, Command, CommandId, Event, Record, Rejection, Reply, TaskId, Verb,
 };
 use serde_json::{Value, json};
 
@@ -42,8 +43,9 @@ pub struct Answer {
     pub reply: Reply,
 }
 
-/// Looks a command up by its actor and id.
-pub fn known(state: &State, command: &Command) -> Known {
+/// Looks a command up by its actor and id. An id from the future is refused before anything
+/// remembers it: once forgotten, it would make every honest id look old.
+pub fn known(state: &State, command: &Command, at: At) -> Known {
     let key = (command.actor.clone(), command.id.clone());
     if let Some(receipt) = state.receipts.get(&key) {
         if receipt.body != command.digest() && !planted::is(Fault::BodyNotCompared) {
@@ -64,6 +66,14 @@ pub fn known(state: &State, command: &Command) -> Known {
                 command.id, command.actor
             );
             Known::Refused(Rejection::new(Code::IdExpired, text))
+        }
+        Some(ms) if ms > at.0.saturating_add(ID_AHEAD_MS) => {
+            let text = format!(
+                "{} is {} s ahead of the mesh's clock; set the clock that minted it",
+                command.id,
+                (ms - at.0) / 1_000
+            );
+            Known::Refused(Rejection::bad_field("id", text))
         }
         _ => Known::New,
     }

@@ -2,6 +2,7 @@
 //! bids, reports, deadlines, texts). Each is a look-up, or a walk over agents or open auctions.
 
 use devmesh_protocol::event::Capacity;
+use devmesh_protocol::event::task::Ended;
 use devmesh_protocol::query::What;
 use devmesh_protocol::{ActorId, At, Digest, HostId, LeaseId, SessionId, TaskId};
 use serde_json::Value;
@@ -70,7 +71,21 @@ fn task_texts(state: &State, task: TaskId) -> Vec<(String, Digest)> {
     let question = task.question.iter().map(|q| ("/question/text".to_owned(), q.text.digest));
     let said = task.said.iter().enumerate();
     let said = said.map(|(i, said)| (format!("/said/{i}/text"), said.text.digest));
-    prompt.chain(question).chain(said).collect()
+    let failed = |(i, past): (usize, &crate::state::task::Past)| match &past.why {
+        Ended::Failed { message, .. } if message.bytes > 0 => Some((i, message.digest)),
+        Ended::Failed { .. }
+        | Ended::NotStarted
+        | Ended::Abandoned { .. }
+        | Ended::SessionEnded
+        | Ended::Cancelled
+        | Ended::Superseded
+        | Ended::Parked => None,
+    };
+    let failed: Vec<(usize, Digest)> = task.past.iter().enumerate().filter_map(failed).collect();
+    let newest = failed.iter().filter(|(i, _)| i + 1 == task.past.len());
+    let newest = newest.map(|(_, digest)| ("/failure/message".to_owned(), *digest));
+    let each = failed.iter().map(|(i, digest)| (format!("/attempts/{i}/message"), *digest));
+    prompt.chain(question).chain(said).chain(each).chain(newest).collect()
 }
 
 fn note_texts(state: &State, value: &Value) -> Vec<(String, Digest)> {

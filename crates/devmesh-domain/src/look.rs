@@ -88,6 +88,8 @@ pub(crate) fn agent_view(state: &State, name: &ActorId, agent: &Agent) -> AgentV
         "draining"
     } else if agent.task.is_some() {
         "working"
+    } else if agent.review.is_some() {
+        "reviewing"
     } else {
         "idle"
     };
@@ -102,6 +104,7 @@ pub(crate) fn agent_view(state: &State, name: &ActorId, agent: &Agent) -> AgentV
         capabilities: agent.capabilities.clone(),
         needs: agent.needs,
         task: agent.task,
+        reviews: agent.review,
         suspended: agent.suspended.clone(),
         joined_at: agent.joined_at,
         silent_ms: None,

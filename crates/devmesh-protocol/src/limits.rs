@@ -26,6 +26,8 @@ pub const BATCH_BYTES_MAX: usize = 512 * 1024;
 pub const GRANTS_PER_RECORD_MAX: usize = 64;
 /// Command ids remembered for an actor, and commands an actor may have in flight.
 pub const RECEIPTS_PER_ACTOR_MAX: usize = 256;
+/// How far ahead of the coordinator's clock the time in a command's id may be.
+pub const ID_AHEAD_MS: u64 = 10 * 60_000;
 /// Recorded refusals of an actor in a minute; the rest are counted.
 pub const REFUSALS_PER_MINUTE_MAX: u32 = 30;
 /// Records between two checkpoints.
@@ -64,6 +66,12 @@ pub const WAIT_MS_MAX: u64 = 3_600_000;
 pub const RETRY_AFTER_MS: u64 = 2_000;
 /// How long bids on a task are taken.
 pub const BID_WINDOW_MS: u64 = 150;
+/// Auctions in a row that all who could take the task declined, before a person is asked.
+pub const DECLINES_MAX: u32 = 3;
+/// Times in a row that a task is given back without a try, before a person is asked.
+pub const GIVEN_BACK_MAX: usize = 8;
+/// Longest time between two auctions of a task that nobody bids on.
+pub const AUCTION_AGAIN_MS_MAX: u64 = 30 * 60_000;
 /// Time an awarded agent has to start before the auction opens again.
 pub const START_MS: u64 = 5_000;
 /// How long a held attempt is kept frozen before its agent is freed for other tasks.

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::command::agent::Needs;
 use crate::command::task::{Flow, Receipt, ReviewBy, Usage, Usd};
 use crate::event::agent::{AgentSuspended, Capacity};
-use crate::event::task::{Blocked, Next};
+use crate::event::task::{Bid, Blocked, Next};
 use crate::id::{ActorId, CommandId, HostId, LeaseId, QuestionId, RepoId, SessionId, TaskId};
 use crate::mode::Mode;
 use crate::path::RepoPath;
@@ -123,6 +123,93 @@ pub struct TaskView {
     /// The tool's session of the newest attempt.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tool_session: Option<String>,
+    /// A person has to act before it goes on.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub needs_you: bool,
+    /// What it waits for now, in sentences; only where one task is asked for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub waits: Vec<String>,
+    /// That nobody who is there can do it, in a line.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nobody_why: Option<String>,
+    /// What keeps each agent from it, where nobody can do it; only where one task is asked for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub nobody: Vec<UnfitView>,
+    /// Why its newest attempt failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failure: Option<FailureView>,
+    /// What was in the way of its last turn to land.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub conflicts: Vec<String>,
+    /// Proven work that waits without an agent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parked: Option<ParkedView>,
+    /// The agent that reviews it now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reviewer: Option<ReviewerView>,
+    /// The bids that its newest award was decided on, best first; only where one task is asked
+    /// for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub bids: Vec<Bid>,
+}
+
+/// What keeps an agent from a task.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct UnfitView {
+    /// Which agent.
+    pub agent: ActorId,
+    /// What.
+    pub why: String,
+}
+
+/// Why an attempt failed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct FailureView {
+    /// Which attempt.
+    pub attempt: u32,
+    /// The class: `test`, `build`, `setup`, `conflict` …
+    pub class: String,
+    /// For people; only where one task is asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+    /// When.
+    pub at: At,
+}
+
+/// Proven work that waits without an agent.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ParkedView {
+    /// The attempt that made it.
+    pub attempt: u32,
+    /// Who worked.
+    pub actor: ActorId,
+    /// On which host.
+    pub host: HostId,
+    /// The commit that the work began from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base_commit: Option<String>,
+    /// The commit that holds it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub commit: Option<String>,
+    /// The evidence.
+    pub receipt: Receipt,
+    /// Whether a reviewer has approved.
+    pub approved: bool,
+    /// Since when it waits.
+    pub at: At,
+}
+
+/// An agent that reviews another's work.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ReviewerView {
+    /// Who.
+    pub actor: ActorId,
+    /// Under which session.
+    pub session: SessionId,
+    /// Since when.
+    pub assigned_at: At,
+    /// Until when a verdict is waited for.
+    pub deadline: At,
 }
 
 /// A question that waits for an answer.
@@ -199,6 +286,30 @@ pub struct PastAttemptView {
     pub next: Next,
     /// When.
     pub ended_at: At,
+    /// The `token` that it had.
+    #[serde(default)]
+    pub token: u64,
+    /// On which host.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host: Option<HostId>,
+    /// When it started.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub started_at: Option<At>,
+    /// The class of its failure.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub class: Option<String>,
+    /// Why it failed, for people; only where one task is asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+    /// Why it was given back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// It counted as a try.
+    #[serde(default)]
+    pub spent: bool,
+    /// What it used.
+    #[serde(default)]
+    pub usage: Usage,
 }
 
 /// One agent.
@@ -208,7 +319,7 @@ pub struct AgentView {
     pub agent: ActorId,
     /// `architect` or `agent`.
     pub role: String,
-    /// `idle`, `working`, `suspended`, `draining`, `silent`.
+    /// `idle`, `working`, `reviewing`, `suspended`, `draining`, `silent`.
     pub state: String,
     /// Its tool.
     pub tool: String,
@@ -224,6 +335,9 @@ pub struct AgentView {
     pub needs: Needs,
     /// What it works on.
     pub task: Option<TaskId>,
+    /// Whose work it reviews.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reviews: Option<TaskId>,
     /// Why it is suspended, with the numbers.
     pub suspended: Option<AgentSuspended>,
     /// When it joined.

@@ -74,7 +74,8 @@ pub(super) async fn bid(
     task: TaskId,
     score: BTreeMap<String, i64>,
 ) {
-    let command = command(&world, Some(session), Verb::TaskBid(Bid { task, score }));
+    let command =
+        command(&world, Some(session), Verb::TaskBid(Bid { task, score, declined: None }));
     match world.client.submit(&command, BID).await {
         Ok(Outcome::Reply(Reply::Err { error, .. })) => {
             tracing::debug!(%task, %error, "the bid was refused");

@@ -35,7 +35,7 @@ impl Desk<'_> {
             }
             return Fate::GoOn;
         }
-        match known(&self.term.ahead, &command) {
+        match known(&self.term.ahead, &command, self.at()) {
             Known::New => self.decide(command, caller),
             Known::Waiting => {
                 let key = (command.actor.clone(), command.id.clone());
@@ -165,8 +165,10 @@ impl Desk<'_> {
 
     fn bid(&mut self, command: &Command, bid: &task::Bid) -> Reply {
         let total = bid.score.values().sum();
-        let (actor, score) = (command.actor.clone(), bid.score.clone());
-        let leading = self.view.bids.put(bid.task, Bid { actor, score, total });
+        let (actor, score, declined) =
+            (command.actor.clone(), bid.score.clone(), bid.declined.clone());
+        let bids = declined.is_none();
+        let leading = self.view.bids.put(bid.task, Bid { actor, score, total, declined }) && bids;
         if self.all_have_bid(bid.task) {
             self.close_auction(bid.task);
         }

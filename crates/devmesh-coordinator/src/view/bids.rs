@@ -26,7 +26,8 @@ impl Bids {
     /// Puts a bid; a later one of the same actor replaces it. Returns whether it leads.
     pub(crate) fn put(&mut self, task: TaskId, bid: Bid) -> bool {
         let bids = self.by_task.entry(task).or_default();
-        let leads = bids.values().all(|o| o.actor == bid.actor || o.total < bid.total);
+        let behind = |other: &Bid| other.declined.is_some() || other.total < bid.total;
+        let leads = bids.values().all(|other| other.actor == bid.actor || behind(other));
         if bids.len() < BIDS_MAX || bids.contains_key(&bid.actor) {
             bids.insert(bid.actor.clone(), bid);
         }

@@ -37,7 +37,7 @@ impl Desk {
     /// The answer to a command, none while it waits.
     fn take(&mut self, command: &Command) -> Option<Reply> {
         let state = &self.world.state;
-        match known(state, command) {
+        match known(state, command, self.world.at) {
             Known::Waiting => return None,
             Known::Refused(error) => return Some(Reply::Err { seq: None, error }),
             Known::Answered { seq } => {
@@ -103,8 +103,12 @@ impl Desk {
     }
 
     fn award(&mut self, number: u64, who: &str) {
-        let bid =
-            devmesh_protocol::event::Bid { actor: actor(who), score: Default::default(), total: 0 };
+        let bid = devmesh_protocol::event::Bid {
+            actor: actor(who),
+            score: Default::default(),
+            total: 0,
+            declined: None,
+        };
         let task = devmesh_protocol::TaskId(number);
         let close =
             devmesh_protocol::command::internal::Internal::AuctionClose { task, bids: vec![bid] };
@@ -216,7 +220,7 @@ fn who_waits_is_answered_once_it_is_over() {
     desk.ok("alice", "lock.acquire", acquire("w-0", 0));
     let waits = desk.command("bob", "lock.acquire", acquire("w-1", 60_000));
     assert_eq!(desk.take(&waits), None);
-    assert_eq!(known(&desk.world.state, &waits), Known::Waiting);
+    assert_eq!(known(&desk.world.state, &waits, desk.world.at), Known::Waiting);
     assert_eq!(desk.take(&waits), None, "asked again it still waits");
     assert_eq!(desk.send("codex", "lock.acquire", acquire("w-2", 60_000)), None);
     assert_eq!(desk.send("claude", "lock.acquire", acquire("w-3", 60_000)), None);
@@ -373,15 +377,15 @@ fn the_oldest_are_forgotten_and_never_done_again() {
         desk.take(&command).unwrap();
         sent.push(command);
     }
-    let state = &desk.world.state;
-    assert_eq!(known(state, &waits), Known::Waiting, "what waits is not forgotten");
+    let (state, at) = (&desk.world.state, desk.world.at);
+    assert_eq!(known(state, &waits, at), Known::Waiting, "what waits is not forgotten");
     let order = state.receipt_orders.get(&actor("bob")).unwrap();
     assert_eq!(order.ids.len(), RECEIPTS_PER_ACTOR_MAX);
     assert_eq!(order.forgotten_ms, 1_020);
     let expired =
         |known: Known| matches!(known, Known::Refused(Rejection { code: Code::IdExpired, .. }));
     for (n, command) in sent.iter().enumerate() {
-        let known = known(state, command);
+        let known = known(state, command, at);
         assert_eq!(expired(known.clone()), n < 21, "{n}: {known:?}");
         assert_eq!(matches!(known, Known::Answered { .. }), n >= 21, "{n}");
     }
@@ -390,11 +394,57 @@ fn the_oldest_are_forgotten_and_never_done_again() {
         command.id = CommandId::new(&v7(ms, 999_999)).unwrap();
         command
     };
-    assert!(expired(known(state, &other(1_020))));
-    assert_eq!(known(state, &other(1_021)), Known::New);
+    assert!(expired(known(state, &other(1_020), at)));
+    assert_eq!(known(state, &other(1_021), at), Known::New);
     let mut alices = other(1);
     alices.actor = actor("alice");
-    assert_eq!(known(state, &alices), Known::New, "each actor has its own memory");
+    assert_eq!(known(state, &alices, at), Known::New, "each actor has its own memory");
+}
+
+/// The defect: 256 ids from the future were remembered, and as they were forgotten every honest
+/// id of that actor was too old from then on.
+#[test]
+fn ids_from_the_future_lock_nobody_out() {
+    let mut desk = Desk::new();
+    let now = desk.world.at.0;
+    let mut share = |ms: u64, n: u64| {
+        let body = json!({ "id": v7(ms, n), "key": format!("k-{n}"), "value": "v" });
+        let command = desk.command("bob", "note.share", body);
+        desk.take(&command).unwrap()
+    };
+    let ahead = now + devmesh_protocol::limits::ID_AHEAD_MS;
+    for n in 0..RECEIPTS_PER_ACTOR_MAX as u64 * 2 {
+        let refused = share(ahead + 1 + n * 1_000, n);
+        assert_eq!(code(&refused), "BAD_REQUEST");
+        let Reply::Err { error, .. } = refused else { panic!("it is refused") };
+        assert_eq!(error.details["field"], "id");
+    }
+    assert!(matches!(share(ahead, 10_000), Reply::Ok { .. }), "a clock may differ a little");
+    assert!(matches!(share(now, 10_001), Reply::Ok { .. }));
+    let order = desk.world.state.receipt_orders.get(&actor("bob")).unwrap();
+    assert_eq!((order.ids.len(), order.forgotten_ms), (2, 0));
+}
+
+/// The defect: a person who waits under a named session was never answered when ended.
+#[test]
+fn a_wait_under_a_session_ends_with_its_actor() {
+    let mut desk = Desk::new();
+    desk.ok("alice", "lock.acquire", json!({ "paths": ["a"], "mode": "write" }));
+    let body = json!({ "paths": ["a"], "mode": "write", "wait_ms": 60_000, "session": "desk-1" });
+    let named = desk.command("bob", "lock.acquire", body);
+    assert_eq!(desk.take(&named), None);
+    let plain = json!({ "paths": ["a"], "mode": "write", "wait_ms": 60_000 });
+    let plain = desk.command("bob", "lock.acquire", plain);
+    assert_eq!(desk.take(&plain), None);
+    desk.ok("admin", "actor.end", json!({ "actor": "bob" }));
+    let state = &desk.world.state;
+    for command in [&named, &plain] {
+        let known = known(state, command, desk.world.at);
+        let Known::Answered { seq } = known else { panic!("{known:?}") };
+        let record = &desk.world.records[seq as usize - 1];
+        let own = answers(state, record).into_iter().find(|answer| answer.id == command.id);
+        assert_eq!(code(&own.unwrap().reply), "STALE_TOKEN");
+    }
 }
 
 /// Receipts come from records alone: a reader that folds them knows the same.
@@ -407,7 +457,7 @@ fn memory_is_replayed() {
     for record in &desk.world.records {
         fold(&mut state, record);
     }
-    let Known::Answered { seq } = known(&state, &command) else { panic!() };
+    let Known::Answered { seq } = known(&state, &command, state.at) else { panic!() };
     assert_eq!(Some(seq), reply.seq());
     assert_eq!(answers(&state, &desk.world.records[seq as usize - 1])[0].reply, reply);
 }

@@ -82,7 +82,11 @@ fn resolved(state: &State, record: &Record) -> Vec<(ActorId, CommandId)> {
         } else if let Event::AgentLeft(e) = event {
             of_session(state, &e.actor, Some(&e.session), &mut ended);
         } else if let Event::ActorEnded(e) = event {
-            of_session(state, &e.actor, None, &mut ended);
+            let of_actor = state.index.waiters_by_session.range((e.actor.clone(), None)..);
+            let sessions = of_actor.map(|(key, _)| key).take_while(|(actor, _)| *actor == e.actor);
+            for (actor, session) in sessions {
+                of_session(state, actor, session.as_ref(), &mut ended);
+            }
         } else if let Event::AttemptEnded(e) = event {
             of_task(state, e.task, &mut ended);
         } else if let Event::TaskCompleted(e) = event {

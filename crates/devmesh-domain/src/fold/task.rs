@@ -60,6 +60,8 @@ pub(super) fn added(state: &mut State, record: &Record, e: &TaskAdded) {
         ended_at: None,
         ended_seq: None,
         usage: Usage::default(),
+        conflicts: Vec::new(),
+        bids: Vec::new(),
     };
     state.tasks.insert(e.task, task);
     list(state, e.task);
@@ -216,6 +218,7 @@ fn end(task: &mut Task, record: &Record, phase: Phase) {
     task.parks_at = None;
     task.reviews_lapsed.clear();
     task.rejections = 0;
+    task.bids = Vec::new();
     task.ended_at = Some(record.at);
     task.ended_seq = Some(record.seq);
 }

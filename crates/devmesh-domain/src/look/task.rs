@@ -1,16 +1,24 @@
 //! Tasks as people and programs see them.
 
 use devmesh_protocol::command::task::{Judgement, ReviewBy, Usd};
-use devmesh_protocol::event::task::Ended;
+use devmesh_protocol::event::task::{Blocked, Ended};
 use devmesh_protocol::query::Tasks;
-use devmesh_protocol::view::{AttemptView, PastAttemptView, QuestionView, SaidView, TaskView};
+use devmesh_protocol::view::{
+    AttemptView, FailureView, ParkedView, PastAttemptView, QuestionView, ReviewerView, SaidView,
+    TaskView, UnfitView,
+};
 use devmesh_protocol::{ActorId, Code, Rejection, TaskId};
 use serde_json::Value;
 
 use super::list::{behind, page};
 use super::value;
+use crate::decide::lasting_unfit;
 use crate::state::State;
+use crate::state::agent::Agent;
 use crate::state::task::{Attempt, Past, Phase, Task};
+
+/// Agents that are named with what keeps them from a task.
+const NOBODY_MAX: usize = 20;
 
 /// Part of the tasks, in the order of adding.
 pub(super) fn tasks(state: &State, query: &Tasks) -> Vec<Value> {
@@ -44,7 +52,15 @@ pub(super) fn one(state: &State, id: TaskId) -> Result<TaskView, Rejection> {
         kind: said.kind.clone(),
         text: None,
     });
-    Ok(TaskView { said: said.collect(), ..task_row(state, task) })
+    let row = task_row(state, task);
+    let nobody = row.nobody_why.as_ref().map(|_| lasting(state, task)).unwrap_or_default();
+    Ok(TaskView {
+        said: said.collect(),
+        waits: super::why::now(state, id, task),
+        nobody: nobody.into_iter().take(NOBODY_MAX).collect(),
+        bids: task.bids.clone(),
+        ..row
+    })
 }
 
 /// The task as answers and lists show it, without texts.
@@ -97,7 +113,98 @@ fn task_row(state: &State, task: &Task) -> TaskView {
         said: Vec::new(),
         saved: task.saved.clone(),
         tool_session: task.tool_session.clone(),
+        needs_you: needs_you(state, task),
+        waits: Vec::new(),
+        nobody_why: nobody_why(state, task),
+        nobody: Vec::new(),
+        failure: task.past.back().and_then(failure),
+        conflicts: task.conflicts.clone(),
+        parked: parked_view(task),
+        reviewer: task.reviewer.as_ref().map(|reviewer| ReviewerView {
+            actor: reviewer.actor.clone(),
+            session: reviewer.session.clone(),
+            assigned_at: reviewer.assigned_at,
+            deadline: reviewer.deadline,
+        }),
+        bids: Vec::new(),
     }
+}
+
+/// Whether it stands still until a person does something.
+fn needs_you(state: &State, task: &Task) -> bool {
+    if task.phase.has_ended() || task.paused {
+        return false;
+    }
+    let review = task.phase == Phase::Review
+        && (task.waits_for() == ReviewBy::Person || nobody_why(state, task).is_some());
+    match &task.blocked {
+        Some(Blocked::RateLimit(_)) => false,
+        Some(
+            Blocked::Dependency(_)
+            | Blocked::Question(_)
+            | Blocked::Landing(_)
+            | Blocked::Budget
+            | Blocked::BaseRed
+            | Blocked::Decision
+            | Blocked::Base(_)
+            | Blocked::GivenBack(_),
+        ) => true,
+        None => review,
+    }
+}
+
+/// That nobody who is there could take a ready task, or look at one to be reviewed, even when
+/// idle.
+fn nobody_why(state: &State, task: &Task) -> Option<String> {
+    let wanted = (task.ready_at.is_some() && task.auction.is_none()) || task.wants_reviewer();
+    if !wanted {
+        return None;
+    }
+    if state.agents.is_empty() {
+        return Some("no agent has joined".to_owned());
+    }
+    let mut agents = state.agents.iter();
+    if agents.any(|(name, agent)| lasting_unfit(state, task, name, agent).is_none()) {
+        return None;
+    }
+    Some(match state.agents.len() {
+        1 => "the one agent that is there cannot take it".to_owned(),
+        n => format!("none of the {n} agents that are there can take it"),
+    })
+}
+
+fn lasting(state: &State, task: &Task) -> Vec<UnfitView> {
+    let why = |(name, agent): (&ActorId, &Agent)| {
+        let why = lasting_unfit(state, task, name, agent)?;
+        Some(UnfitView { agent: name.clone(), why })
+    };
+    state.agents.iter().filter_map(why).collect()
+}
+
+/// Why the newest attempt failed.
+fn failure(past: &Past) -> Option<FailureView> {
+    let Ended::Failed { class, .. } = &past.why else { return None };
+    Some(FailureView {
+        attempt: past.number,
+        class: class.clone(),
+        message: None,
+        at: past.ended_at,
+    })
+}
+
+fn parked_view(task: &Task) -> Option<ParkedView> {
+    let parked = task.parked.as_ref().filter(|_| task.attempt.is_none())?;
+    let approved = parked.review == Some((parked.receipt.tree.clone(), Judgement::Approve));
+    Some(ParkedView {
+        attempt: parked.attempt,
+        actor: parked.actor.clone(),
+        host: parked.host.clone(),
+        base_commit: parked.base_commit.clone(),
+        commit: parked.commit.clone(),
+        receipt: parked.receipt.clone(),
+        approved,
+        at: parked.at,
+    })
 }
 
 fn attempt_view(state: &State, task: &Task, attempt: &Attempt) -> AttemptView {
@@ -126,12 +233,29 @@ fn attempt_view(state: &State, task: &Task, attempt: &Attempt) -> AttemptView {
 }
 
 fn past_view(past: &Past) -> PastAttemptView {
+    let (class, reason) = match &past.why {
+        Ended::Failed { class, .. } => (Some(class), None),
+        Ended::Abandoned { reason } => (None, Some(reason)),
+        Ended::NotStarted
+        | Ended::SessionEnded
+        | Ended::Cancelled
+        | Ended::Superseded
+        | Ended::Parked => (None, None),
+    };
     PastAttemptView {
         attempt: past.number,
         actor: past.actor.clone(),
         why: word(&past.why).to_owned(),
         next: past.next,
         ended_at: past.ended_at,
+        token: past.token,
+        host: past.host.clone(),
+        started_at: past.started_at,
+        class: class.cloned(),
+        message: None,
+        reason: reason.cloned(),
+        spent: past.spent,
+        usage: past.usage,
     }
 }
 
@@ -147,3 +271,6 @@ pub(super) fn word(why: &Ended) -> &'static str {
         Ended::Parked => "parked",
     }
 }
+
+#[cfg(test)]
+mod tests;

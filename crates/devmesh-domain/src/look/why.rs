@@ -1,6 +1,7 @@
 //! Why something is as it is: the records that the state remembers, and what it waits for now.
 //! The whole chain is the log's to tell.
 
+use devmesh_protocol::command::task::ReviewBy;
 use devmesh_protocol::event::task::Blocked;
 use devmesh_protocol::view::WhyView;
 use devmesh_protocol::{ActorId, At, LeaseId, Rejection, TaskId};
@@ -54,7 +55,7 @@ fn of_task(state: &State, id: TaskId, task: &Task) -> Value {
 }
 
 /// What a task waits for, in a sentence or a few.
-fn now(state: &State, id: TaskId, task: &Task) -> Vec<String> {
+pub(super) fn now(state: &State, id: TaskId, task: &Task) -> Vec<String> {
     let mut reasons = Vec::new();
     if task.paused {
         reasons.push("it is held until somebody resumes it".to_owned());
@@ -71,20 +72,36 @@ fn now(state: &State, id: TaskId, task: &Task) -> Vec<String> {
             Blocked::RateLimit(Some(at)) => format!("its provider limits the rate until {at}"),
             Blocked::RateLimit(None) => "its provider limits the rate".to_owned(),
             Blocked::Decision => "it waits for a person's decision".to_owned(),
+            Blocked::GivenBack(why) => format!("agents give it back: {why}"),
             Blocked::Base(what) => format!("its base cannot be worked on: {what}"),
         });
     }
     let open = task.spec.depends_on.iter().filter(|dependency| {
         state.tasks.get(dependency).is_some_and(|task| task.phase != Phase::Completed)
     });
-    let open: Vec<String> = open.map(TaskId::to_string).collect();
+    let named = |id: &TaskId| match state.tasks.get(id) {
+        Some(task) if task.blocked.is_some() => format!("{id}, which is blocked"),
+        Some(_) | None => id.to_string(),
+    };
+    let open: Vec<String> = open.map(named).collect();
     if !open.is_empty() && !task.phase.has_ended() {
         reasons.push(format!("it waits for {}", open.join(", ")));
+    }
+    if task.phase == Phase::Review {
+        reasons.push(reviewed(task));
     }
     if task.ready_at.is_some() {
         reasons.extend(standing(state, id, task));
     }
     reasons
+}
+
+fn reviewed(task: &Task) -> String {
+    match (&task.reviewer, task.waits_for()) {
+        (Some(reviewer), _) => format!("{} reviews it", reviewer.actor),
+        (None, ReviewBy::Agent) => "it waits for another agent to review it".to_owned(),
+        (None, ReviewBy::Person | ReviewBy::None) => "it waits for a person's review".to_owned(),
+    }
 }
 
 fn standing(state: &State, id: TaskId, task: &Task) -> Vec<String> {

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use devmesh_protocol::command::agent::Needs;
 use devmesh_protocol::command::task::{Judgement, LandOutcome, Receipt, ReviewBy, Usage};
 use devmesh_protocol::event::mesh::TextRef;
-use devmesh_protocol::event::task::{Blocked, Ended, Next, TaskAdded};
+use devmesh_protocol::event::task::{Bid, Blocked, Ended, Next, TaskAdded};
 use devmesh_protocol::limits::{LAND_AGAIN_MAX, LAND_AGAIN_MS};
 use devmesh_protocol::{ActorId, At, HostId, QuestionId, RepoId, SessionId, TaskId};
 use serde::Serialize;
@@ -98,6 +98,13 @@ pub struct Task {
     pub ended_seq: Option<u64>,
     /// What all attempts that have ended used.
     pub usage: Usage,
+    /// What was in the way of its last turn to land. Not part of the hash, which earlier logs
+    /// were taken without it.
+    #[serde(skip)]
+    pub conflicts: Vec<String>,
+    /// The bids that its newest award was decided on. Not part of the hash.
+    #[serde(skip)]
+    pub bids: Vec<Bid>,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "the shape that serde calls")]
@@ -141,6 +148,17 @@ impl Task {
         let live = self.attempt.as_ref().and_then(|attempt| attempt.receipt.as_ref());
         let receipt = live.or(self.parked.as_ref().map(|parked| &parked.receipt));
         receipt.map_or(self.spec.review, |receipt| self.reviewer(receipt))
+    }
+
+    /// How often in a row it was given back without a try, lately by everybody, or by one.
+    pub fn given_back(&self, by: Option<&ActorId>) -> usize {
+        let idle = |past: &&Past| {
+            let limit = matches!(&past.why, Ended::Failed { class, .. } if class == "rate_limit");
+            let gave = matches!(past.why, Ended::Abandoned { .. } | Ended::Failed { .. });
+            !past.spent && !limit && gave
+        };
+        let row = self.past.iter().rev().take_while(idle);
+        row.filter(|past| by.is_none_or(|by| past.actor == *by)).count()
     }
 
     /// Whether an agent should look at it now, and none does.
@@ -312,6 +330,18 @@ pub struct Past {
     pub ended_seq: u64,
     /// When.
     pub ended_at: At,
+    /// It counted as a try. Not part of the hash, which earlier logs were taken without it.
+    #[serde(skip)]
+    pub spent: bool,
+    /// What it used. Not part of the hash.
+    #[serde(skip)]
+    pub usage: Usage,
+    /// On which host. Not part of the hash.
+    #[serde(skip)]
+    pub host: Option<HostId>,
+    /// When it started. Not part of the hash.
+    #[serde(skip)]
+    pub started_at: Option<At>,
 }
 
 /// A question that waits for an answer.

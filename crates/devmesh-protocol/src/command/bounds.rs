@@ -238,6 +238,7 @@ fn edit(body: &task::Edit) -> Checked {
 }
 
 fn bid(body: &task::Bid) -> Checked {
+    maybe("declined", body.declined.as_ref())?;
     if body.score.len() > LIST_MAX {
         return Err(over("score", body.score.len(), "terms", LIST_MAX));
     }

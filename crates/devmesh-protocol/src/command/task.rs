@@ -119,7 +119,12 @@ pub struct Bid {
     /// The task whose auction is open.
     pub task: TaskId,
     /// Named terms such as `price`, `quota`, `warm`, `free`; each from −1 000 to 1 000.
+    #[serde(default)]
     pub score: BTreeMap<String, i64>,
+    /// Why this is no bid: what keeps the agent from the task that the mesh cannot know, such as
+    /// a base that its repository does not have.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub declined: Option<String>,
 }
 
 /// `task.start`.

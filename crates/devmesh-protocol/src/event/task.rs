@@ -118,6 +118,9 @@ pub struct AuctionLapsed {
     pub task: TaskId,
     /// Why, for people.
     pub why: String,
+    /// When the next one may open; absent: after a wait that has a fixed rule.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub again_at: Option<At>,
 }
 
 /// A sealed bid, with the terms that the coordinator knows itself added.
@@ -130,6 +133,9 @@ pub struct Bid {
     pub score: BTreeMap<String, i64>,
     /// Their sum.
     pub total: i64,
+    /// Why it is no bid.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub declined: Option<String>,
 }
 
 /// An agent won. The record's `seq` is the attempt's token. Leases on the declared paths stand
@@ -374,6 +380,8 @@ pub enum Blocked {
     Decision,
     /// The branch it starts from cannot be worked on; what was found.
     Base(String),
+    /// Agents gave it back again and again without a try; the last one's reason.
+    GivenBack(String),
 }
 
 /// Something stands in a task's way.

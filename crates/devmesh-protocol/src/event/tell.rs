@@ -266,6 +266,7 @@ impl fmt::Display for Blocked {
             Blocked::RateLimit(Some(at)) => write!(f, "a rate limit, until {at}"),
             Blocked::RateLimit(None) => write!(f, "a rate limit"),
             Blocked::Decision => write!(f, "a person has to decide"),
+            Blocked::GivenBack(why) => write!(f, "agents give it back: {why}"),
             Blocked::Base(what) => write!(f, "its base cannot be worked on: {what}"),
         }
     }

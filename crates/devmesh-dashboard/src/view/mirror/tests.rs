@@ -105,7 +105,8 @@ fn an_agents_life_is_followed() {
     follower.say("codex-1", "agent.join", json!({ "tool": "codex", "host": "h", "session": "s" }));
     follower.say("alice", "task.add", json!({ "title": "one", "paths": ["src/"] }));
     let actor = devmesh_protocol::ActorId::new("codex-1").unwrap();
-    let bids = vec![Bid { actor: actor.clone(), score: BTreeMap::default(), total: 1 }];
+    let bids =
+        vec![Bid { actor: actor.clone(), score: BTreeMap::default(), total: 1, declined: None }];
     follower.desk.put_in(Internal::AuctionClose { task: TaskId(1), bids });
     let awarded = follower.follow();
     assert_eq!(names(&awarded, "agents", "state"), ["working"]);

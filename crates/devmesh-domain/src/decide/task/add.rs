@@ -12,7 +12,7 @@ use super::super::{agent, lock};
 use super::guard::{actor, find, permit};
 use crate::state::State;
 use crate::state::agent::Agent;
-use crate::state::task::Task;
+use crate::state::task::{Phase, Task};
 
 pub(crate) fn add(state: &State, command: &Command, body: &Add) -> Result<Vec<Event>, Rejection> {
     let person = agent::is_person(state, &command.actor);
@@ -110,6 +110,20 @@ fn dependencies(state: &State, ids: &[TaskId]) -> Result<Vec<TaskId>, Rejection>
         return Err(Rejection::new(Code::DependencyError, text)
             .with_field("depends_on")
             .with("missing", missing));
+    }
+    let is_lost = |id: &&TaskId| {
+        let phase = state.tasks.get(id).map(|task| task.phase);
+        matches!(phase, Some(Phase::Failed | Phase::Cancelled))
+    };
+    let failed: Vec<String> = ids.iter().filter(is_lost).map(TaskId::to_string).collect();
+    if !failed.is_empty() {
+        let fix = format!("devmesh task retry {}", failed.join(" "));
+        let text = format!(
+            "{} did not end well, so nothing would ever follow; `{fix}` begins it again",
+            failed.join(", ")
+        );
+        let refused = Rejection::new(Code::DependencyError, text).with_field("depends_on");
+        return Err(refused.with("failed", failed).with("fix", fix));
     }
     let mut seen = BTreeSet::new();
     Ok(ids.iter().copied().filter(|id| seen.insert(*id)).collect())

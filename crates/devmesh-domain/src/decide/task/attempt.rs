@@ -9,6 +9,7 @@ use devmesh_protocol::event::task::{
     AttemptEnded, Blocked, Ended, Next, TaskBlocked, TaskCompleted, TaskProgressed, TaskStarted,
     TaskVerified,
 };
+use devmesh_protocol::limits::{GIVEN_BACK_MAX, LINE_CHARS_MAX};
 use devmesh_protocol::planted::{self, Fault};
 use devmesh_protocol::{ActorId, Code, Command, Event, Rejection, TaskId};
 
@@ -212,7 +213,7 @@ pub(crate) fn fail(state: &State, command: &Command, body: &Fail) -> Decided {
     let (task, attempt) = own(state, command, body.task, body.attempt, body.token)?;
     permit(task, "task.fail")?;
     // Neither a provider's limit nor a base that fails by itself says anything about the work.
-    let spent = !matches!(body.class.as_str(), "rate_limit" | "base_red");
+    let spent = !matches!(body.class.as_str(), "rate_limit" | "base_red" | "base");
     let next = match body.hard || (spent && task.tries + 1 >= task.spec.max_attempts) {
         true => Next::Failed,
         false => Next::Queued,
@@ -229,6 +230,10 @@ pub(crate) fn fail(state: &State, command: &Command, body: &Fail) -> Decided {
     let mut events = vec![ended.into()];
     let cause = match body.class.as_str() {
         "base_red" => Some(Blocked::BaseRed),
+        "base" => {
+            let what = body.message.lines().next().unwrap_or_default();
+            Some(Blocked::Base(what.chars().take(LINE_CHARS_MAX).collect()))
+        }
         _ => over_budget(task, attempt, body.usage).then_some(Blocked::Budget),
     };
     if let Some(cause) = cause.filter(|_| next == Next::Queued) {
@@ -246,7 +251,9 @@ fn over_budget(task: &Task, attempt: &Attempt, usage: Option<Usage>) -> bool {
 
 pub(crate) fn abandon(state: &State, command: &Command, body: &Abandon) -> Decided {
     let known = find(state, body.task)?;
-    let so = |why: &Ended| matches!(why, Ended::Abandoned { .. });
+    // What an agent has ended itself it may give back once more, and nothing comes of it.
+    let so =
+        |why: &Ended| matches!(why, Ended::Abandoned { .. } | Ended::Failed { .. } | Ended::Parked);
     if let Some(worker) = ended_so(known, (body.attempt, body.token), so) {
         return same_worker(known, command, worker);
     }
@@ -262,10 +269,20 @@ pub(crate) fn abandon(state: &State, command: &Command, body: &Abandon) -> Decid
         usage: body.usage,
     };
     let mut events = vec![ended.into()];
-    if after(task, spent) == Next::Queued && over_budget(task, attempt, body.usage) {
-        events.push(TaskBlocked { task: body.task, cause: Blocked::Budget }.into());
+    let cause = match over_budget(task, attempt, body.usage) {
+        true => Some(Blocked::Budget),
+        false => (!spent).then(|| no_use(task, &body.reason)).flatten(),
+    };
+    if let Some(cause) = cause.filter(|_| after(task, spent) == Next::Queued) {
+        events.push(TaskBlocked { task: body.task, cause }.into());
     }
     Ok(events)
+}
+
+/// What agents give back again and again is not offered for ever.
+fn no_use(task: &Task, reason: &str) -> Option<Blocked> {
+    let many = task.given_back(None) + 1 >= GIVEN_BACK_MAX;
+    many.then(|| Blocked::GivenBack(reason.chars().take(LINE_CHARS_MAX).collect()))
 }
 
 /// Where a task goes when its attempt ends without a result.

@@ -4,8 +4,13 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 use devmesh_protocol::command::task as body;
-use devmesh_protocol::event::task::{AuctionLapsed, AuctionOpened, Bid, TaskAwarded};
-use devmesh_protocol::limits::{BID_WINDOW_MS, BIDS_KEPT_MAX, GRANTS_PER_RECORD_MAX, START_MS};
+use devmesh_protocol::event::task::{
+    AuctionLapsed, AuctionOpened, Bid, Blocked, TaskAwarded, TaskBlocked,
+};
+use devmesh_protocol::limits::{
+    AUCTION_AGAIN_MS_MAX, BID_WINDOW_MS, BIDS_KEPT_MAX, DECLINES_MAX, GRANTS_PER_RECORD_MAX,
+    LINE_CHARS_MAX, START_MS,
+};
 use devmesh_protocol::planted::{self, Fault};
 use devmesh_protocol::{ActorId, At, Code, Command, Event, Mode, Rejection, TaskId};
 
@@ -14,10 +19,13 @@ use super::guard::{find, permit};
 use crate::state::State;
 use crate::state::agent::Agent;
 use crate::state::lease::Holder;
-use crate::state::task::{AGE_MS, Task};
+use crate::state::task::{AGE_MS, Phase, Task};
 
 /// Tasks in line for one path that are looked at before another one is let past them.
 const LINE_MAX: usize = 8;
+
+/// Agents that a reason names.
+const REASONS_MAX: usize = 8;
 
 /// Why an agent could not take a task, with the code that a bid of it would be refused with.
 fn unfit(state: &State, task: &Task, name: &ActorId, agent: &Agent) -> Option<(Code, String)> {
@@ -47,6 +55,24 @@ pub(super) fn unfit_to_review(
         return Some((Code::NotPermitted, text));
     }
     unprepared(state, name, agent)
+}
+
+/// What keeps an agent from a task, or from reviewing one, that does not pass when it is done
+/// with what it has.
+pub(crate) fn lasting_unfit(
+    state: &State,
+    task: &Task,
+    name: &ActorId,
+    agent: &Agent,
+) -> Option<String> {
+    let idle = Agent { task: None, review: None, ..agent.clone() };
+    let unfit = match task.phase == Phase::Review {
+        true => unfit_to_review(state, task, name, &idle),
+        false => unfit(state, task, name, &idle),
+    };
+    let (code, why) = unfit?;
+    // Room that others take now is free again some time; what a host lacks suspends its agents.
+    (code != Code::InsufficientResources).then_some(why)
 }
 
 /// Why an agent takes nothing at the moment.
@@ -292,14 +318,51 @@ pub(crate) fn auction_close(state: &State, id: TaskId, bids: &[Bid], at: At) -> 
     let Some(task) = state.tasks.get(&id).filter(open) else {
         return Vec::new();
     };
-    let ranked = rank(state, task, bids);
+    let (bids, declined): (Vec<&Bid>, Vec<&Bid>) =
+        bids.iter().partition(|bid| bid.declined.is_none());
+    let ranked = rank(state, task, &bids);
     let award = match (stands_in_the_way(state, task), ranked.first()) {
         (Some(why), _) => Err(why),
-        (None, None) if bids.is_empty() => Err("no bid came".to_owned()),
+        (None, None) if bids.is_empty() => return nobody_bid(state, task, &declined, at),
         (None, None) => Err("nobody who bid can take it now".to_owned()),
         (None, Some(best)) => award(state, task, best, &ranked, at),
     };
-    award.unwrap_or_else(|why| vec![AuctionLapsed { task: id, why }.into()])
+    award.unwrap_or_else(|why| vec![lapsed(task, why, at)])
+}
+
+/// No bid wins: the next auction waits a second, then two, four … half a minute; of a task that
+/// nobody wants for long, up to half an hour.
+fn lapsed(task: &Task, why: String, at: At) -> Event {
+    let doublings = if task.lapses <= 10 { task.lapses.min(5) } else { task.lapses.min(30) - 5 };
+    let wait_ms = 1_000_u64 << doublings;
+    let wait_ms = if task.lapses <= 10 { wait_ms.min(30_000) } else { wait_ms };
+    let again_at = Some(at + wait_ms.min(AUCTION_AGAIN_MS_MAX));
+    AuctionLapsed { task: task.spec.task, why, again_at }.into()
+}
+
+/// Nobody bid, and why not as far as it was told. Where all who are there decline, and do so
+/// again, more auctions are of no use.
+fn nobody_bid(state: &State, task: &Task, declined: &[&Bid], at: At) -> Vec<Event> {
+    let id = task.spec.task;
+    let able = bidders(state, id);
+    let says = |bid: &&Bid| Some(format!("{}: {}", bid.actor, bid.declined.as_ref()?));
+    let reasons: Vec<String> = declined.iter().filter_map(says).take(REASONS_MAX).collect();
+    let why = match reasons.is_empty() {
+        true if able.is_empty() => "no bid came, and nobody could take it now".to_owned(),
+        true => {
+            let names: Vec<&str> = able.iter().take(REASONS_MAX).map(ActorId::as_str).collect();
+            format!("no bid came of {}", names.join(", "))
+        }
+        false => reasons.join("; "),
+    };
+    let all =
+        !able.is_empty() && able.iter().all(|actor| declined.iter().any(|bid| bid.actor == *actor));
+    let mut events = vec![lapsed(task, why.clone(), at)];
+    if all && task.lapses + 1 >= DECLINES_MAX {
+        let cause = Blocked::Base(why.chars().take(LINE_CHARS_MAX).collect());
+        events.push(TaskBlocked { task: id, cause }.into());
+    }
+    events
 }
 
 fn award(
@@ -338,7 +401,7 @@ fn award(
 }
 
 /// The bids that count, best first; of equal ones first the agent that has been idle longest.
-fn rank(state: &State, task: &Task, bids: &[Bid]) -> Vec<Bid> {
+fn rank(state: &State, task: &Task, bids: &[&Bid]) -> Vec<Bid> {
     let mut best: BTreeMap<ActorId, Bid> = BTreeMap::new();
     for bid in bids {
         let Some(agent) = state.agents.get(&bid.actor) else { continue };
@@ -347,8 +410,9 @@ fn rank(state: &State, task: &Task, bids: &[Bid]) -> Vec<Bid> {
         }
         let mut score = bid.score.clone();
         score.insert("capability".to_owned(), capability(task, agent));
+        score.extend(history(task, &bid.actor, agent));
         let total = score.values().fold(0, |sum: i64, term| sum.saturating_add(*term));
-        let bid = Bid { actor: bid.actor.clone(), score, total };
+        let bid = Bid { actor: bid.actor.clone(), score, total, declined: None };
         let better = |old: &Bid| (old.total, &old.score) < (bid.total, &bid.score);
         if best.get(&bid.actor).is_none_or(better) {
             best.insert(bid.actor.clone(), bid);
@@ -358,6 +422,22 @@ fn rank(state: &State, task: &Task, bids: &[Bid]) -> Vec<Bid> {
     let since = |actor: &ActorId| state.agents.get(actor).map_or(u64::MAX, |a| a.idle_since);
     ranked.sort_by_key(|bid| (Reverse(bid.total), since(&bid.actor), bid.actor.clone()));
     ranked
+}
+
+/// What an agent has had to do with the task: whoever made what is parked still has it at hand,
+/// and whoever gave the task back without a try comes after the others.
+fn history(task: &Task, name: &ActorId, agent: &Agent) -> Vec<(String, i64)> {
+    let mut terms = Vec::new();
+    if let Some(parked) = &task.parked {
+        let kept =
+            i64::from(parked.actor == *name) * 100 + i64::from(parked.host == agent.host) * 50;
+        terms.push(("kept".to_owned(), kept));
+    }
+    let given_back = i64::try_from(task.given_back(Some(name))).unwrap_or(0);
+    if given_back > 0 {
+        terms.push(("gave_back".to_owned(), -300 * given_back));
+    }
+    terms
 }
 
 /// What the coordinator itself knows of how well an agent suits: the tool that is asked for

@@ -50,6 +50,7 @@ fn may(task: &Task, verb: &str) -> bool {
                 | Blocked::RateLimit(_)
                 | Blocked::Decision
                 | Blocked::Base(_)
+                | Blocked::GivenBack(_)
         )
     );
     match verb {

@@ -66,6 +66,7 @@ impl Tasks {
             actor: actor(who),
             score: [("free".to_owned(), *score)].into(),
             total: *score,
+            declined: None,
         };
         let bids = bids.iter().map(bid).collect();
         said(Ok(self.world.internal(Internal::AuctionClose { task: TaskId(number), bids })))

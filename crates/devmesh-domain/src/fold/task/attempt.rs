@@ -24,6 +24,7 @@ pub(crate) fn awarded(state: &mut State, record: &Record, e: &TaskAwarded) {
         task.auction = None;
         task.reopens_at = None;
         task.attempts = e.attempt;
+        task.bids.clone_from(&e.bids);
         task.attempt = Some(Attempt {
             number: e.attempt,
             token: record.seq,
@@ -121,6 +122,10 @@ pub(crate) fn attempt_ended(state: &mut State, record: &Record, e: &AttemptEnded
             had_turn: attempt.had_turn,
             ended_seq: record.seq,
             ended_at: record.at,
+            spent: e.spent,
+            usage: e.usage.unwrap_or(attempt.usage),
+            host: Some(attempt.host.clone()),
+            started_at: attempt.started_at,
         });
         match e.next {
             Next::Queued => task.phase = Phase::Queued,

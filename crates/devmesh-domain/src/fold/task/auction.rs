@@ -19,6 +19,9 @@ pub(crate) fn auction_lapsed(state: &mut State, record: &Record, e: &AuctionLaps
     change(state, e.task, |task| {
         if task.auction.take().is_some() {
             put_off(task, record.at);
+            if e.again_at.is_some() {
+                task.reopens_at = e.again_at;
+            }
         } else {
             // Its time has come and nobody could bid: it stands in line until that changes.
             task.reopens_at = None;

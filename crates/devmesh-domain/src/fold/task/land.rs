@@ -61,6 +61,7 @@ pub(crate) fn land_ended(state: &mut State, record: &Record, e: &LandEnded) {
         let Some(attempt) = task.attempt.as_mut().filter(|a| a.number == e.attempt) else {
             return;
         };
+        task.conflicts.clone_from(&e.paths);
         attempt.turn_ended = Some((e.outcome, record.seq));
         if let Some(receipt) = &e.receipt {
             attempt.receipt = Some(receipt.clone());

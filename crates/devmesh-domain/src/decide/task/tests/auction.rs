@@ -2,6 +2,7 @@
 
 use devmesh_protocol::command::internal::Internal;
 use devmesh_protocol::event::agent::Capacity;
+use devmesh_protocol::event::task::Blocked;
 use devmesh_protocol::event::{Bid, Event};
 use devmesh_protocol::{HostId, TaskId};
 use serde_json::{Value, json};
@@ -156,8 +157,13 @@ fn equals_take_turns() {
 fn a_forged_term_counts_for_nothing() {
     let mut tasks = Tasks::after_all(&["alice add"]);
     let score = [("capability".to_owned(), 1_000)].into();
-    let forged = Bid { actor: actor("codex"), score, total: 9_999 };
-    let honest = Bid { actor: actor("claude"), score: [("free".to_owned(), 1)].into(), total: 1 };
+    let forged = Bid { actor: actor("codex"), score, total: 9_999, declined: None };
+    let honest = Bid {
+        actor: actor("claude"),
+        score: [("free".to_owned(), 1)].into(),
+        total: 1,
+        declined: None,
+    };
     let bids = vec![forged, honest];
     tasks.world.internal(Internal::AuctionClose { task: TaskId(1), bids });
     assert_eq!(tasks.task(1).attempt.as_ref().unwrap().actor.as_str(), "claude");
@@ -424,4 +430,107 @@ fn a_new_term_opens_windows_again() {
     assert_eq!(before + 10_000, after);
     assert!(tasks.close(1, &[("codex", 1)]).starts_with("task_awarded"));
     assert_eq!(tasks.close(1, &[("claude", 9)]), "nothing", "an auction closes once");
+}
+
+fn declined(who: &str, why: &str) -> Bid {
+    let declined = Some(why.to_owned());
+    Bid { actor: actor(who), score: Default::default(), total: 0, declined }
+}
+
+fn close_declined(tasks: &mut Tasks, who: &[&str]) -> Vec<String> {
+    let bids = who.iter().map(|who| declined(who, "no branch next")).collect();
+    tasks.world.internal(Internal::AuctionClose { task: TaskId(1), bids })
+}
+
+/// The defect: a base that nobody has was auctioned for ever, two records every half minute.
+#[test]
+fn what_all_decline_is_a_persons_to_mend() {
+    let mut tasks = Tasks::after_all(&["alice add {\"base\":\"next\"}"]);
+    let all = ["codex", "claude", "gemini"];
+    for _ in 0..2 {
+        assert_eq!(close_declined(&mut tasks, &all), ["auction_lapsed t-1"]);
+        tasks.step("after 60000");
+    }
+    assert_eq!(close_declined(&mut tasks, &all), ["auction_lapsed t-1", "task_blocked t-1"]);
+    assert_eq!(tasks.step("after 864000000"), "nothing");
+    let Some(Blocked::Base(why)) = &tasks.task(1).blocked else { panic!("blocked") };
+    assert!(why.contains("codex: no branch next") && why.contains("gemini: "), "{why}");
+    assert_eq!(tasks.step("alice resume 1"), "task_unblocked t-1, auction_opened t-1");
+    // One who can is enough, and one who has not said so may be able to.
+    let mut tasks = Tasks::after_all(&["alice add"]);
+    for _ in 0..20 {
+        assert_eq!(close_declined(&mut tasks, &all[..2]), ["auction_lapsed t-1"]);
+        tasks.step("after 1800000");
+    }
+    let bids = vec![declined("codex", "no"), bid_of("claude", 0)];
+    let came = tasks.world.internal(Internal::AuctionClose { task: TaskId(1), bids });
+    assert_eq!(came, ["task_awarded t-1"]);
+    assert_eq!(tasks.task(1).attempt.as_ref().unwrap().actor, actor("claude"));
+}
+
+fn bid_of(who: &str, score: i64) -> Bid {
+    let score = [("free".to_owned(), score)].into();
+    Bid { actor: actor(who), score, total: 0, declined: None }
+}
+
+/// What nobody bids on is offered less and less often.
+#[test]
+fn lapses_get_rare() {
+    let mut tasks = Tasks::after_all(&["alice add"]);
+    let mut lapses = 0;
+    for _ in 0..24 * 60 {
+        tasks.step("after 60000");
+        if tasks.task(1).auction.is_some() {
+            assert_eq!(tasks.step("close 1"), "auction_lapsed t-1");
+            lapses += 1;
+        }
+    }
+    assert!((40..80).contains(&lapses), "{lapses} in a day");
+}
+
+/// What is given back again and again is not awarded for ever, and a person reads why.
+#[test]
+fn what_is_given_back_for_ever_is_blocked() {
+    let mut tasks = Tasks::after_all(&["alice add"]);
+    for n in 1..=8 {
+        tasks.step("after 60000");
+        tasks.step("close 1 codex");
+        let back = tasks.step("codex send task.abandon {}");
+        assert_eq!(back, "BAD_REQUEST");
+        let came = tasks.step("codex abandon 1 {\"unspent\":true,\"reason\":\"no worktree\"}");
+        assert_eq!(came.contains("task_blocked t-1"), n == 8, "{n}: {came}");
+    }
+    assert_eq!(tasks.task(1).blocked, Some(Blocked::GivenBack("no worktree".to_owned())));
+    assert_eq!(tasks.task(1).tries, 0);
+    assert_eq!(tasks.step("after 864000000"), "nothing");
+    // A base that an agent finds missing when it begins is named at once.
+    let given = ["alice add", "close 1 codex"];
+    check(&given, "codex fail 1 base", "attempt_ended t-1, task_blocked t-1");
+    let mut tasks = Tasks::after_all(&[&given[..], &["codex fail 1 base"]].concat());
+    assert_eq!((tasks.task(1).tries, tasks.state(1)), (0, "blocked"));
+    assert_eq!(tasks.step("after 864000000"), "nothing");
+}
+
+/// Whoever gave it back comes after those who did not, and the award says so.
+#[test]
+fn who_gave_it_back_comes_last() {
+    let mut tasks = Tasks::after_all(&["alice add", "close 1 codex"]);
+    tasks.step("codex abandon 1 {\"unspent\":true}");
+    tasks.step("after 60000");
+    assert_eq!(tasks.close(1, &[("codex", 100), ("claude", 0)]), "task_awarded t-1");
+    let task = tasks.task(1);
+    assert_eq!(task.attempt.as_ref().unwrap().actor, actor("claude"));
+    assert_eq!(task.bids[1].score["gave_back"], -300);
+}
+
+/// Whoever has the work at hand goes on with it, all else being equal.
+#[test]
+fn parked_work_goes_back_to_its_maker() {
+    let add = "alice add {\"review\":\"person\"}";
+    let given = [add, "close 1 gemini", "gemini start 1", "gemini verify 1", "alice approve 1"];
+    let mut tasks = Tasks::after_all(&given);
+    tasks.step("close 1 codex claude gemini");
+    let task = tasks.task(1);
+    assert_eq!(task.attempt.as_ref().unwrap().actor, actor("gemini"));
+    assert_eq!((task.bids[0].score["kept"], task.bids[1].score["kept"]), (150, 50));
 }

@@ -89,20 +89,29 @@ fn a_lost_dependency_blocks_until_it_is_tried_again() {
     }
     tasks.step("codex land 1");
     assert!(tasks.step("codex complete 1").contains("auction_opened t-2"));
-    // One that failed blocks as well, and one that was lost before blocks from the start.
-    check(
-        &[
-            "alice add {\"max_attempts\":1}",
-            "alice add {\"depends_on\":[\"t-1\"]}",
-            "close 1 codex",
-            "codex start 1",
-            "codex fail 1",
-        ],
+    // One that failed blocks as well.
+    let given = [
+        "alice add {\"max_attempts\":1}",
         "alice add {\"depends_on\":[\"t-1\"]}",
-        "task_added t-3",
-    );
-    let given = ["alice add", "alice cancel 1", "alice add {\"depends_on\":[\"t-1\"]}"];
+        "close 1 codex",
+        "codex start 1",
+        "codex fail 1",
+    ];
     let mut tasks = Tasks::after_all(&given);
+    assert_eq!(tasks.task(2).blocked, Some(Blocked::Dependency(TaskId(1))));
+    // Nothing is put behind what will never end well; whoever tries is told what to do.
+    for after in [&given[..], &["alice add", "alice cancel 1"]] {
+        let mut tasks = Tasks::after_all(after);
+        let body = json!({ "title": "x", "depends_on": ["t-1"] });
+        let refused = tasks.world.send("alice", "task.add", body).unwrap_err();
+        assert_eq!(refused.code.as_str(), "DEPENDENCY_ERROR");
+        assert_eq!(refused.details["failed"], json!(["t-1"]));
+        assert_eq!(refused.details["fix"], "devmesh task retry t-1");
+        tasks.step("alice add");
+        let last = tasks.world.state.tasks.len();
+        let edit = format!("alice edit {last} {{\"depends_on\":[\"t-1\"]}}");
+        assert_eq!(tasks.step(&edit), "DEPENDENCY_ERROR");
+    }
     assert_eq!(tasks.state(2), "blocked");
     let freed = tasks.step("alice edit 2 {\"depends_on\":[]}");
     assert_eq!(freed, "task_edited t-2, auction_opened t-2");
@@ -315,10 +324,15 @@ fn an_end_is_reported_for_ever() {
         check(given, "codex complete 1 {\"token\":3}", "STALE_TOKEN");
         check(given, "codex complete 1 {\"attempt\":2}", "STALE_TOKEN");
     }
-    for (end, other) in [("codex fail 1", "codex abandon 1"), ("codex abandon 1", "codex fail 1")] {
+    // What has failed may be given back as well, which is no news; not the other way round.
+    for (end, other, came) in [
+        ("codex fail 1", "codex abandon 1", "nothing"),
+        ("codex fail 1 {\"hard\":true}", "codex abandon 1", "nothing"),
+        ("codex abandon 1", "codex fail 1", "STALE_TOKEN"),
+    ] {
         let given = ["alice add", "close 1 codex", "codex start 1", end];
         check(&given, end, "nothing");
-        check(&given, other, "STALE_TOKEN");
+        check(&given, other, came);
         check(&given, "codex complete 1", "STALE_TOKEN");
     }
     // A new attempt of the same agent is another one: the old token still gets the old answer.

@@ -317,7 +317,7 @@ fn again(tasks: &Tasks, nth: usize) {
             reason: Some("another body".to_owned()),
         }),
     };
-    assert!(matches!(known(state, &other), Known::Refused(_)));
+    assert!(matches!(known(state, &other, state.at), Known::Refused(_)));
 }
 
 /// Everybody helps until nothing is left to do.

@@ -155,7 +155,7 @@ fn review() {
         REVIEW,
         1,
         "bid=no start=stale progress=stale verify=stale ask=no approve=yes reject=yes
-        begin=stale land=stale complete=stale fail=stale abandon=stale
+        begin=stale land=stale complete=stale fail=stale abandon=same
         pause=yes resume=no cancel=yes retry=no edit=no revert=no say=yes",
     );
 }
