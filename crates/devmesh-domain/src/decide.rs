@@ -12,8 +12,8 @@ use crate::state::State;
 
 pub(crate) use lock::repo;
 pub use mesh::{SETTINGS, refusal, suppressed};
+pub(crate) use task::lasting_unfit;
 pub use task::{bidders, eligible, open_auctions};
-pub(crate) use task::{is_free, lasting_unfit};
 
 /// What a command leads to: the events of its record, or the refusal. No events: nothing changes,
 /// nothing is recorded, and the answer is made from the state as it stands.

@@ -174,7 +174,12 @@ impl World {
         task["title"] = json!("x");
         self.send("alice", "task.add", task).unwrap();
         let task = TaskId(number);
-        let bid = Bid { actor: actor(name), score: [("free".to_owned(), 1)].into(), total: 1 };
+        let bid = Bid {
+            actor: actor(name),
+            score: [("free".to_owned(), 1)].into(),
+            total: 1,
+            declined: None,
+        };
         self.internal(Internal::AuctionClose { task, bids: vec![bid] });
         let token = self.token(number);
         let body = json!({ "task": task, "attempt": 1, "token": token });
