@@ -1,6 +1,7 @@
 //! The whole process against a real bus, real git and a stand-in for the coordinator.
 
 mod mesh;
+mod real;
 
 use std::path::Path;
 use std::time::{Duration, Instant};
