@@ -219,6 +219,7 @@ fn unchanged(state: &State, command: &Command) -> (Option<u64>, Value) {
         Verb::NoteShare(body) => json!({ "key": body.key }),
         Verb::SettingSet(body) => json!({ "key": body.key, "value": body.value }),
         Verb::MeshPause(_) | Verb::MeshResume(_) => json!({ "paused": state.mesh().paused }),
+        Verb::CheckoutReport(body) => json!({ "paths": body.paths.len() }),
         Verb::Redact(body) => json!({ "digest": body.digest }),
         Verb::AgentLeave(_)
         | Verb::TaskStart(_)

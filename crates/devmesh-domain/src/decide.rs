@@ -1,6 +1,7 @@
 //! Decide: what follows from a command in this state at this time. A refusal is an answer.
 
 mod agent;
+mod checkout;
 mod lock;
 mod mesh;
 mod task;
@@ -10,6 +11,7 @@ use devmesh_protocol::{At, Command, Event, Rejection, Verb};
 
 use crate::state::State;
 
+pub use checkout::{Advisory, advisories};
 pub(crate) use lock::repo;
 pub use mesh::{SETTINGS, refusal, suppressed};
 pub(crate) use task::lasting_unfit;
@@ -28,6 +30,7 @@ pub fn decide(state: &State, command: &Command, at: At) -> Result<Vec<Event>, Re
         Verb::ActorAdd(body) => agent::actor_add(state, command, body),
         Verb::ActorEnd(body) => agent::actor_end(state, command, body, at),
         Verb::RepoAdd(body) => mesh::repo_add(state, command, body),
+        Verb::CheckoutReport(body) => checkout::report(state, command, body),
         Verb::TaskAdd(body) => task::add(state, command, body),
         Verb::TaskBid(body) => task::bid(state, command, body),
         Verb::TaskStart(body) => task::start(state, command, body),

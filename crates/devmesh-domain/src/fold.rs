@@ -1,6 +1,7 @@
 //! Fold: a record has happened; this is what the state is then. Total and deterministic.
 
 mod agent;
+mod checkout;
 mod lock;
 mod mesh;
 mod task;
@@ -35,12 +36,16 @@ fn apply(state: &mut State, record: &Record, event: &Event) {
         Event::SettingChanged(e) => mesh::setting_changed(state, e),
         Event::Redacted(e) => mesh::redacted(state, e),
         Event::RepoAdded(e) => mesh::repo_added(state, e),
+        Event::CheckoutChanged(e) => checkout::changed(state, record, e),
         Event::BranchMoved(e) => mesh::branch_moved(state, e),
         Event::NoteShared(e) => mesh::note_shared(state, record, e),
         Event::FrameworkPublished(e) => mesh::framework_published(state, e),
         Event::FrameworkRead(e) => mesh::framework_read(state, e),
         Event::ActorAdded(e) => agent::actor_added(state, e),
-        Event::ActorEnded(e) => agent::actor_ended(state, e),
+        Event::ActorEnded(e) => {
+            checkout::forget(state, &e.actor);
+            agent::actor_ended(state, e);
+        }
         Event::AgentJoined(e) => agent::agent_joined(state, record, e),
         Event::AgentResumed(e) => agent::agent_resumed(state, e),
         Event::AgentLeft(e) => agent::agent_left(state, e),

@@ -58,6 +58,7 @@ pub fn texts(state: &State, what: &What, value: &Value) -> Vec<(String, Digest)>
         | What::Agents(_)
         | What::Locks(_)
         | What::LockCheck(_)
+        | What::LockWhy(_)
         | What::Hosts(_)
         | What::Repos(_)
         | What::Settings

@@ -4,6 +4,7 @@
 mod lease;
 mod list;
 mod task;
+mod wait;
 mod why;
 
 use devmesh_protocol::query::{List, What};
@@ -17,6 +18,7 @@ use crate::state::agent::Agent;
 use list::{after, page};
 
 pub use task::task as task_view;
+pub(crate) use wait::advisory;
 
 /// The answer to a query, from the state alone.
 ///
@@ -36,6 +38,7 @@ pub fn look(state: &State, what: &What) -> Result<Value, Rejection> {
         }
         What::Locks(query) => lease::locks(state, query),
         What::LockCheck(query) => lease::check(state, query)?,
+        What::LockWhy(query) => wait::why(state, query)?,
         What::Hosts(query) => hosts(state, query)?,
         What::Repos(query) => {
             let after = after::<RepoId>(query)?;

@@ -14,7 +14,7 @@ use crate::table::{Sum, Table};
 use agent::{Actor, Agent};
 use index::Index;
 use lease::{Lease, Waiter};
-use mesh::{LandQueue, Mesh, Note, Receipt, ReceiptOrder, Refusals, Repo};
+use mesh::{Checkout, LandQueue, Mesh, Note, Receipt, ReceiptOrder, Refusals, Repo};
 use task::Task;
 
 /// A branch that work lands on.
@@ -33,6 +33,8 @@ pub struct State {
     pub(crate) agents: Table<ActorId, Agent>,
     pub(crate) hosts: Table<HostId, Capacity>,
     pub(crate) repos: Table<RepoId, Repo>,
+    /// What people have changed in their checkouts, by repository and person.
+    pub(crate) checkouts: Table<(RepoId, ActorId), Checkout>,
     pub(crate) leases: Table<LeaseId, Lease>,
     /// By the `seq` of their `LockQueued`, which is their place in the queue.
     pub(crate) waiters: Table<u64, Waiter>,
@@ -61,6 +63,7 @@ impl Default for State {
             agents: Table::new("agents"),
             hosts: Table::new("hosts"),
             repos: Table::new("repos"),
+            checkouts: Table::new("checkouts"),
             leases: Table::new("leases"),
             waiters: Table::new("waiters"),
             tasks: Table::new("tasks"),
@@ -121,6 +124,7 @@ impl State {
             self.agents.sum(),
             self.hosts.sum(),
             self.repos.sum(),
+            self.checkouts.sum(),
             self.leases.sum(),
             self.waiters.sum(),
             self.tasks.sum(),

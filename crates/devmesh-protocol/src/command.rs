@@ -92,6 +92,8 @@ verbs! {
     ActorEnd(agent::ActorEnd) = "actor.end",
     /// A repository joins the mesh.
     RepoAdd(mesh::RepoAdd) = "repo.add",
+    /// A person's checkout has changes that are not committed.
+    CheckoutReport(mesh::CheckoutReport) = "checkout.report",
     /// A task joins the queue.
     TaskAdd(task::Add) = "task.add",
     /// A bid in an open auction.

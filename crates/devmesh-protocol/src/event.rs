@@ -70,6 +70,8 @@ events! {
     Redacted(mesh::Redacted) = "redacted" by |_e| "mesh".into(),
     /// A repository joined, or changed.
     RepoAdded(mesh::RepoAdded) = "repo_added" by |e| e.repo.to_string(),
+    /// A person's checkout has other changes that are not committed.
+    CheckoutChanged(mesh::CheckoutChanged) = "checkout_changed" by |e| e.actor.to_string(),
     /// A branch was moved by somebody who is not devmesh.
     BranchMoved(mesh::BranchMoved) = "branch_moved" by |e| e.repo.to_string(),
     /// Knowledge was shared.

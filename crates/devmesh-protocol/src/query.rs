@@ -92,6 +92,30 @@ pub struct LockCheck {
     pub repo: Option<RepoId>,
 }
 
+/// `lock.why`: who waits, for whom, and until when; as narrow as what is given.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct LockWhy {
+    /// Only waits of this actor.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub actor: Option<ActorId>,
+    /// Only this request.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id: Option<crate::id::CommandId>,
+    /// Only waits for this task.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub task: Option<TaskId>,
+    /// Only waits for what overlaps this path; who holds that is shown too.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub path: Option<RepoPath>,
+    /// In which repository the path is; may be left out where the mesh has one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub repo: Option<RepoId>,
+    /// At most so many; absent: 200, at most 500.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub limit: Option<u32>,
+}
+
 /// `why`: the events that led here.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -123,6 +147,8 @@ pub enum What {
     Locks(Locks),
     /// What a request for leases would meet.
     LockCheck(LockCheck),
+    /// Why somebody waits for leases.
+    LockWhy(LockWhy),
     /// The hosts.
     Hosts(List),
     /// The repositories.
@@ -157,6 +183,7 @@ impl Query {
         "agents",
         "locks",
         "lock.check",
+        "lock.why",
         "hosts",
         "repos",
         "notes",
@@ -186,6 +213,7 @@ impl Query {
             "agents" => What::Agents(read(body)?),
             "locks" => What::Locks(read(body)?),
             "lock.check" => What::LockCheck(check(read(body)?)?),
+            "lock.why" => What::LockWhy(read(body)?),
             "hosts" => What::Hosts(read(body)?),
             "repos" => What::Repos(read(body)?),
             "notes" => What::Notes(read(body)?),

@@ -27,6 +27,7 @@ pub fn all() -> Vec<(String, Value)> {
         "query.task": query::Task,
         "query.locks": query::Locks,
         "query.lock.check": query::LockCheck,
+        "query.lock.why": query::LockWhy,
         "query.why": query::Why,
         "query.text": query::Text,
         "record": Record,

@@ -200,6 +200,7 @@ fn complete(view: &mut View, now: Now, what: &What, value: &mut Value) {
         What::Tasks(_)
         | What::Locks(_)
         | What::LockCheck(_)
+        | What::LockWhy(_)
         | What::Repos(_)
         | What::Notes(_)
         | What::Settings

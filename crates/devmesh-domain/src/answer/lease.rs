@@ -3,12 +3,15 @@
 use devmesh_protocol::command::lock::Acquire;
 use devmesh_protocol::event::lock::{LockConverted, WithdrawnWhy};
 use devmesh_protocol::{
-    ActorId, Code, Command, CommandId, Event, LeaseId, Record, Rejection, TaskId,
+    ActorId, Code, Command, CommandId, Event, LeaseId, Record, Rejection, RepoId, RepoPath, TaskId,
 };
 use serde_json::{Value, json};
 
 use crate::state::State;
 use crate::state::lease::{Holder, Lease};
+
+/// Paths changed by hand that an answer names.
+const ADVISORIES_MAX: usize = 16;
 
 /// A wait that ended with what it was for.
 pub(super) const ENDED: WithdrawnWhy = WithdrawnWhy::Ended;
@@ -62,7 +65,29 @@ pub(super) fn given(
     if !shared.is_empty() {
         given["shared"] = shared.into();
     }
+    let advisory = changed_by_hand(state, &given);
+    if !advisory.is_empty() {
+        given["advisory"] = advisory.into();
+    }
     given
+}
+
+/// What others change by hand of the paths that are given.
+fn changed_by_hand(state: &State, given: &Value) -> Vec<Value> {
+    if state.checkouts.is_empty() {
+        return Vec::new();
+    }
+    let mut told = Vec::new();
+    for lease in given["leases"].as_array().into_iter().flatten() {
+        let field = |name: &str| lease.get(name).and_then(Value::as_str);
+        let repo = field("repo").and_then(|repo| repo.parse::<RepoId>().ok());
+        let path = field("path").and_then(|path| path.parse::<RepoPath>().ok());
+        let (Some(repo), Some(path)) = (repo, path) else { continue };
+        told.extend(crate::look::advisory(state, &repo, std::slice::from_ref(&path)));
+    }
+    told.dedup();
+    told.truncate(ADVISORIES_MAX);
+    told
 }
 
 /// The leases that a record gives to whom `to` says; as it gave them, whatever has become of

@@ -111,6 +111,7 @@ fn result(state: &State, record: &Record, event: &Event) -> Value {
         Event::MeshPaused(_) => json!({ "paused": true }),
         Event::MeshResumed(_) => json!({ "paused": false }),
         Event::Redacted(e) => json!({ "digest": e.digest }),
+        Event::CheckoutChanged(e) => json!({ "repo": e.repo, "paths": e.paths.len() }),
         Event::LandBegan(e) => turn(record, e),
         Event::TaskAdded(e) => task(e.task),
         Event::TaskEdited(e) => task(e.task),

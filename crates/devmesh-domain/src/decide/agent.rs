@@ -65,6 +65,7 @@ fn check_agent(state: &State, command: &Command) -> Result<(), Rejection> {
         Verb::ActorAdd(_)
         | Verb::ActorEnd(_)
         | Verb::RepoAdd(_)
+        | Verb::CheckoutReport(_)
         | Verb::TaskAnswer(_)
         | Verb::LockBreak(_)
         | Verb::SettingSet(_)

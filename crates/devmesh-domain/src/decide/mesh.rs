@@ -225,6 +225,7 @@ fn about(verb: &Verb) -> (Option<TaskId>, Option<LeaseId>) {
         | Verb::ActorAdd(_)
         | Verb::ActorEnd(_)
         | Verb::RepoAdd(_)
+        | Verb::CheckoutReport(_)
         | Verb::FrameworkPublish(_)
         | Verb::FrameworkRead(_)
         | Verb::NoteShare(_)

@@ -1,26 +1,34 @@
 //! Leases and waits as people and programs see them.
 
+use std::collections::BTreeSet;
+
 use devmesh_protocol::query::{LockCheck, Locks};
 use devmesh_protocol::view::{LeaseView, WaiterView};
-use devmesh_protocol::{ActorId, LeaseId, Rejection};
+use devmesh_protocol::{ActorId, CommandId, LeaseId, Rejection, RepoId, RepoPath};
 use serde_json::{Value, json};
 
 use super::list::{behind, page};
-use super::value;
+use super::{value, wait};
 use crate::state::State;
-use crate::state::lease::{Ask, Holder, Lease, Standing};
+use crate::state::lease::{Holder, Lease, Standing, Waiter};
 
 /// Holders that a check names.
 const HOLDERS_MAX: usize = 64;
 
 pub(super) fn locks(state: &State, query: &Locks) -> Value {
     let wanted = |actor: &ActorId| query.actor.as_ref().is_none_or(|a| a == actor);
-    let leases = state.leases.range(behind(query.after)).filter(|(_, lease)| {
-        wanted(&lease.holder.actor)
-            && query.path.as_ref().is_none_or(|path| path.overlaps(&lease.path))
-    });
+    let leases = listed(state, query);
+    let overlaps = |repo: &RepoId, path: &RepoPath, other: &RepoPath| match state
+        .repos
+        .get(repo)
+        .is_some_and(|repo| repo.added.ignore_case)
+    {
+        true => path.case_folded().overlaps(&other.case_folded()),
+        false => path.overlaps(other),
+    };
     let waiters = state.waiters.iter().filter(|(_, waiter)| {
-        let over = |path| waiter.paths.iter().any(|other| other.overlaps(path));
+        let over =
+            |path: &RepoPath| waiter.paths.iter().any(|other| overlaps(&waiter.repo, path, other));
         wanted(&waiter.holder.actor) && query.path.as_ref().is_none_or(over)
     });
     let waiters = waiters.map(|(place, waiter)| {
@@ -40,6 +48,33 @@ pub(super) fn locks(state: &State, query: &Locks) -> Value {
     let waiters = if query.after.is_some() { Vec::new() } else { page(waiters, query.limit) };
     let leases = page(leases.map(|(id, lease)| value(lease_view(*id, lease))), query.limit);
     json!({ "leases": leases, "waiters": waiters })
+}
+
+/// The leases that are asked for, by their ids, found without a look at all the others.
+fn listed<'s>(
+    state: &'s State,
+    query: &Locks,
+) -> Box<dyn Iterator<Item = (&'s LeaseId, &'s Lease)> + 's> {
+    let after = query.after;
+    let actor = query.actor.clone();
+    let ids: BTreeSet<LeaseId> = match (&query.path, &actor) {
+        (None, None) => return Box::new(state.leases.range(behind(after))),
+        (Some(path), _) => {
+            state.repos.keys().flat_map(|repo| state.leases_over(repo, path)).collect()
+        }
+        (None, Some(actor)) => {
+            let sessions = state.index.leases_by_session.range((actor.clone(), None)..);
+            let own = sessions.take_while(|(session, _)| session.0 == *actor);
+            own.flat_map(|(_, leases)| leases).copied().collect()
+        }
+    };
+    let wanted = ids.into_iter().filter(move |id| after.is_none_or(|after| *id > after));
+    let rows = wanted.filter_map(|id| state.leases.range(id..=id).next());
+    Box::new(
+        rows.filter(move |(_, lease)| {
+            actor.as_ref().is_none_or(|actor| *actor == lease.holder.actor)
+        }),
+    )
 }
 
 /// A lease as queries and answers show it.
@@ -63,20 +98,42 @@ pub(super) fn lease_view(id: LeaseId, lease: &Lease) -> LeaseView {
 /// What a request of somebody who holds nothing would meet.
 pub(super) fn check(state: &State, query: &LockCheck) -> Result<Value, Rejection> {
     let repo = &crate::decide::repo(state, query.repo.as_ref())?;
-    let nobody = Holder { actor: ActorId::coordinator(), session: None, task: None };
     let paths = state.outermost(repo, &query.paths);
-    let ask = Ask {
-        holder: &nobody,
-        repo,
-        paths: &paths,
+    // The coordinator never holds a lease, so none is its own.
+    let nobody = Holder { actor: ActorId::coordinator(), session: None, task: None };
+    let asked = Waiter {
+        holder: nobody,
+        id: CommandId::new("check").expect("a plain word is an id"),
+        repo: repo.clone(),
+        paths,
         mode: query.mode,
-        converts: false,
+        ttl_ms: 0,
+        queued_at: state.at,
+        deadline: state.at,
+        convert: None,
+        share: None,
+        share_at: None,
         sharing: None,
+        reason: None,
+        bypasses: 0,
+        bypassed_seq: 0,
     };
-    let mut met = std::collections::BTreeSet::new();
-    let held = state.leases_against(ask).filter(|(id, _)| met.insert(*id));
+    let mut met = BTreeSet::new();
+    let held = state.leases_against(asked.ask()).filter(|(id, _)| met.insert(*id));
     let holders: Vec<Value> =
-        held.take(HOLDERS_MAX).map(|(id, lease)| value(lease_view(id, lease))).collect();
-    let free = holders.is_empty() && state.standing(ask, None) == Standing::Free;
-    Ok(json!({ "repo": repo, "mode": query.mode, "free": free, "holders": holders }))
+        held.take(HOLDERS_MAX).map(|(id, _)| wait::held_view(state, id)).collect();
+    let free = holders.is_empty() && state.standing(asked.ask(), None) == Standing::Free;
+    let expected = wait::expected(state, &asked, None);
+    let ahead = wait::ahead(state, asked.ask(), None);
+    Ok(json!({
+        "repo": repo,
+        "mode": query.mode,
+        "free": free,
+        "would": if free { "grant" } else { "wait" },
+        "reason": expected.reason,
+        "expected_at": expected.at,
+        "holders": holders,
+        "ahead": wait::ahead_views(state, &ahead),
+        "advisory": wait::advisory(state, repo, &asked.paths),
+    }))
 }

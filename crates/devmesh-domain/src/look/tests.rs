@@ -215,3 +215,92 @@ fn why_a_task_stands_where_it_does() {
     assert_eq!(ask(&world, "why", json!({ "about": "t-99" })).unwrap_err(), "TASK_NOT_FOUND");
     assert_eq!(ask(&world, "why", json!({ "about": "nobody" })).unwrap_err(), "BAD_REQUEST");
 }
+
+#[test]
+fn why_somebody_waits_and_until_when() {
+    let mut world = World::new();
+    for (n, who) in [(1, "codex"), (2, "claude")] {
+        world.attempt(n, who, json!({}));
+    }
+    let start = world.state.at.0;
+    world.step("codex write src/ task t-1");
+    world.step("claude write src/a wait 60000 id w1 task t-2");
+    world.step("alice write src/a b wait 9000 id w2");
+    let waits = |world: &World, body: Value| -> Vec<Value> {
+        ask(world, "lock.why", body).unwrap()["waits"].as_array().unwrap().clone()
+    };
+    let [claude, alice] = &waits(&world, json!({}))[..] else { panic!("two wait") };
+    assert_eq!((&claude["id"], &claude["position"]), (&json!("w1"), &json!(1)));
+    assert_eq!(claude["holders"][0]["path"], "src/");
+    assert_eq!(claude["holders"][0]["ends"], "with t-1");
+    assert_eq!(claude["expected_at"], json!(devmesh_protocol::At(start + 30_000)));
+    let reason = claude["reason"].as_str().unwrap();
+    assert!(reason.starts_with("src/ is held by codex for t-1 (write); it is shared"), "{reason}");
+    // A person waits until the attempt ends, and behind claude.
+    assert_eq!((&alice["position"], &alice["ahead"][0]["actor"]), (&json!(2), &json!("claude")));
+    assert_eq!(alice["expected_at"], json!(devmesh_protocol::At(start + 3_600_000)));
+    for (body, n) in [
+        (json!({ "actor": "claude" }), 1),
+        (json!({ "actor": "bob" }), 0),
+        (json!({ "id": "w2" }), 1),
+        (json!({ "task": "t-2" }), 1),
+        (json!({ "path": "b" }), 1),
+        (json!({ "path": "src" }), 2),
+        (json!({ "path": "docs" }), 0),
+        (json!({ "limit": 1 }), 1),
+    ] {
+        assert_eq!(waits(&world, body.clone()).len(), n, "{body}");
+    }
+    let over = ask(&world, "lock.why", json!({ "path": "src/a/x" })).unwrap();
+    assert_eq!(over["holders"][0]["actor"], "codex");
+    // Behind another waiter nothing but the end of that wait is sure.
+    world.step("codex release src");
+    let [alice] = &waits(&world, json!({}))[..] else { panic!("claude has it") };
+    assert_eq!(alice["holders"][0]["actor"], "claude");
+    assert_eq!(alice["holders"][0]["ends"], "with t-2");
+}
+
+#[test]
+fn a_check_says_when_and_why() {
+    let mut world = World::new();
+    world.step("alice write a ttl 60000");
+    world.step("bob write b");
+    world.step("carol write a wait 9000");
+    let check = |world: &World, path: &str, mode: &str| {
+        ask(world, "lock.check", json!({ "paths": [path], "mode": mode })).unwrap()
+    };
+    let held = check(&world, "a", "write");
+    let until = json!(world.state.leases.values().next().unwrap().expires_at);
+    assert_eq!((&held["would"], &held["expected_at"]), (&json!("wait"), &until));
+    assert_eq!(held["ahead"][0]["actor"], "carol");
+    assert!(held["reason"].as_str().unwrap().starts_with("a is held by alice (write)"), "{held}");
+    let free = check(&world, "c", "write");
+    assert_eq!((&free["would"], &free["free"]), (&json!("grant"), &json!(true)));
+    // What is hot is no less held by a person.
+    world.step("alice write Cargo.lock");
+    assert_eq!(check(&world, "Cargo.lock", "write")["free"], false);
+    world.send("bob", "checkout.report", json!({ "paths": ["c"] })).unwrap();
+    assert_eq!(check(&world, "c", "write")["advisory"][0]["holder"], "you");
+}
+
+/// The lists of leases look only at what is asked for, and show the same.
+#[test]
+fn leases_on_a_path_and_of_an_actor() {
+    let mut world = World::new();
+    world.repo("mac", true);
+    world.step("alice write repo r src/a src/b docs");
+    world.step("alice write repo mac SRC/A");
+    world.step("bob read repo r lib");
+    let paths = |body: Value| -> Vec<String> {
+        let leases: Vec<LeaseView> = list(&world, "locks", "leases", body);
+        leases.iter().map(|lease| format!("{}:{}", lease.repo, lease.path)).collect()
+    };
+    assert_eq!(paths(json!({ "path": "src/a" })), ["r:src/a", "mac:SRC/A"]);
+    assert_eq!(paths(json!({ "path": "src", "limit": 2 })), ["r:src/a", "r:src/b"]);
+    assert_eq!(paths(json!({ "actor": "bob" })), ["r:lib"]);
+    assert_eq!(paths(json!({ "actor": "alice", "path": "docs/x" })), ["r:docs"]);
+    assert_eq!(paths(json!({})).len(), 5);
+    let second = world.lease_of("alice", "src/b").to_string();
+    assert_eq!(paths(json!({ "path": ".", "after": second })).len(), 3);
+    assert_eq!(paths(json!({ "actor": "alice", "after": second })), ["r:docs", "mac:SRC/A"]);
+}

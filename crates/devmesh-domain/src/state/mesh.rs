@@ -40,6 +40,17 @@ pub struct Repo {
     pub added: RepoAdded,
 }
 
+/// What a person has changed in a checkout and not committed.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Checkout {
+    /// Which files and folders.
+    pub paths: Vec<RepoPath>,
+    /// How many more.
+    pub more: u32,
+    /// Since when it is known.
+    pub at: At,
+}
+
 /// The merge queue of one branch: one holder at a time, the others in order.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct LandQueue {

@@ -108,6 +108,7 @@ impl Command {
             Verb::ActorAdd(_) | Verb::FrameworkRead(_) | Verb::Redact(_) => Ok(()),
             Verb::ActorEnd(body) => maybe("reason", body.reason.as_ref()),
             Verb::RepoAdd(body) => repo(body),
+            Verb::CheckoutReport(body) => few("paths", &body.paths, PATHS_MAX),
             Verb::TaskAdd(body) => add(body),
             Verb::TaskBid(body) => bid(body),
             Verb::TaskStart(body) => object_name("base_commit", body.base_commit.as_ref()),

@@ -39,6 +39,22 @@ pub struct RepoAdd {
     pub hot: Option<Vec<String>>,
 }
 
+/// `checkout.report`: what a person has changed in a checkout and not committed. It replaces
+/// what the same person told of the same repository before.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CheckoutReport {
+    /// Which repository; may be left out where the mesh has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub repo: Option<RepoId>,
+    /// The paths; none: all is committed.
+    #[serde(default)]
+    pub paths: Vec<RepoPath>,
+    /// How many more there are than are named.
+    #[serde(default)]
+    pub more: u32,
+}
+
 /// `framework.publish`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

@@ -152,6 +152,22 @@ pub struct RepoAdded {
     pub hot: Option<Vec<String>>,
 }
 
+/// What a person has changed and not committed in a checkout is this now. It keeps nobody out.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CheckoutChanged {
+    /// Of which repository.
+    pub repo: RepoId,
+    /// Whose checkout.
+    pub actor: ActorId,
+    /// The paths; none: all is committed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub paths: Vec<RepoPath>,
+    /// How many more there are than are named.
+    #[serde(default)]
+    pub more: u32,
+}
+
 /// A branch was moved by somebody who is not devmesh.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

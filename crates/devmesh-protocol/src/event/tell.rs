@@ -53,6 +53,12 @@ impl fmt::Display for Event {
             Event::BranchMoved(e) => {
                 write!(f, "somebody moved {} of {} to {}", e.branch, e.repo, short(&e.to))
             }
+            Event::CheckoutChanged(e) if e.paths.is_empty() => {
+                write!(f, "{} has committed all in {}", e.actor, e.repo)
+            }
+            Event::CheckoutChanged(e) => {
+                write!(f, "{} has changes in {}: {}", e.actor, e.repo, list(&e.paths))
+            }
             Event::NoteShared(e) => write!(f, "{} shared a note on {}", e.by, e.key),
             Event::FrameworkPublished(e) => write!(f, "{} published framework {}", e.by, e.version),
             Event::FrameworkRead(e) => write!(f, "{} read framework {}", e.actor, e.version),

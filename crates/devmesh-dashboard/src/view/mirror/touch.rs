@@ -39,7 +39,8 @@ fn parts(event: &Event) -> &'static [&'static str] {
         | Event::AgentUnsuspended(_)
         | Event::FrameworkRead(_) => AGENTS,
         Event::HostMeasured(_) => &["agents", "hosts"],
-        Event::LockGranted(_)
+        Event::CheckoutChanged(_)
+        | Event::LockGranted(_)
         | Event::LockQueued(_)
         | Event::LockWithdrawn(_)
         | Event::LockConverted(_)

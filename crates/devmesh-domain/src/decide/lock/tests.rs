@@ -1,5 +1,6 @@
 //! What comes of requests for leases, one line a case.
 
+mod defects;
 mod lifetime;
 mod queue;
 mod random;

@@ -68,7 +68,7 @@ impl State {
     }
 
     /// Those of them that stand before this place of the queue. Conversions stand before all.
-    fn rivals_ahead<'s>(
+    pub(crate) fn rivals_ahead<'s>(
         &'s self,
         ask: Ask<'s>,
         place: u64,
