@@ -10,6 +10,7 @@ use serde::Serialize;
 use crate::cargo::{cargo, run};
 use crate::error::{Error, Result};
 
+mod cost;
 mod floor;
 mod fold;
 mod lock;
@@ -49,6 +50,11 @@ const BENCHES: &[Bench] = &[
         name: "lock",
         about: "durable acquire and release beside an empty responder and one fsynced append",
         run: lock::acquire_and_release,
+    },
+    Bench {
+        name: "cost",
+        about: "processor time of a command: coordinator, server and clients",
+        run: cost::of_a_command,
     },
     Bench {
         name: "fold",

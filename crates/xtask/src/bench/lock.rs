@@ -105,21 +105,28 @@ async fn pairs(client: Client, n: usize, begin: Instant, end: Instant) -> Result
     let mut turn = 0_u64;
     while Instant::now() < end {
         turn += 1;
-        let path = format!("src/c{n}/f{}", turn % 64);
         let sent = Instant::now();
-        let body = json!({ "repo": "demo", "paths": [path], "mode": "write" });
-        let result = ask(&client, "lock.acquire", body).await?;
-        let answered = Instant::now();
-        let lease = result["leases"][0]["lease"].clone();
-        if !lease.is_string() {
-            return Err(failed::<String>("get a lease")(result.to_string()));
-        }
-        ask(&client, "lock.release", json!({ "leases": [lease] })).await?;
+        let acquired = pair(&client, n, turn).await?;
         if sent >= begin && Instant::now() <= end {
-            times.push(answered - sent);
+            times.push(acquired);
         }
     }
     Ok(times)
+}
+
+/// One acquire and its release, and the time that the acquire took.
+pub(super) async fn pair(client: &Client, n: usize, turn: u64) -> Result<Duration> {
+    let path = format!("src/c{n}/f{}", turn % 64);
+    let sent = Instant::now();
+    let body = json!({ "repo": "demo", "paths": [path], "mode": "write" });
+    let result = ask(client, "lock.acquire", body).await?;
+    let took = sent.elapsed();
+    let lease = result["leases"][0]["lease"].clone();
+    if !lease.is_string() {
+        return Err(failed::<String>("get a lease")(result.to_string()));
+    }
+    ask(client, "lock.release", json!({ "leases": [lease] })).await?;
+    Ok(took)
 }
 
 fn rows(null: &Series, floor: &Series, devmesh: &Series) -> Vec<Row> {

@@ -35,8 +35,14 @@ pub(super) struct World {
     mesh: MeshId,
 }
 
+/// Another program than the one built here may be measured as the coordinator.
+const BINARY: &str = "DEVMESH_BENCH_BINARY";
+
 /// Builds the coordinator's binary: once, for a build between two rounds would be noise in both.
 pub(super) fn build() -> Result<()> {
+    if std::env::var_os(BINARY).is_some() {
+        return Ok(());
+    }
     run(cargo(&["build", "--quiet", "--release", "--package", "devmesh"]))
 }
 
@@ -79,6 +85,11 @@ impl World {
         let side = world.admin(Account::Mesh).await?;
         provision::mesh(&side, MESH, &limits).await.map_err(failed("make the streams"))?;
         Ok(world)
+    }
+
+    /// The server's process.
+    pub(super) fn server_pid(&self) -> u32 {
+        self.server.pid()
     }
 
     async fn admin(&self, account: Account) -> Result<connect::Connection> {
@@ -135,7 +146,9 @@ impl World {
         let creds = self.creds("coordinator", Role::Coordinator, Account::Core)?;
         let state = self.folder.path().join("coordinator");
         std::fs::create_dir_all(&state).map_err(failed("make a folder"))?;
-        let mut command = tokio::process::Command::new(root().join("target/release/devmesh"));
+        let built = || root().join("target/release/devmesh");
+        let binary = std::env::var_os(BINARY).map_or_else(built, PathBuf::from);
+        let mut command = tokio::process::Command::new(binary);
         command
             .args(["coordinator", "--mesh", MESH, "--nats-url", self.server.url()])
             .arg("--state-dir")
@@ -178,6 +191,14 @@ pub(super) async fn ask(client: &Client, verb: &str, body: Value) -> Result<Valu
 }
 
 impl Running {
+    /// Its process, where it has one of its own.
+    pub(super) fn pid(&self) -> Option<u32> {
+        match self {
+            Running::Task(_) => None,
+            Running::Process(child) => child.id(),
+        }
+    }
+
     /// Ends it and waits for its end.
     pub(super) async fn stop(self) {
         match self {

@@ -1,0 +1,128 @@
+//! What a command costs in processor time, process by process: on a machine that others use too,
+//! rates and times waver and this does not.
+
+use std::fs;
+use std::time::Instant;
+
+use devmesh_bus::client::Client;
+use devmesh_bus::cred::Role;
+
+use super::lock::pair;
+use super::world::{self, Responder, Running, World, actor, failed};
+use super::{Against, Row};
+use crate::error::{Error, Result};
+
+/// Pairs of commands before those that count, and those that count; by all clients together.
+const WARM_UP: usize = 2_000;
+const PAIRS: usize = 16_000;
+const CLIENTS: [usize; 3] = [1, 16, 64];
+/// Of `utime` and `stime`; the kernel's `USER_HZ` is 100 wherever Linux runs.
+const TICK_US: f64 = 10_000.0;
+
+/// Microseconds for a command.
+#[derive(Clone, Copy, Debug, Default)]
+struct Cost {
+    coordinator: f64,
+    server: f64,
+    clients: f64,
+}
+
+impl Cost {
+    fn all(&self) -> f64 {
+        self.coordinator + self.server + self.clients
+    }
+}
+
+/// Measures every number of clients against the coordinator and against an empty responder.
+pub(super) fn of_a_command() -> Result<Vec<Row>> {
+    world::build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .map_err(failed("start a runtime"))?;
+    runtime.block_on(measure())
+}
+
+async fn measure() -> Result<Vec<Row>> {
+    let bare = World::start().await?;
+    let null = costs(&bare, bare.respond(Responder::Null).await?).await?;
+    let whole = World::start().await?;
+    let most = CLIENTS.iter().max().copied().unwrap_or(1);
+    let devmesh = costs(&whole, whole.coordinator(most).await?).await?;
+    let mut rows = Vec::new();
+    for (clients, (devmesh, null)) in CLIENTS.into_iter().zip(devmesh.into_iter().zip(null)) {
+        let mut row = |who: &str, value, null: Option<f64>| {
+            let what = format!("CPU of a command, {clients} clients, {who}");
+            let against =
+                null.map(|value| Against { what: "empty responder".to_owned(), value, aim: None });
+            rows.push(Row { bench: "cost", what, value, unit: "µs", against });
+        };
+        row("coordinator", devmesh.coordinator, None);
+        row("server", devmesh.server, Some(null.server));
+        row("clients", devmesh.clients, Some(null.clients));
+        row("all", devmesh.all(), Some(null.all()));
+    }
+    Ok(rows)
+}
+
+async fn costs(world: &World, running: Running) -> Result<[Cost; CLIENTS.len()]> {
+    let mut costs = [Cost::default(); CLIENTS.len()];
+    for (cost, clients) in costs.iter_mut().zip(CLIENTS) {
+        let mut connected = Vec::new();
+        for n in 0..clients {
+            connected.push(world.client(&actor(n), Role::Person).await?);
+        }
+        let connected = load(connected, WARM_UP / clients).await?;
+        let pids = [running.pid(), Some(world.server_pid()), Some(std::process::id())];
+        let before = used(&pids)?;
+        let begun = Instant::now();
+        load(connected, PAIRS / clients).await?;
+        let seconds = begun.elapsed().as_secs_f64();
+        let after = used(&pids)?;
+        let each = |n: usize| (after[n] - before[n]) / (PAIRS as f64 * 2.0);
+        *cost = Cost { coordinator: each(0), server: each(1), clients: each(2) };
+        eprintln!("  {clients} clients: {:.0} pairs/s", PAIRS as f64 / seconds);
+    }
+    running.stop().await;
+    Ok(costs)
+}
+
+async fn load(clients: Vec<Client>, pairs: usize) -> Result<Vec<Client>> {
+    let each = |(n, client): (usize, Client)| {
+        tokio::spawn(async move {
+            for turn in 0..pairs {
+                pair(&client, n, turn as u64).await?;
+            }
+            Ok::<Client, Error>(client)
+        })
+    };
+    let tasks: Vec<_> = clients.into_iter().enumerate().map(each).collect();
+    let mut done = Vec::new();
+    for task in tasks {
+        done.push(task.await.map_err(failed("run a client"))??);
+    }
+    Ok(done)
+}
+
+/// The processor time that each process has used, in microseconds; none of no process.
+fn used(pids: &[Option<u32>; 3]) -> Result<[f64; 3]> {
+    let mut used = [0.0; 3];
+    for (used, pid) in used.iter_mut().zip(pids) {
+        let Some(pid) = pid else { continue };
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat"))
+            .map_err(failed("read the processor time of a process"))?;
+        let ticks = ticks(&stat).ok_or("its /proc/PID/stat is not as expected");
+        *used = ticks.map_err(failed("read the processor time of a process"))? as f64 * TICK_US;
+    }
+    Ok(used)
+}
+
+/// Fields 14 and 15. The second is the program's name in brackets and may hold anything.
+pub(super) fn ticks(stat: &str) -> Option<u64> {
+    let (_, rest) = stat.rsplit_once(") ")?;
+    let mut fields = rest.split(' ').skip(11);
+    let user: u64 = fields.next()?.parse().ok()?;
+    let system: u64 = fields.next()?.parse().ok()?;
+    Some(user + system)
+}
