@@ -6,6 +6,7 @@
 //! for what came and went before it.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry as MapEntry;
 use std::fmt::Debug;
 use std::ops::RangeBounds;
 
@@ -15,49 +16,87 @@ use serde::Serialize;
 #[derive(Clone, Debug)]
 pub struct Table<K, V> {
     name: &'static str,
-    map: BTreeMap<K, V>,
-    /// The hash of each entry as it stood when the sum was last taken.
-    hashes: BTreeMap<K, Sum>,
-    changed: Changed<K>,
+    map: BTreeMap<K, Entry<V>>,
+    /// Keys of entries that are marked; those of entries that went since may be among them.
+    changed: Vec<K>,
+    /// How many are let in before those of entries that went are taken out again.
+    room: usize,
+    /// Of all hashes that the entries hold.
     sum: Sum,
 }
+
+/// A value, and its hash as it stood when the sum was last taken.
+#[derive(Clone, Debug)]
+struct Entry<V> {
+    value: V,
+    hash: Option<Sum>,
+    /// It has changed since, and its key is among the changed.
+    is_marked: bool,
+}
+
+/// Below so many keys it is not worth looking which of them are still needed.
+const ROOM_MIN: usize = 1024;
 
 impl<K: Ord + Clone + Serialize, V: Serialize> Table<K, V> {
     /// An empty table. The name goes into every hash: equal entries of two tables differ.
     pub fn new(name: &'static str) -> Table<K, V> {
-        let (map, hashes) = Default::default();
-        Table { name, map, hashes, changed: Changed::default(), sum: Sum::default() }
+        let (map, changed) = Default::default();
+        Table { name, map, changed, room: ROOM_MIN, sum: Sum::default() }
     }
 
     /// The entry.
     pub fn get(&self, key: &K) -> Option<&V> {
-        self.map.get(key)
+        self.map.get(key).map(|entry| &entry.value)
     }
 
     /// The entry, to be changed.
     pub fn get_mut(&mut self, key: &K) -> Option<&mut V> {
-        let value = self.map.get_mut(key)?;
-        self.changed.mark(key);
-        Some(value)
+        self.make_room();
+        let entry = self.map.get_mut(key)?;
+        if !std::mem::replace(&mut entry.is_marked, true) {
+            self.changed.push(key.clone());
+        }
+        Some(&mut entry.value)
     }
 
     /// The entry, made first if there is none.
     pub fn get_or_insert_with(&mut self, key: &K, make: impl FnOnce() -> V) -> &mut V {
-        self.changed.mark(key);
-        self.map.entry(key.clone()).or_insert_with(make)
+        self.make_room();
+        let fresh = || Entry { value: make(), hash: None, is_marked: false };
+        let entry = self.map.entry(key.clone()).or_insert_with(fresh);
+        if !std::mem::replace(&mut entry.is_marked, true) {
+            self.changed.push(key.clone());
+        }
+        &mut entry.value
     }
 
     /// Puts an entry, and returns what stood there.
     pub fn insert(&mut self, key: K, value: V) -> Option<V> {
-        self.changed.mark(&key);
-        self.map.insert(key, value)
+        self.make_room();
+        match self.map.entry(key) {
+            MapEntry::Occupied(mut there) => {
+                let entry = there.get_mut();
+                let old = std::mem::replace(&mut entry.value, value);
+                if !std::mem::replace(&mut entry.is_marked, true) {
+                    self.changed.push(there.key().clone());
+                }
+                Some(old)
+            }
+            MapEntry::Vacant(free) => {
+                self.changed.push(free.key().clone());
+                free.insert(Entry { value, hash: None, is_marked: true });
+                None
+            }
+        }
     }
 
     /// Takes an entry out.
     pub fn remove(&mut self, key: &K) -> Option<V> {
-        let value = self.map.remove(key)?;
-        self.changed.mark(key);
-        Some(value)
+        let entry = self.map.remove(key)?;
+        if let Some(hash) = &entry.hash {
+            self.sum.subtract(hash);
+        }
+        Some(entry.value)
     }
 
     /// Whether there is such an entry.
@@ -77,7 +116,7 @@ impl<K: Ord + Clone + Serialize, V: Serialize> Table<K, V> {
 
     /// All entries in the order of their keys.
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = (&K, &V)> {
-        self.map.iter()
+        self.map.iter().map(|(key, entry)| (key, &entry.value))
     }
 
     /// All keys in order.
@@ -87,73 +126,53 @@ impl<K: Ord + Clone + Serialize, V: Serialize> Table<K, V> {
 
     /// All values in the order of their keys.
     pub fn values(&self) -> impl DoubleEndedIterator<Item = &V> {
-        self.map.values()
+        self.map.values().map(|entry| &entry.value)
     }
 
     /// The entries with keys in the range.
     pub fn range<R: RangeBounds<K>>(&self, range: R) -> impl DoubleEndedIterator<Item = (&K, &V)> {
-        self.map.range(range)
+        self.map.range(range).map(|(key, entry)| (key, &entry.value))
     }
 
     /// The last entry.
     pub fn last(&self) -> Option<(&K, &V)> {
-        self.map.last_key_value()
+        self.map.last_key_value().map(|(key, entry)| (key, &entry.value))
     }
 
     /// The sum of all entries' hashes; work only for those changed since it was last asked for.
     pub fn sum(&mut self) -> Sum {
-        for key in self.changed.take() {
-            if let Some(old) = self.hashes.remove(&key) {
+        let mut bytes = Vec::new();
+        for key in std::mem::take(&mut self.changed) {
+            let Some(entry) = self.map.get_mut(&key) else { continue };
+            if !std::mem::take(&mut entry.is_marked) {
+                continue;
+            }
+            let new = Sum::of(self.name, &key, &entry.value, &mut bytes);
+            if let Some(old) = entry.hash.replace(new) {
                 self.sum.subtract(&old);
             }
-            if let Some(value) = self.map.get(&key) {
-                let new = Sum::of(self.name, &key, value);
-                self.sum.add(&new);
-                self.hashes.insert(key, new);
-            }
+            self.sum.add(&new);
         }
+        self.room = ROOM_MIN;
         self.sum
     }
-}
 
-/// Keys that were marked. A mark is a push; that a key is there twice is found out only when
-/// there are many, or when they are taken.
-#[derive(Clone, Debug)]
-struct Changed<K> {
-    keys: Vec<K>,
-    /// How many are let in before they are made distinct again.
-    room: usize,
-}
-
-/// Below so many keys it is not worth making them distinct.
-const ROOM_MIN: usize = 1024;
-
-impl<K> Default for Changed<K> {
-    fn default() -> Changed<K> {
-        Changed { keys: Vec::new(), room: ROOM_MIN }
-    }
-}
-
-impl<K: Ord + Clone> Changed<K> {
-    fn mark(&mut self, key: &K) {
-        if self.keys.last() == Some(key) {
+    /// Where many entries went since the sum was last taken, their keys need not be remembered.
+    fn make_room(&mut self) {
+        if self.changed.len() < self.room {
             return;
         }
-        if self.keys.len() == self.room {
-            self.make_distinct();
-            self.room = (self.keys.len() * 2).max(ROOM_MIN);
+        // A mark counts once: a key may be here twice, if its entry went and came again.
+        let map = &mut self.map;
+        self.changed.retain(|key| {
+            map.get_mut(key).is_some_and(|entry| std::mem::take(&mut entry.is_marked))
+        });
+        for key in &self.changed {
+            if let Some(entry) = map.get_mut(key) {
+                entry.is_marked = true;
+            }
         }
-        self.keys.push(key.clone());
-    }
-
-    fn make_distinct(&mut self) {
-        self.keys.sort_unstable();
-        self.keys.dedup();
-    }
-
-    fn take(&mut self) -> Vec<K> {
-        self.make_distinct();
-        std::mem::take(self).keys
+        self.room = (self.changed.len() * 2).max(ROOM_MIN);
     }
 }
 
@@ -163,11 +182,13 @@ impl<K: Ord + Clone> Changed<K> {
 pub struct Sum([u64; 4]);
 
 impl Sum {
-    fn of<K: Serialize, V: Serialize>(table: &str, key: &K, value: &V) -> Sum {
-        let mut hasher = blake3::Hasher::new();
-        ciborium::into_writer(&(table, key, value), &mut hasher)
-            .expect("entries are plain data and a hasher takes any of it");
-        let bytes = *hasher.finalize().as_bytes();
+    /// `bytes` is room for the entry's own: hashing them at once costs a third of hashing them as
+    /// they are written.
+    fn of<K: Serialize, V: Serialize>(table: &str, key: &K, value: &V, bytes: &mut Vec<u8>) -> Sum {
+        bytes.clear();
+        ciborium::into_writer(&(table, key, value), &mut *bytes)
+            .expect("entries are plain data and memory takes it");
+        let bytes = *blake3::hash(bytes).as_bytes();
         let word = |i: usize| {
             let chunk = bytes[i * 8..i * 8 + 8].try_into().expect("eight bytes of thirty-two");
             u64::from_le_bytes(chunk)
