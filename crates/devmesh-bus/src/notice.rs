@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use async_nats::Subscriber;
 use devmesh_protocol::event::Notice;
 use devmesh_protocol::report::LeaderBeat;
-use devmesh_protocol::{MeshId, Record, subject};
+use devmesh_protocol::{ActorId, At, Event, MeshId, Record, subject};
 use futures::StreamExt;
 use tokio::time::timeout;
 
@@ -39,12 +39,8 @@ impl Announcer {
     /// Tells what an acknowledged record says, one notice an event.
     pub async fn announce(&self, record: &Record) -> Result<()> {
         for event in &record.events {
-            let notice = Notice {
-                seq: record.seq,
-                at: record.at,
-                actor: record.actor.clone(),
-                event: event.clone(),
-            };
+            let Record { seq, at, actor, .. } = record;
+            let notice = Told { seq: *seq, at: *at, actor, event };
             let body = to_json(&notice, "a notice")?;
             let sent = self.nats.publish(subject::notice(&self.mesh, event), body).await;
             sent.map_err(|error| Error::new(ErrorKind::Connect, "tell a notice").because(error))?;
@@ -58,6 +54,15 @@ impl Announcer {
         let sent = self.nats.publish(subject::leader(&self.mesh), body).await;
         sent.map_err(|error| Error::new(ErrorKind::Connect, "send a leader's beat").because(error))
     }
+}
+
+/// A [`Notice`] of what is not one's own.
+#[derive(serde::Serialize)]
+struct Told<'a> {
+    seq: u64,
+    at: At,
+    actor: &'a ActorId,
+    event: &'a Event,
 }
 
 /// Which notices are wanted.
