@@ -389,6 +389,7 @@ fn lead(view: &mut View, now: Now, flight: Flight, stream_seq: u64, out: &mut Ve
         began_at,
         pending: Default::default(),
         flight: None,
+        gather: Default::default(),
         replies: Replies::default(),
         confirmed: sent,
         reading: None,

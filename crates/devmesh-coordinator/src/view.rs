@@ -2,6 +2,7 @@
 //! state beside both that no log holds.
 
 pub(crate) mod bids;
+pub(crate) mod gather;
 pub(crate) mod held;
 pub(crate) mod past;
 pub(crate) mod sessions;
@@ -140,6 +141,7 @@ pub(crate) struct Term {
     /// Decided, and for the next batch.
     pub(crate) pending: VecDeque<Record>,
     pub(crate) flight: Option<Flight>,
+    pub(crate) gather: gather::Gather,
     pub(crate) replies: Replies,
     /// When the newest append or leader-read that succeeded was sent.
     pub(crate) confirmed: u64,

@@ -286,6 +286,10 @@ impl Desk<'_> {
             }
         };
         let Flight { batch, payload, sent } = flight;
+        let commands = |record: &&Record| record.command_id.is_some();
+        let answered = batch.records.iter().filter(commands).count();
+        let waiting = self.term.pending.iter().filter(commands).count();
+        self.term.gather.acknowledged(answered, waiting, self.now.mono_ms);
         let records = match self.view.settled.take_decoded(stream_seq, &payload, Ok(batch)) {
             Ok(records) => records,
             Err(stop) => return Fate::Halt(Error::Log(stop)),
@@ -295,20 +299,24 @@ impl Desk<'_> {
         Fate::GoOn
     }
 
-    /// Ends a turn: answers what is free, and sends the next batch or asks for a proof.
+    /// Ends a turn: sends the next batch, answers what is free, or asks for a proof.
     pub(crate) fn settle(&mut self) -> Fate {
+        // The batch first: what it waits for takes longest.
+        if self.term.flight.is_none() && self.flies() {
+            self.fly();
+        }
         let settled = self.view.settled.state().seq;
         self.term.replies.release(settled, self.term.confirmed, self.out);
-        if self.term.flight.is_some() {
-            return Fate::GoOn;
-        }
-        if !self.term.pending.is_empty() {
-            self.fly();
-        } else if self.wants_proof() {
+        if self.term.flight.is_none() && self.wants_proof() {
             self.term.reading = Some(self.now.mono_ms);
             self.out.push(Effect::AskLast { link: self.view.link });
         }
         Fate::GoOn
+    }
+
+    fn flies(&mut self) -> bool {
+        let records = self.term.pending.len();
+        records > 0 && (self.view.stopping || self.term.gather.goes(records, self.now.mono_ms))
     }
 
     fn wants_proof(&self) -> bool {

@@ -64,6 +64,9 @@ pub fn wake_at(view: &View, now: Now) -> u64 {
                 // again now and then.
                 wake = wake.min(term.mono(due).max(now.mono_ms + OVERDUE_MS));
             }
+            if let Some(until) = term.gather.until() {
+                wake = wake.min(until);
+            }
             if let Some((closes_at, _)) = view.bids.first() {
                 wake = wake.min(term.mono(closes_at));
             }

@@ -42,6 +42,37 @@ fn what_is_decided_during_an_append_is_one_batch() {
 }
 
 #[test]
+fn a_batch_waits_for_half_of_those_in_play_and_not_for_long() {
+    let mut world = World::led();
+    world.furnish();
+    let send = |world: &mut World, n: u32| {
+        let body = json!({ "paths": [format!("src/{n}.rs")], "mode": "write", "id": id(n) });
+        world.send(0, &format!("c{n}"), "alice", "lock.acquire", body);
+        world.work();
+    };
+    world.script([Fault::Delay, Fault::Delay]);
+    (0..9).for_each(|n| send(&mut world, n));
+    world.open.release();
+    world.work();
+    world.open.release();
+    world.work();
+    assert_eq!(world.answered("c8").unwrap()["ok"], true);
+    let before = world.open.entries().len();
+    // Eight were answered together: a batch of three is none yet, one of four goes.
+    (9..12).for_each(|n| send(&mut world, n));
+    assert_eq!(world.open.entries().len(), before);
+    send(&mut world, 12);
+    assert_eq!(world.open.entries().len(), before + 1);
+    assert_eq!(world.answered("c12").unwrap()["ok"], true);
+    // Of those four nobody but one asks again.
+    send(&mut world, 13);
+    assert_eq!(world.open.entries().len(), before + 1);
+    world.pass(5);
+    assert_eq!(world.answered("c13").unwrap()["ok"], true);
+    world.check();
+}
+
+#[test]
 fn the_same_id_gets_the_same_answer_and_another_body_none() {
     let mut world = World::led();
     world.furnish();

@@ -1,0 +1,55 @@
+//! When the next batch goes: at once, or when those who were just answered have asked again.
+//!
+//! An append costs the server and the disk the same for one record as for a hundred. Callers who
+//! ask, wait and ask again fall in step with the appends; a batch that leaves with the first of
+//! them carries few, and the rest wait for it. Half of those who are in play in each batch, turn
+//! about, keep the disk and the processors busy at the same time.
+
+/// Fewer callers than these are not waited for: the wait would be all that they notice.
+const CALLERS_MIN: usize = 4;
+/// How long a batch is held at most.
+const HELD_MS_MAX: u64 = 2;
+/// After a wait in vain so many batches go at once: these callers come and go as they like.
+const BATCHES_AT_ONCE: u32 = 256;
+
+/// Who is waited for, if anybody is.
+#[derive(Debug, Default)]
+pub(crate) struct Gather {
+    /// So many records, or that time.
+    wanted: Option<(usize, u64)>,
+    was_held: bool,
+    at_once: u32,
+}
+
+impl Gather {
+    /// A batch that answers so many commands is acknowledged, while so many wait for the next.
+    pub(crate) fn acknowledged(&mut self, answered: usize, waiting: usize, now_ms: u64) {
+        let in_play = answered + waiting;
+        self.was_held = false;
+        self.wanted = (self.at_once == 0 && in_play >= CALLERS_MIN)
+            .then_some((in_play / 2, now_ms + HELD_MS_MAX));
+        self.at_once = self.at_once.saturating_sub(1);
+    }
+
+    /// Whether a batch of so many records goes now.
+    pub(crate) fn goes(&mut self, records: usize, now_ms: u64) -> bool {
+        let Some((least, until)) = self.wanted else { return true };
+        if records < least && now_ms < until {
+            self.was_held = true;
+            return false;
+        }
+        if records < least && self.was_held {
+            self.at_once = BATCHES_AT_ONCE;
+        }
+        self.wanted = None;
+        true
+    }
+
+    /// When a batch that is held goes at the latest.
+    pub(crate) fn until(&self) -> Option<u64> {
+        self.wanted.filter(|_| self.was_held).map(|(_, until)| until)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,49 @@
+//! Batches wait for many callers, never long, and not again where nobody came.
+
+use super::*;
+
+#[test]
+fn few_callers_are_not_waited_for() {
+    let mut gather = Gather::default();
+    assert!(gather.goes(1, 0));
+    gather.acknowledged(1, 0, 5);
+    assert!(gather.goes(1, 5));
+    gather.acknowledged(2, 1, 5);
+    assert!(gather.goes(1, 5));
+}
+
+#[test]
+fn half_of_those_in_play_are_waited_for() {
+    let mut gather = Gather::default();
+    gather.acknowledged(10, 6, 5);
+    assert!(!gather.goes(7, 5));
+    assert_eq!(gather.until(), Some(5 + HELD_MS_MAX));
+    assert!(gather.goes(8, 6));
+    assert_eq!(gather.until(), None);
+    gather.acknowledged(8, 8, 7);
+    assert!(gather.goes(8, 7));
+}
+
+#[test]
+fn a_wait_in_vain_is_not_repeated_at_once() {
+    let mut gather = Gather::default();
+    gather.acknowledged(16, 0, 5);
+    assert!(!gather.goes(1, 5));
+    assert!(gather.goes(2, 5 + HELD_MS_MAX));
+    for _ in 0..BATCHES_AT_ONCE {
+        gather.acknowledged(16, 0, 20);
+        assert!(gather.goes(1, 20));
+    }
+    gather.acknowledged(16, 0, 20);
+    assert!(!gather.goes(1, 20));
+}
+
+#[test]
+fn what_comes_after_the_time_finds_nobody_waiting_and_blames_nobody() {
+    let mut gather = Gather::default();
+    gather.acknowledged(16, 0, 5);
+    assert_eq!(gather.until(), None);
+    assert!(gather.goes(1, 500));
+    gather.acknowledged(16, 0, 500);
+    assert!(!gather.goes(1, 500));
+}
