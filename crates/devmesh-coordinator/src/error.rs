@@ -8,6 +8,13 @@ use devmesh_domain::reader::Stop;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
+    /// The system gave it no thread.
+    #[error("start the coordinator's thread")]
+    Thread {
+        /// What the system said.
+        #[source]
+        source: std::io::Error,
+    },
     /// The bus was not reached, or refused.
     #[error("{what}")]
     Bus {

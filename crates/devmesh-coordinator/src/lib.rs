@@ -37,6 +37,7 @@ pub mod view;
 use std::path::PathBuf;
 
 use devmesh_protocol::MeshId;
+use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
 pub use error::Error;
@@ -65,10 +66,43 @@ pub struct Args {
 }
 
 /// Runs a coordinator: as a standby, and as the leader when no other leads. Ends when `shutdown`
-/// is cancelled and everything that was decided is answered.
+/// is cancelled and everything that was decided is answered; at once, as if it were killed, when
+/// this is dropped.
+///
+/// It has a thread of its own with all that it does in it: a command goes through several tasks
+/// and two connections, and between threads each step would cost a wake-up, and each answer a
+/// write of its own.
 ///
 /// # Errors
 /// Where the bus is not reached at the start, or the log cannot be believed.
 pub async fn run(args: Args, shutdown: CancellationToken) -> Result<(), Error> {
-    drive::run(args, shutdown).await
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|source| Error::Thread { source })?;
+    let (mut outcome, ended) = oneshot::channel();
+    let work = move || {
+        let ended = runtime.block_on(async {
+            tokio::select! {
+                biased;
+                () = outcome.closed() => None,
+                ended = drive::run(args, shutdown) => Some(ended),
+            }
+        });
+        // What decodes a log for a coordinator that has ended is not waited for.
+        runtime.shutdown_background();
+        if let Some(ended) = ended {
+            // Whoever asked may be gone.
+            let _ = outcome.send(ended);
+        }
+    };
+    let thread = std::thread::Builder::new().name("coordinator".to_owned());
+    let thread = thread.spawn(work).map_err(|source| Error::Thread { source })?;
+    match ended.await {
+        Ok(ended) => ended,
+        Err(_) => match thread.join() {
+            Err(panic) => std::panic::resume_unwind(panic),
+            Ok(()) => unreachable!("a thread that was not given up tells how it ended"),
+        },
+    }
 }

@@ -11,9 +11,9 @@ use devmesh_bus::log::{Log, Open};
 use devmesh_bus::media::text;
 use devmesh_bus::notice::Announcer;
 use devmesh_protocol::{Digest, Record};
-use futures::StreamExt;
 use futures::future::BoxFuture;
 use futures::stream::{BoxStream, FuturesUnordered};
+use futures::{FutureExt, StreamExt};
 use tokio::sync::mpsc;
 
 use super::HeadFile;
@@ -224,10 +224,15 @@ impl Work {
                 Done::Input(Input::Last { link, asked_at: now.mono_ms, last })
             })),
             Effect::Append { link, expected_last, epoch, payload } => {
-                self.on_link.push(Box::pin(async move {
+                let mut append: BoxFuture<'static, Done> = Box::pin(async move {
                     let outcome = log.append(expected_last, epoch, payload).await;
                     Done::Input(Input::Appended { link, outcome })
-                }));
+                });
+                // It is sent now, ahead of the answers that follow; the disk is what takes time.
+                self.on_link.push(match (&mut append).now_or_never() {
+                    Some(done) => Box::pin(std::future::ready(done)),
+                    None => append,
+                });
             }
             Effect::Read { link, from, to } => {
                 self.reading = Some(reading::inputs(link, log.read(from, to)));
