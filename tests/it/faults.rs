@@ -4,7 +4,10 @@
 mod agree;
 mod begin;
 mod freeze;
+mod full;
+mod history;
 mod kill;
 mod load;
 mod mesh;
+mod race;
 mod two;

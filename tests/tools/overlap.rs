@@ -94,6 +94,7 @@ async fn two_codex_and_two_claude_land_four_overlapping_tasks_when_installed() {
         ("check.sh", "! grep -n '^<<<<<<<' *.txt\n"),
     ];
     let Some(rig) = Rig::new(&files).await else { return };
+    let own = rig.own().await;
     rig.devmesh(&["up", "-d", "--yes"]).await;
     for (title, tool, script) in TASKS {
         rig.add(title, tool, script).await;
@@ -136,4 +137,5 @@ async fn two_codex_and_two_claude_land_four_overlapping_tasks_when_installed() {
     assert_eq!((stats.unfit, stats.unscripted, stats.faults), (0, 0, 0), "{stats:?}");
     let left = rig.down().await;
     assert!(left.is_empty(), "{left:?}");
+    assert_eq!(rig.own().await, own, "what is the person's own is as it was");
 }

@@ -1,6 +1,7 @@
 //! A repository, a home and a mesh of their own for the real tools, and the scripted model that
 //! they ask.
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -79,6 +80,26 @@ impl Rig {
 
     fn at(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
+    }
+
+    /// What is the person's own: what the tools are told in the home, git's configuration, hooks
+    /// and branch, and the files of the checkout. What a tool writes about itself is not.
+    pub(crate) async fn own(&self) -> BTreeMap<String, String> {
+        let mut own = BTreeMap::new();
+        let hooks = std::fs::read_dir(self.at("repo/.git/hooks")).into_iter().flatten().flatten();
+        let hooks = hooks.map(|file| format!("repo/.git/hooks/{}", file.file_name().display()));
+        let told = ["home/.codex/config.toml", "home/.claude/settings.json", "home/.gitconfig"];
+        let git = ["repo/.git/config", "repo/.git/HEAD"];
+        for name in told.into_iter().chain(git).map(str::to_owned).chain(hooks) {
+            let text = std::fs::read_to_string(self.at(&name)).unwrap();
+            own.insert(name, text);
+        }
+        own.insert("files".into(), self.git(&["ls-files", "--stage"]).await);
+        own.insert("changes".into(), self.git(&["status", "--porcelain"]).await);
+        let refs = self.git(&["for-each-ref"]).await;
+        let refs = refs.lines().filter(|line| !line.contains("devmesh/"));
+        own.insert("refs".into(), refs.collect::<Vec<_>>().join("\n"));
+        own
     }
 
     /// Runs git in the checkout.

@@ -6,6 +6,7 @@
 //! pid.
 
 pub mod browser;
+pub mod contender;
 pub mod desk;
 pub mod left;
 pub mod model;

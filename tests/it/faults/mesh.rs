@@ -13,7 +13,7 @@ use devmesh_bus::cred::{Account, Role, Trust};
 use devmesh_bus::log::nats::NatsOpen;
 use devmesh_bus::log::{Log, Open};
 use devmesh_bus::provision::{self, Limits};
-use devmesh_bus::server::{self, Cluster, Server};
+use devmesh_bus::server::{self, Cluster, Server, ServerOptions};
 use devmesh_domain::Reader;
 use devmesh_protocol::batch::Batch;
 use devmesh_protocol::{ActorId, MeshId, Record, Reply};
@@ -37,6 +37,7 @@ pub(super) struct Mesh {
     pub(super) name: MeshId,
     trust: Trust,
     servers: Vec<Server>,
+    options: Vec<ServerOptions>,
     program: PathBuf,
     started: AtomicUsize,
     dir: TempDir,
@@ -122,13 +123,26 @@ impl Drop for Process {
 impl Mesh {
     /// One server, or several that keep each stream together.
     pub(super) async fn start(servers: usize) -> Self {
+        Self::start_with(servers, |_| ()).await
+    }
+
+    /// The same, each server started as said.
+    pub(super) async fn start_with(servers: usize, set: impl Fn(&mut ServerOptions)) -> Self {
         let program = programs().await.join("devmesh");
         let dir = tempfile::Builder::new().prefix("devmesh-faults-").tempdir().unwrap();
         let trust = Trust::open_or_create(dir.path(), MESH).unwrap();
-        let servers = start_servers(dir.path(), &trust, servers).await;
+        let (servers, options) = start_servers(dir.path(), &trust, servers, set).await;
         let name = MeshId::new(MESH).unwrap();
-        let mesh = Self { name, trust, servers, program, started: AtomicUsize::new(0), dir };
-        let limits = Limits { replicas: mesh.servers.len(), ..Limits::default() };
+        let started = AtomicUsize::new(0);
+        let mesh = Self { name, trust, servers, options, program, started, dir };
+        let (replicas, few) = (mesh.servers.len(), 2 << 20);
+        let limits = Limits {
+            replicas,
+            output_bytes_max: few,
+            blob_bytes_max: few,
+            mail_bytes_max: few,
+            ..Limits::default()
+        };
         let admin = mesh.trust.mint("admin", Role::Admin).unwrap();
         for account in [Account::Core, Account::Mesh] {
             let file = admin.file(account);
@@ -144,6 +158,27 @@ impl Mesh {
     /// All servers, a comma between.
     pub(super) fn urls(&self) -> String {
         self.servers.iter().map(Server::url).collect::<Vec<_>>().join(",")
+    }
+
+    /// SIGKILL to the only server.
+    pub(super) async fn kill_server(&mut self) {
+        self.servers.remove(0).kill().await.unwrap();
+    }
+
+    /// Starts the only server again, where it was.
+    pub(super) async fn start_server(&mut self) -> Result<(), server::Error> {
+        self.servers.push(server::start(&self.options[0]).await?);
+        Ok(())
+    }
+
+    /// The process of the only server.
+    pub(super) fn server_pid(&self) -> i32 {
+        i32::try_from(self.servers[0].pid()).unwrap()
+    }
+
+    /// The folder of all of it.
+    pub(super) fn dir(&self) -> &Path {
+        self.dir.path()
     }
 
     /// The credential of somebody.
@@ -169,7 +204,9 @@ impl Mesh {
         command.args(["--nats-url", &self.urls()]);
         let creds = self.creds("coordinator", Role::Coordinator, Account::Core);
         command.arg("--creds").arg(creds);
-        command.arg("--state-dir").arg(self.dir.path().join(&node));
+        let state = self.dir.path().join(&node);
+        std::fs::create_dir_all(&state).unwrap();
+        command.arg("--state-dir").arg(state);
         command.stdout(Stdio::null()).stderr(File::create(&log).unwrap());
         Process { node, child: command.spawn().unwrap(), log }
     }
@@ -228,11 +265,16 @@ impl Mesh {
     }
 }
 
-async fn start_servers(dir: &Path, trust: &Trust, count: usize) -> Vec<Server> {
+async fn start_servers(
+    dir: &Path,
+    trust: &Trust,
+    count: usize,
+    set: impl Fn(&mut ServerOptions),
+) -> (Vec<Server>, Vec<ServerOptions>) {
     let held: Vec<_> = (0..count).map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect();
     let ports: Vec<u16> = held.iter().map(|l| l.local_addr().unwrap().port()).collect();
     drop(held);
-    let mut servers = Vec::new();
+    let (mut servers, mut all) = (Vec::new(), Vec::new());
     for (i, port) in ports.iter().enumerate() {
         let mut options = options(&dir.join(format!("s{i}")), trust).await;
         options.name = format!("s{i}");
@@ -243,9 +285,14 @@ async fn start_servers(dir: &Path, trust: &Trust, count: usize) -> Vec<Server> {
             routes: ports.iter().map(|p| format!("127.0.0.1:{p}")).collect(),
             secret: Some("s3cret".to_owned()),
         });
-        servers.push(server::start(&options).await.unwrap());
+        set(&mut options);
+        let server = server::start(&options).await.unwrap();
+        // Whoever is connected comes back to the same port.
+        options.port = server.port();
+        servers.push(server);
+        all.push(options);
     }
-    servers
+    (servers, all)
 }
 
 /// The state as the leader shows it.
