@@ -15,6 +15,7 @@ mod floor;
 mod fold;
 mod lock;
 mod sample;
+mod scale;
 mod world;
 
 #[cfg(test)]
@@ -60,6 +61,11 @@ const BENCHES: &[Bench] = &[
         name: "fold",
         about: "events folded, and a log of 100 000 records read, decoded and folded",
         run: fold::all,
+    },
+    Bench {
+        name: "scale",
+        about: "one lock decided and folded among up to 100 000 leases, beside an empty mesh",
+        run: scale::all,
     },
 ];
 
