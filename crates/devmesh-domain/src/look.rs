@@ -7,14 +7,16 @@ mod task;
 mod wait;
 mod why;
 
+use devmesh_protocol::command::task::Usd;
 use devmesh_protocol::query::{List, What};
-use devmesh_protocol::view::{AgentView, HostView, MeshView, NoteView, RepoView};
-use devmesh_protocol::{ActorId, HostId, Rejection, RepoId};
+use devmesh_protocol::view::{AgentView, BudgetView, HostView, MeshView, NoteView, RepoView};
+use devmesh_protocol::{ActorId, At, HostId, Rejection, RepoId};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use crate::state::State;
 use crate::state::agent::Agent;
+use crate::state::mesh::DAY_MS;
 use list::{after, page};
 
 pub use task::task as task_view;
@@ -77,6 +79,11 @@ fn mesh(state: &State) -> MeshView {
         hosts: state.hosts.len() as u64,
         repos: state.repos.len() as u64,
         hash: String::new(),
+        budget: Some(BudgetView {
+            day: At(state.at.0 / DAY_MS * DAY_MS),
+            spent_usd: Usd { micro: state.spent_on_day_of(state.at) },
+            limit_usd: Usd { micro: state.budget_per_day() },
+        }),
         dropped: Default::default(),
     }
 }

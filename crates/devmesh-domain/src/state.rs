@@ -6,8 +6,11 @@ pub mod lease;
 pub mod mesh;
 pub mod task;
 
+use devmesh_protocol::command::task::Usage;
 use devmesh_protocol::event::agent::Capacity;
-use devmesh_protocol::limits::{GRACE_MS, LEASE_TTL_MS, SESSION_SILENT_MS, SHARE_AFTER_MS};
+use devmesh_protocol::limits::{
+    BUDGET_USD_PER_DAY, GRACE_MS, LEASE_TTL_MS, SESSION_SILENT_MS, SHARE_AFTER_MS,
+};
 use devmesh_protocol::{ActorId, At, CommandId, Digest, HostId, LeaseId, RepoId, TaskId};
 
 use crate::table::{Sum, Table};
@@ -113,6 +116,28 @@ impl State {
     /// Silence that ends a session, in milliseconds.
     pub fn session_silent_ms(&self) -> u64 {
         self.number("session.silent_ms", SESSION_SILENT_MS)
+    }
+
+    /// What all tasks may cost in a day, in millionths of a US dollar.
+    pub fn budget_per_day(&self) -> u64 {
+        self.number("budget.usd_per_day", BUDGET_USD_PER_DAY).saturating_mul(1_000_000)
+    }
+
+    /// What was spent on the day of that time, as far as tools told.
+    pub fn spent_on_day_of(&self, at: At) -> u64 {
+        let spent = self.mesh().spent;
+        if spent.day == at.0 / mesh::DAY_MS { spent.micro_usd } else { 0 }
+    }
+
+    /// A tool told more of what it has cost.
+    pub(crate) fn spend(&mut self, before: Usage, now: Usage) {
+        let cost = |usage: Usage| usage.cost_micro_usd.unwrap_or(0);
+        let more = cost(now).saturating_sub(cost(before));
+        if more == 0 {
+            return;
+        }
+        let (at, micro_usd) = (self.at, self.spent_on_day_of(self.at).saturating_add(more));
+        self.mesh_mut().spent = mesh::Spent { day: at.0 / mesh::DAY_MS, micro_usd };
     }
 
     /// The hash of everything but the indexes. Work only for what changed since the last call.

@@ -97,5 +97,7 @@ pub const COST_MICRO_USD: u64 = 5_000_000;
 pub const SHARE_AFTER_MS: u64 = 30_000;
 /// Late paths in one request; more are one wide write, shared at once.
 pub const LATE_PATHS_MAX: usize = 50;
+/// What all tasks may cost in a day where nothing else is set, in US dollars.
+pub const BUDGET_USD_PER_DAY: u64 = 50;
 /// Bypasses of a waiter by conflicting requests before it is a barrier.
 pub const BYPASSES_MAX: u32 = 16;

@@ -45,9 +45,23 @@ pub struct MeshView {
     pub repos: u64,
     /// The state's hash, hexadecimal.
     pub hash: String,
+    /// What tasks have cost today, as far as tools told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub budget: Option<BudgetView>,
     /// Messages dropped at the door, by reason.
     #[serde(default)]
     pub dropped: BTreeMap<String, u64>,
+}
+
+/// What tasks have cost in a day of UTC, and what they may.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct BudgetView {
+    /// When the day began.
+    pub day: At,
+    /// What was spent, as far as tools told.
+    pub spent_usd: Usd,
+    /// Where nothing new starts until the next day.
+    pub limit_usd: Usd,
 }
 
 /// One task.

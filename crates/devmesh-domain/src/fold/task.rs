@@ -97,6 +97,7 @@ pub(super) fn edited(state: &mut State, _record: &Record, e: &TaskEdited) {
 }
 
 pub(super) fn verified(state: &mut State, e: &TaskVerified) {
+    told(state, e.task, e.attempt, e.usage);
     change(state, e.task, |task| {
         let failed = e.receipt.verdict == Verdict::Failed;
         let wants_review = task.reviewer(&e.receipt) != ReviewBy::None;
@@ -204,6 +205,15 @@ pub(super) fn retried(state: &mut State, _record: &Record, e: &TaskRetried) {
         task.ended_seq = None;
         task.blocked = None;
     });
+}
+
+/// What the attempt is said to have used by now counts for the day that it is said on.
+fn told(state: &mut State, id: TaskId, number: u32, usage: Option<Usage>) {
+    let attempt = state.tasks.get(&id).and_then(|task| task.attempt.as_ref());
+    let before = attempt.filter(|attempt| attempt.number == number).map(|attempt| attempt.usage);
+    if let (Some(before), Some(now)) = (before, usage) {
+        state.spend(before, now);
+    }
 }
 
 /// What a task has when it is over, however it came to that.

@@ -31,7 +31,23 @@ pub struct Mesh {
     /// The plan, where one is published: version and text.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub framework: Option<(u64, TextRef)>,
+    /// What was spent on the newest day. Not part of the hash, which earlier logs were taken
+    /// without it.
+    #[serde(skip)]
+    pub spent: Spent,
 }
+
+/// What the tools told that they cost on one day of UTC.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Spent {
+    /// Days since 1970.
+    pub day: u64,
+    /// Millionths of a US dollar.
+    pub micro_usd: u64,
+}
+
+/// Milliseconds of a day.
+pub const DAY_MS: u64 = 86_400_000;
 
 /// A repository.
 #[derive(Clone, Debug, PartialEq, Serialize)]

@@ -143,7 +143,7 @@ fn out_of_reach(task: &Task, agent: &Agent) -> Option<String> {
 /// and for explanations.
 pub fn eligible(state: &State, id: TaskId) -> Vec<(ActorId, Result<(), String>)> {
     let Some(task) = state.tasks.get(&id) else { return Vec::new() };
-    let stands = stands_in_the_way(state, task);
+    let stands = stands_in_the_way(state, task, state.at);
     let judge = |(name, agent): (&ActorId, &Agent)| {
         let fit = match (unfit(state, task, name, agent), &stands) {
             (Some((_, why)), _) => Err(why),
@@ -158,7 +158,7 @@ pub fn eligible(state: &State, id: TaskId) -> Vec<(ActorId, Result<(), String>)>
 /// The idle agents that could take a task now. A bid window can close when all of them have bid.
 pub fn bidders(state: &State, id: TaskId) -> Vec<ActorId> {
     let Some(task) = state.tasks.get(&id) else { return Vec::new() };
-    if stands_in_the_way(state, task).is_some() {
+    if stands_in_the_way(state, task, state.at).is_some() {
         return Vec::new();
     }
     idle(state)
@@ -178,9 +178,12 @@ pub(super) fn idle(state: &State) -> impl Iterator<Item = (&ActorId, &Agent)> {
 }
 
 /// What no agent could change: a paused mesh, paths that others hold.
-fn stands_in_the_way(state: &State, task: &Task) -> Option<String> {
+fn stands_in_the_way(state: &State, task: &Task, at: At) -> Option<String> {
     if state.mesh().paused {
         return Some("the mesh is paused".to_owned());
+    }
+    if let Some(why) = over_budget(state, at) {
+        return Some(why);
     }
     let spec = &task.spec;
     if !lock::touch_set_free(state, &spec.repo, &spec.paths, mode(task)) {
@@ -194,12 +197,26 @@ fn mode(task: &Task) -> Mode {
     if task.spec.share { Mode::CoWrite } else { Mode::Intent }
 }
 
+/// That the day's money is spent. What runs goes on under its own ceiling; nothing new starts.
+pub(super) fn over_budget(state: &State, at: At) -> Option<String> {
+    let (spent, limit) = (state.spent_on_day_of(at), state.budget_per_day());
+    (spent >= limit).then(|| {
+        format!(
+            "the day's budget is spent: {}.{:02} of {} US dollars (budget.usd_per_day); it goes \
+             on at midnight UTC",
+            spent / 1_000_000,
+            spent % 1_000_000 / 10_000,
+            limit / 1_000_000
+        )
+    })
+}
+
 /// Opens auctions, best place first, as many as there are idle agents without one.
 pub(super) fn open(state: &State, at: At) -> Vec<Event> {
     let index = &state.index;
     let stirred = &index.tasks.stirred;
     let free = index.idle.len().saturating_sub(index.auctions.len()).min(GRANTS_PER_RECORD_MAX);
-    if free == 0 || state.mesh().paused || !stirred.is_fresh() {
+    if free == 0 || state.mesh().paused || !stirred.is_fresh() || over_budget(state, at).is_some() {
         return Vec::new();
     }
     let mut search = Search::new(state, at);
@@ -237,7 +254,8 @@ impl<'s> Search<'s> {
     pub(super) fn open(&mut self, id: TaskId) -> Option<Event> {
         let (index, task) = (&self.state.index, self.state.tasks.get(&id)?);
         let places = index.idle.len().saturating_sub(index.auctions.len());
-        if self.state.mesh().paused || self.opened.len() >= places {
+        let stopped = self.state.mesh().paused || over_budget(self.state, self.at).is_some();
+        if stopped || self.opened.len() >= places {
             return None;
         }
         (self.has_bidder(task) && self.is_free(task) && !self.would_overtake(task))
@@ -303,6 +321,9 @@ pub(crate) fn bid(
     let agent = agent::live_session(state, command)?;
     let task = find(state, body.task)?;
     permit(task, "task.bid")?;
+    if let Some(why) = over_budget(state, state.at) {
+        return Err(Rejection::new(Code::BudgetExceeded, why));
+    }
     match unfit(state, task, &command.actor, agent) {
         None => Ok(Vec::new()),
         Some((code, why)) => {
@@ -321,7 +342,7 @@ pub(crate) fn auction_close(state: &State, id: TaskId, bids: &[Bid], at: At) -> 
     let (bids, declined): (Vec<&Bid>, Vec<&Bid>) =
         bids.iter().partition(|bid| bid.declined.is_none());
     let ranked = rank(state, task, &bids);
-    let award = match (stands_in_the_way(state, task), ranked.first()) {
+    let award = match (stands_in_the_way(state, task, at), ranked.first()) {
         (Some(why), _) => Err(why),
         (None, None) if bids.is_empty() => return nobody_bid(state, task, &declined, at),
         (None, None) => Err("nobody who bid can take it now".to_owned()),

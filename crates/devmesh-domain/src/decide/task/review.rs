@@ -11,7 +11,7 @@ use devmesh_protocol::{ActorId, At, Code, Command, Event, Rejection, TaskId};
 
 use super::super::agent;
 use super::attempt::{parked, proves};
-use super::auction::{idle, unfit_to_review};
+use super::auction::{idle, over_budget, unfit_to_review};
 use super::guard::{actor, find, permit, wrong_state};
 use crate::state::State;
 use crate::state::agent::Agent;
@@ -133,7 +133,8 @@ pub(super) fn assign(state: &State, at: At) -> Vec<Event> {
     let (index, stirred) = (&state.index, &state.index.tasks.stirred);
     let none_free = index.idle.len() <= index.auctions.len();
     let waiting = &index.tasks.reviews;
-    if waiting.is_empty() || none_free || state.mesh().paused || !stirred.is_fresh_for_reviews() {
+    let stopped = state.mesh().paused || over_budget(state, at).is_some();
+    if waiting.is_empty() || none_free || stopped || !stirred.is_fresh_for_reviews() {
         return Vec::new();
     }
     let assigned = waiting.iter().find_map(|id| assigned(state, *id, at));

@@ -9,7 +9,7 @@ use devmesh_protocol::{ActorId, Record, TaskId};
 
 use super::auction::{agent_free, put_off};
 use super::list::change;
-use super::{end, land, review};
+use super::{end, land, review, told};
 use crate::state::State;
 use crate::state::task::{Attempt, Landed, PAST_MAX, Past, Phase, Task};
 
@@ -67,6 +67,7 @@ pub(crate) fn started(state: &mut State, record: &Record, e: &TaskStarted) {
 }
 
 pub(crate) fn progressed(state: &mut State, e: &TaskProgressed) {
+    told(state, e.task, e.attempt, e.usage);
     change(state, e.task, |task| {
         let Some(attempt) = task.attempt.as_mut().filter(|a| a.number == e.attempt) else {
             return;
@@ -94,6 +95,7 @@ pub(crate) fn attempt_ended(state: &mut State, record: &Record, e: &AttemptEnded
     let Some(attempt) = live.filter(|attempt| attempt.number == e.attempt).cloned() else {
         return;
     };
+    told(state, e.task, e.attempt, e.usage);
     free(state, record, e.task, &attempt);
     change(state, e.task, |task| {
         if e.why == Ended::Parked {
@@ -144,6 +146,7 @@ pub(crate) fn attempt_ended(state: &mut State, record: &Record, e: &AttemptEnded
 }
 
 pub(crate) fn completed(state: &mut State, record: &Record, e: &TaskCompleted) {
+    told(state, e.task, e.attempt, e.usage);
     let Some(task) = state.tasks.get(&e.task) else { return };
     let landed = landed(task, record, e);
     let attempt = task.attempt.clone();

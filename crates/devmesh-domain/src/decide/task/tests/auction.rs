@@ -534,3 +534,39 @@ fn parked_work_goes_back_to_its_maker() {
     assert_eq!(task.attempt.as_ref().unwrap().actor, actor("gemini"));
     assert_eq!((task.bids[0].score["kept"], task.bids[1].score["kept"]), (150, 50));
 }
+
+/// The defect: the day's budget was a setting that nothing looked at.
+#[test]
+fn the_days_budget_is_kept() {
+    let cost = |micro: u64| {
+        let usage = json!({ "input_tokens": 1, "output_tokens": 1, "cost_micro_usd": micro });
+        format!("codex abandon 1 {{\"unspent\":true,\"usage\":{usage}}}")
+    };
+    let set = "alice send setting.set {\"key\":\"budget.usd_per_day\",\"value\":2}";
+    let mut tasks = Tasks::after_all(&[set, "alice add {\"max_cost_usd\":9}", "close 1 codex"]);
+    tasks.step("codex start 1");
+    // What is told twice is spent once.
+    let usage = "{\"usage\":{\"input_tokens\":1,\"output_tokens\":1,\"cost_micro_usd\":1500000}}";
+    tasks.step(&format!("codex progress 1 b {usage}"));
+    tasks.step(&cost(1_500_000));
+    let now = tasks.world.at;
+    assert_eq!(tasks.world.state.spent_on_day_of(now), 1_500_000);
+    assert_eq!(tasks.step("after 60000"), "auction_opened t-1");
+    tasks.step("close 1 codex");
+    tasks.step("codex start 1");
+    tasks.step("alice add");
+    assert!(tasks.task(2).auction.is_some());
+    // With the last of it gone, open auctions come to nothing and no others open.
+    tasks.step(&cost(500_000));
+    assert_eq!(tasks.step("claude bid 2"), "BUDGET_EXCEEDED");
+    assert_eq!(tasks.step("close 2 claude"), "auction_lapsed t-2");
+    assert!(!tasks.step("after 3600000").contains("auction_opened"));
+    assert_eq!(tasks.step("alice add"), "task_added t-3");
+    let why = eligible(&tasks.world.state, TaskId(3));
+    assert!(why.iter().all(|(_, fit)| fit.as_ref().unwrap_err().contains("2.00 of 2")), "{why:?}");
+    // Midnight of UTC brings it back without anybody's word.
+    let day_ms = crate::state::mesh::DAY_MS;
+    let midnight = (tasks.world.at.0 / day_ms + 1) * day_ms - tasks.world.at.0;
+    assert!(!tasks.step(&format!("after {}", midnight - 1)).contains("auction_opened"));
+    assert!(tasks.step("after 1").contains("auction_opened"));
+}
