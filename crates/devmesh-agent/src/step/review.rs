@@ -2,6 +2,7 @@
 
 use devmesh_protocol::command::task::{Judgement, Review as Told, Reviewed};
 use devmesh_protocol::event::task::ReviewAssigned;
+use devmesh_protocol::view::{ReviewerView, TaskView};
 use devmesh_protocol::{TaskId, Verb};
 
 use super::{ending, tool};
@@ -27,9 +28,24 @@ pub(super) fn assigned(view: &mut View, given: ReviewAssigned) -> Vec<Effect> {
         let verb = Box::new(verdict_of(key, given.tree, verdict));
         return vec![Effect::Tell { session: view.session.clone(), verb }];
     }
-    let review = Review::assigned(key, given.tree);
-    let tree = review.tree.clone();
-    view.review = Some(review);
+    begin(view, key, given.tree)
+}
+
+/// A review that was given unheard, or to the process before this one.
+pub(super) fn found(view: &mut View, task: &TaskView) -> Vec<Effect> {
+    let own = |it: &&ReviewerView| it.actor == view.me.actor && it.session == view.session;
+    let busy = view.attempt.is_some() || view.review.is_some() || view.leaving;
+    match (task.reviewer.as_ref().filter(own), &task.parked) {
+        (Some(_), Some(parked)) if !busy => {
+            let key = Key { task: task.task, attempt: parked.attempt };
+            begin(view, key, parked.receipt.tree.clone())
+        }
+        _ => Vec::new(),
+    }
+}
+
+fn begin(view: &mut View, key: Key, tree: String) -> Vec<Effect> {
+    view.review = Some(Review::assigned(key, tree.clone()));
     vec![Effect::PrepareReview { key, tree }]
 }
 

@@ -140,6 +140,7 @@ pub(super) fn reconciled(view: &mut View, now: Now, tasks: Vec<TaskView>) -> Vec
     let mut open: Vec<(u8, TaskId)> = Vec::new();
     for task in tasks {
         let Some(running) = &task.attempt else {
+            effects.extend(review::found(view, &task));
             if task.state == "queued" {
                 open.push((task.priority, task.task));
             }

@@ -809,3 +809,28 @@ fn a_review_that_is_taken_away_or_outlived_stops_and_tells_nothing() {
     assert_eq!(names(&take(&mut view, 0, Input::Shutdown)), ["EndReview"]);
     assert_eq!(names(&take(&mut view, 0, Input::Dropped(OTHERS))), ["Leave"]);
 }
+
+#[test]
+fn a_review_given_unheard_is_found_again() {
+    let waiting = |session: &str| {
+        let mut task = job().task;
+        task.task = TaskId(7);
+        task.parked = serde_json::from_value(json!({
+            "attempt": 2, "actor": "cleo", "host": "h1", "at": "2026-01-01T00:00:00Z",
+            "base_commit": "base", "commit": "c", "receipt": receipt().told(false),
+            "approved": false,
+        }))
+        .unwrap();
+        task.reviewer = serde_json::from_value(json!({
+            "actor": "codex-1", "session": session, "assigned_at": "2026-01-01T00:00:00Z",
+            "deadline": "2026-01-01T00:20:00Z",
+        }))
+        .unwrap();
+        Input::Reconciled(vec![task])
+    };
+    let mut view = view();
+    assert!(take(&mut view, 0, waiting("another")).is_empty());
+    assert_eq!(names(&take(&mut view, 0, waiting("s1"))), ["PrepareReview"]);
+    assert_eq!(view.review.as_ref().map(|review| review.key), Some(OTHERS));
+    assert!(take(&mut view, 0, waiting("s1")).is_empty(), "once");
+}
