@@ -162,3 +162,91 @@ async fn a_checkout_that_work_cannot_start_from_says_why() {
         assert!(said.contains(what) && said.contains(fix), "{line}: {said}");
     }
 }
+
+/// A disk of its own with so much room, under the rig's folder; none where this machine lets nobody
+/// mount one.
+async fn small_disk(rig: &Rig, size: &str) -> bool {
+    let mount = format!("mkdir -p ../disk && mount -t tmpfs -o size={size} tmpfs ../disk");
+    let (code, said) = rig.fails(&mount).await;
+    if code != 0 {
+        eprintln!("skipped: a small disk cannot be mounted here: {said}");
+    }
+    code == 0
+}
+
+#[tokio::test]
+async fn a_full_disk_is_told_and_what_is_asked_goes_on_when_there_is_room() {
+    let rig = Rig::new().await;
+    // Far less than the streams may grow to.
+    if !small_disk(&rig, "100m").await {
+        return;
+    }
+    let here = "export DEVMESH_STATE_DIR=$PWD/../disk/state;";
+    rig.done(&format!("{here} devmesh up -d --lite && devmesh task add one")).await;
+    rig.fails("cat /dev/zero > ../disk/fill").await;
+    let add = "head -c 180000 /dev/urandom | base64 | devmesh task add --within 3 -";
+    let (code, said) = rig.fails(&format!("{here} {add}")).await;
+    assert_eq!(code, 5, "it is not known, and not told as failed: {said}");
+    let said = rig.done(&format!("{here} devmesh task list; devmesh status")).await;
+    assert!(said.contains("t-1"), "what was recorded is answered: {said}");
+    assert!(said.contains("disk: ") && said.contains("free some space"), "{said}");
+    let on = "rm ../disk/fill; devmesh task add --within 60 two && devmesh replay --verify && \
+              devmesh down";
+    let said = rig.done(&format!("{here} {on}")).await;
+    assert!(said.contains("the log is whole"), "{said}");
+    rig.done("umount ../disk").await;
+}
+
+#[tokio::test]
+async fn a_store_without_room_or_that_cannot_be_written_begins_nothing() {
+    let rig = Rig::new().await;
+    if !small_disk(&rig, "256k").await {
+        return;
+    }
+    let up = "DEVMESH_STATE_DIR=$PWD/../disk/state devmesh up -d --lite";
+    let (code, said) = rig.fails(up).await;
+    assert_eq!((code, said.contains("free some space")), (6, true), "{said}");
+    rig.done("mount -o remount,ro ../disk").await;
+    let (code, said) = rig.fails(&up.replace("/state", "/other")).await;
+    assert_eq!((code, said.contains("--state-dir")), (6, true), "{said}");
+    rig.done("umount ../disk").await;
+    assert_eq!(rig.left().await, []);
+}
+
+#[tokio::test]
+async fn what_is_typed_wrongly_is_named_and_leaves_the_rest_alone() {
+    let rig = Rig::new().await;
+    rig.done("devmesh up -d --lite").await;
+    let long = "$(head -c 5000 /dev/zero | tr '\\0' a)";
+    let many = "$(seq -s, 10001)";
+    let cases = [
+        ("task add x --paths ../y".to_owned(), 2, "leads out of the repository"),
+        ("task add x --paths /etc/passwd".to_owned(), 2, "the path is absolute"),
+        ("task add x --paths ' '".to_owned(), 2, "it names nothing"),
+        ("task add x --paths .devmesh/creds".to_owned(), 2, "devmesh's own state"),
+        ("task add x --paths 'nope*'".to_owned(), 2, "matches no file"),
+        (format!("task add x --paths {long}"), 2, "cannot be used"),
+        (format!("task add x --paths {many}"), 3, "paths has 10001 entries"),
+        ("task add x --max-cost-usd -1".to_owned(), 2, "0 to 1000000"),
+        ("task add x --max-cost-usd nan".to_owned(), 2, "0 to 1000000"),
+        ("task add x --after t-1 --priority 9".to_owned(), 2, "--priority"),
+        ("task add x --repo 'a.*'".to_owned(), 2, "not the name of a repository"),
+        ("task add -F /".to_owned(), 2, "/ cannot be read"),
+        ("--as 'a.b' status".to_owned(), 2, "not the name of an actor"),
+        ("--within 0 status".to_owned(), 2, "--within"),
+        ("why t-999".to_owned(), 2, "the log knows nothing of \"t-999\""),
+        ("replay --at 99999".to_owned(), 2, "the log ends at record"),
+        ("cred mint admin --role person".to_owned(), 2, "choose another"),
+        ("lock acquire src --ttl 0".to_owned(), 3, "ttl_ms"),
+    ];
+    for (line, code, part) in cases {
+        let (got, said) = rig.fails(&format!("devmesh {line}")).await;
+        assert_eq!(got, code, "{line}: {said}");
+        assert!(said.contains(part), "{line}: {said}");
+    }
+    let (code, said) =
+        rig.fails("head -c 3000000 /dev/zero | tr '\\0' a | devmesh task add -").await;
+    assert_eq!((code, said.contains("at most 262144")), (2, true), "{said}");
+    let tasks: Value = serde_json::from_str(&rig.done("devmesh task list --json").await).unwrap();
+    assert_eq!(tasks["result"]["tasks"], Value::Array(Vec::new()), "nothing was added");
+}

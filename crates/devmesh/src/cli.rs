@@ -20,6 +20,7 @@ mod explain;
 mod hosts;
 mod lock;
 mod log;
+mod note;
 mod paths;
 mod pause;
 mod probe;
@@ -65,6 +66,7 @@ enum Command {
     Review(review::Args),
     Pull(pull::Args),
     Lock(lock::Args),
+    Note(note::Args),
     Repo(repo::Args),
     Cred(cred::Args),
     Agents(agents::Args),
@@ -115,6 +117,7 @@ impl Command {
             Command::Review(args) => done(args.run(context).await),
             Command::Pull(args) => done(args.run(context).await),
             Command::Lock(args) => args.run(context).await,
+            Command::Note(args) => done(args.run(context).await),
             Command::Repo(args) => done(args.run(context).await),
             Command::Cred(args) => done(args.run(context).await),
             Command::Agents(args) => done(args.run(context).await),

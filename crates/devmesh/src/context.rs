@@ -66,6 +66,7 @@ pub(crate) struct Globals {
         env = "DEVMESH_WITHIN_SEC",
         value_name = "SECONDS",
         default_value_t = 10,
+        value_parser = clap::value_parser!(u64).range(1..=86_400),
         hide_env_values = true
     )]
     pub(crate) within_s: u64,
@@ -124,7 +125,7 @@ impl Context {
 
     /// Where the bus is, as said or as `up` wrote down.
     pub(crate) fn nats_url(&self, state: &StateDir) -> Result<String> {
-        if let Some(url) = &self.globals.nats_url {
+        if let Some(url) = self.globals.nats_url.as_ref().filter(|url| !url.trim().is_empty()) {
             return Ok(url.clone());
         }
         match RunFile::read(state)? {
@@ -194,6 +195,11 @@ impl Link {
     /// A connection that waits so long for answers.
     pub(crate) fn new(client: Client, within: Duration) -> Link {
         Link { client, within }
+    }
+
+    /// How long it waits.
+    pub(crate) fn within(&self) -> Duration {
+        self.within
     }
 
     /// Sends a command: its id is minted here, once, and sent again until it is answered.
@@ -275,7 +281,7 @@ macro_rules! entry {
         })*
     };
 }
-entry!(TaskView by task, AgentView by agent, HostView by host, RepoView by repo);
+entry!(TaskView by task, AgentView by agent, HostView by host, RepoView by repo, NoteView by key);
 
 /// The entries of an answer: a list, or an object that holds it under the query's name.
 pub(crate) fn entries<T: DeserializeOwned>(what: &str, answer: Value) -> Result<Vec<T>> {

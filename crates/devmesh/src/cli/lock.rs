@@ -15,6 +15,7 @@ mod hold;
 mod list;
 mod release;
 mod renew;
+mod why;
 
 /// Take, give back and look at leases on paths
 #[derive(Debug, clap::Args)]
@@ -30,6 +31,7 @@ enum Command {
     Renew(renew::Args),
     List(list::Args),
     Check(check::Args),
+    Why(why::Args),
     Hold(hold::Args),
     Break(breaking::Args),
 }
@@ -70,6 +72,7 @@ impl Args {
             Command::Renew(args) => done(args.run(context).await),
             Command::List(args) => done(args.run(context).await),
             Command::Check(args) => args.run(context).await,
+            Command::Why(args) => done(args.run(context).await),
             Command::Hold(args) => args.run(context).await,
             Command::Break(args) => done(args.run(context).await),
         }

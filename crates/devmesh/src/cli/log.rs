@@ -70,5 +70,13 @@ pub(super) fn told(error: devmesh_replay::Error) -> Result<()> {
         }
         cause = one.source();
     }
+    if let devmesh_replay::Error::Argument { value, why, .. } = &error {
+        return Err(Error::usage(format!("{value:?} cannot be used: {why}"))
+            .hint("`devmesh log` and `devmesh task list` show what there is"));
+    }
+    if let devmesh_replay::Error::Unknown(about) = &error {
+        return Err(Error::usage(format!("the log knows nothing of {about:?}"))
+            .hint("give a task (t-17), a lease (l-41-0) or an agent's name"));
+    }
     Err(Error::failed("read the log").because(chain(&error)))
 }

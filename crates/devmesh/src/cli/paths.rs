@@ -5,6 +5,7 @@ use devmesh_protocol::RepoPath;
 use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::git::Repo;
+use crate::state_dir::LINK;
 
 /// The paths that are meant. Globs are expanded here, over the files that git knows.
 pub(super) fn resolve(context: &Context, typed: &[String]) -> Result<Vec<RepoPath>> {
@@ -43,6 +44,15 @@ fn expand(repo: &Repo, pattern: &str) -> Result<Vec<RepoPath>> {
 }
 
 fn path(text: &str, typed: &str) -> Result<RepoPath> {
+    let wrong = match text.split('/').next() {
+        Some(LINK) => Some("it leads into devmesh's own state"),
+        _ if !text.is_empty() && typed.trim().is_empty() => Some("it names nothing"),
+        _ => None,
+    };
+    if let Some(wrong) = wrong {
+        return Err(Error::usage(format!("{typed:?} cannot be used: {wrong}"))
+            .hint("give paths of the repository, as in src/parser/"));
+    }
     RepoPath::new(text).map_err(|error| {
         Error::usage(format!("{typed:?} cannot be used: {error}"))
             .hint("give paths of the repository, as in src/parser/")

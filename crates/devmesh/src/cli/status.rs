@@ -116,6 +116,10 @@ impl Waiting {
             (_, Some(Blocked::Landing(why))) => {
                 (format!("it cannot land: {why}"), format!("devmesh task resume {id}"))
             }
+            (_, Some(Blocked::Base(what))) => (
+                format!("it has nothing to start from: {what}"),
+                format!("make the branch, then devmesh task resume {id}; or task cancel {id}"),
+            ),
             (_, Some(Blocked::Budget)) => {
                 ("the money set aside is spent".to_owned(), format!("devmesh task show {id}"))
             }

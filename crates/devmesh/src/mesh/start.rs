@@ -85,12 +85,20 @@ impl Mesh {
         self.launch(spec)?;
         let admin = keys::admin(&self.state, &url, LEADS_WITHIN).await?;
         let state: Value = tokio::select! {
-            state = admin.get("state", json!({})) => state?,
+            state = admin.get("state", json!({})) => state.map_err(|_| self.does_not_lead())?,
             error = self.lost() => return Err(error),
         };
         let term = state.get("epoch").and_then(Value::as_u64).unwrap_or_default();
         say(format!("coordinator  leads term {term}"));
         keys::admin(&self.state, &url, ANSWER).await
+    }
+
+    /// The coordinator runs and does not answer: it says why in its log.
+    fn does_not_lead(&self) -> Error {
+        let said = last_words(&self.state, "coordinator");
+        Error::failed("see the coordinator lead")
+            .because(format!("it runs and does not answer\n{said}"))
+            .hint(format!("the whole log is {}", self.state.log_of("coordinator").display()))
     }
 
     /// What is still started must not end; returns when something did.

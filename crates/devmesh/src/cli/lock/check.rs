@@ -3,6 +3,7 @@
 use devmesh_protocol::query::LockCheck;
 use serde_json::Value;
 
+use super::why::held;
 use super::{Wanted, repo_of};
 use crate::cli::{paths::resolve, words};
 use crate::context::Context;
@@ -32,14 +33,13 @@ impl Args {
         context.out.answer(reply.clone(), |result, _| {
             let holders = result.get("holders").and_then(Value::as_array);
             for holder in holders.into_iter().flatten() {
-                let word = |name: &str| holder.get(name).map(words).unwrap_or_default();
-                let until = match word("expires_at") {
-                    at if at.is_empty() => "until it is silent".to_owned(),
-                    at => format!("until {at}"),
-                };
-                let (path, actor, mode) = (word("path"), word("actor"), word("mode"));
-                let line = format!("{path} is held by {actor} ({mode}) {until} {}", word("reason"));
-                context.out.line(clean(line.trim_end()));
+                context.out.line(held(holder));
+            }
+            let word = |name: &str| result.get(name).map(words).unwrap_or_default();
+            for (lead, said) in [("", word("reason")), ("comes ", word("expected_at"))] {
+                if !said.is_empty() && !is_free(result) {
+                    context.out.line(clean(&format!("{lead}{said}")));
+                }
             }
         })?;
         if let Ok((_, result)) = reply.into_result()

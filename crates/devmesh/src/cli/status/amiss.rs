@@ -8,7 +8,10 @@ use crate::mesh::{Kind, last_words};
 use crate::output::clean;
 use crate::state_dir::{RunFile, SUPERVISOR, StateDir};
 
-/// One process that is not as it should be.
+/// With less nothing is certain to be recorded.
+const FREE_BYTES_MIN: u64 = 8 << 20;
+
+/// One process, or what all of them stand on, that is not as it should be.
 #[derive(Debug, PartialEq, Eq, Serialize)]
 pub(super) struct Amiss {
     /// Which.
@@ -53,7 +56,21 @@ pub(super) fn of(state: &StateDir, run: &RunFile) -> Vec<Amiss> {
         };
         all.push(one(name, what.to_owned(), next));
     }
+    all.extend(disk(state));
     all
+}
+
+/// A disk without room: what is asked for is not answered until there is some.
+fn disk(state: &StateDir) -> Option<Amiss> {
+    let stat = nix::sys::statvfs::statvfs(&state.path).ok()?;
+    let free = stat.blocks_available().saturating_mul(stat.fragment_size());
+    (free < FREE_BYTES_MIN).then(|| Amiss {
+        process: "disk".to_owned(),
+        what: format!("{} KiB are free at {}", free >> 10, state.path.display()),
+        said: String::new(),
+        log: state.log_of("nats-server").display().to_string(),
+        next: "free some space; what was asked for meanwhile may have been done".to_owned(),
+    })
 }
 
 /// The last line that says what happened: a hint says what to do, and comes after it.

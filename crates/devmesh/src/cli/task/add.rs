@@ -4,7 +4,7 @@ use std::io::{IsTerminal, Read};
 use std::path::{Path, PathBuf};
 
 use devmesh_protocol::command::task::{Add, Flow, ReviewBy, Usd};
-use devmesh_protocol::limits::LINE_CHARS_MAX;
+use devmesh_protocol::limits::{LINE_CHARS_MAX, TEXT_BYTES_MAX};
 use devmesh_protocol::{RepoId, TaskId, Verb};
 use serde_json::{Value, json};
 
@@ -78,7 +78,7 @@ pub(crate) struct Spec {
     #[arg(long, value_name = "N")]
     max_attempts: Option<u32>,
     /// Cost ceiling in US dollars
-    #[arg(long, value_name = "USD", value_parser = usd)]
+    #[arg(long, value_name = "USD", value_parser = usd, allow_negative_numbers = true)]
     max_cost_usd: Option<Usd>,
     /// Limit of one try, in seconds
     #[arg(long, value_name = "SECONDS")]
@@ -104,7 +104,10 @@ fn flow(text: &str) -> std::result::Result<Flow, String> {
 }
 
 fn usd(text: &str) -> std::result::Result<Usd, String> {
-    let amount: f64 = text.parse().map_err(|_| "an amount such as 2.50".to_owned())?;
+    let amount: f64 = text.parse().map_err(|_| "an amount such as 2.50 is expected".to_owned())?;
+    if !(0.0..=1_000_000.0).contains(&amount) {
+        return Err("an amount from 0 to 1000000 is expected".to_owned());
+    }
     serde_json::from_value(json!(amount)).map_err(|error| error.to_string())
 }
 
@@ -204,6 +207,11 @@ async fn repo_of(context: &Context, link: &Link, spec: &Spec) -> Result<Option<R
 /// Title and prompt of a text: the first line names it; a text that says more is the prompt.
 fn parts(title: Option<&str>, text: &str) -> Result<(String, Option<String>)> {
     let text = text.trim();
+    if text.len() > TEXT_BYTES_MAX {
+        let (len, max) = (text.len(), TEXT_BYTES_MAX);
+        return Err(Error::usage(format!("the text has {len} bytes; at most {max} are taken"))
+            .hint("put it into a file of the repository, and name that"));
+    }
     let first = text.lines().map(str::trim).find(|line| !line.is_empty());
     let Some(first) = first else {
         return Err(Error::usage("the task has no text").hint("say what is to be done"));

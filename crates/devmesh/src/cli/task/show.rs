@@ -1,16 +1,24 @@
 //! `devmesh task show`: one task in full.
 
+use devmesh_bus::client::Outcome;
 use devmesh_protocol::TaskId;
-use devmesh_protocol::command::task::Receipt;
-use devmesh_protocol::view::TaskView;
-use serde_json::json;
+use devmesh_protocol::view::LeaseView;
+use serde_json::{Value, json};
 
-use crate::cli::words;
-use crate::context::Context;
-use crate::error::Result;
-use crate::output::{clean, clean_lines};
+use crate::context::{Context, Link, entries};
+use crate::error::{Error, Result};
+use crate::output::clean_lines;
 
-/// Show one task in full: its text, tries, proof and what was said
+mod lines;
+#[cfg(test)]
+mod tests;
+
+/// Lines of a proof's output that are shown.
+const TAIL_LINES: usize = 12;
+/// Outputs that are fetched.
+const TAILS_MAX: usize = 4;
+
+/// Show one task in full: its text, tries and why they ended, proof, leases, cost, what was said
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The task
@@ -20,68 +28,47 @@ pub(crate) struct Args {
 
 impl Args {
     pub(super) async fn run(self, context: &Context) -> Result<()> {
-        let body = json!({ "task": self.task });
-        context.ask("task", body, |task: TaskView| show(context, &task)).await
-    }
-}
-
-fn show(context: &Context, task: &TaskView) {
-    let out = context.out;
-    out.line(out.strong(&format!("{}  {}", task.task, clean(&task.title))));
-    let mut state = task.state.clone();
-    if let Some(blocked) = &task.blocked {
-        state = format!("{state}: {}", words(&json!(blocked)));
-    }
-    let field = |name: &str, value: String| {
-        if !value.is_empty() {
-            out.line(format!("{name:<10} {}", clean(&value)));
+        let link = context.connect().await?;
+        let reply = link.ask("task", json!({ "task": self.task })).await?;
+        if context.out.json {
+            return context.out.answer(reply, |_, _| {});
         }
-    };
-    field("state", state);
-    field("repo", format!("{}, from {} to {}", task.repo, task.base, task.target));
-    field("paths", join(&task.paths));
-    field("after", join(&task.depends_on));
-    field("needs", task.needs.join(", "));
-    field("tool", task.tool.clone().unwrap_or_default());
-    field("verify", task.verify.join("; "));
-    field("added", format!("{} by {}", task.added_at, task.by));
-    field("tries", format!("{} of {}", task.tries, task.max_attempts));
-    field("landed", task.commit.clone().unwrap_or_default());
-    for past in &task.attempts {
-        field(&format!("try {}", past.attempt), format!("{}: {}", past.actor, past.why));
+        let (_, task) = reply.into_result().map_err(Error::rejected)?;
+        let mut all = lines::of(&task);
+        all.extend(lines::leases(&leases(&link, self.task).await?));
+        for (step, output) in tails(&link, &task).await? {
+            all.push(String::new());
+            all.push(format!("{step} printed last:"));
+            let lines: Vec<&str> = output.lines().collect();
+            let last = &lines[lines.len().saturating_sub(TAIL_LINES)..];
+            all.extend(last.iter().map(|line| format!("  {}", clean_lines(line))));
+        }
+        all.extend(lines::texts(&task));
+        for (number, line) in all.iter().enumerate() {
+            context.out.line(if number == 0 { context.out.strong(line) } else { line.clone() });
+        }
+        Ok(())
     }
-    if let Some(attempt) = &task.attempt {
-        field(
-            &format!("try {}", attempt.attempt),
-            format!("{} on {}", attempt.actor, attempt.host),
-        );
-        field("says", attempt.message.clone().unwrap_or_default());
-        if let Some(receipt) = &attempt.receipt {
-            field("proof", proof(receipt));
+}
+
+/// The leases that are held for the task.
+async fn leases(link: &Link, task: TaskId) -> Result<Vec<LeaseView>> {
+    let answer: Value = link.get("locks", json!({ "limit": 500 })).await?;
+    let mut all: Vec<LeaseView> = entries("leases", answer)?;
+    all.retain(|lease| lease.task == Some(task));
+    Ok(all)
+}
+
+/// What the steps that failed printed, as far as it is kept.
+async fn tails(link: &Link, task: &Value) -> Result<Vec<(String, String)>> {
+    let mut all = Vec::new();
+    for (command, digest) in lines::failed_steps(task).into_iter().take(TAILS_MAX) {
+        let asked = link.client.query("text", json!({ "digest": digest }), link.within()).await?;
+        let Outcome::Reply(reply) = asked else { continue };
+        let Ok((_, found)) = reply.into_result() else { continue };
+        if let Some(text) = found.get("text").and_then(Value::as_str) {
+            all.push((command, text.to_owned()));
         }
     }
-    if let Some(question) = &task.question {
-        let text = question.text.as_deref().unwrap_or("(forgotten)");
-        out.line(format!("{} asks: {}", question.question, clean_lines(text)));
-        field("options", question.options.join(", "));
-    }
-    if let Some(prompt) = &task.prompt {
-        out.line("");
-        out.line(clean_lines(prompt));
-    }
-    for said in &task.said {
-        let text = said.text.as_deref().unwrap_or("(forgotten)");
-        out.line("");
-        out.line(format!("{} {} ({}): {}", said.at, said.by, said.kind, clean_lines(text)));
-    }
-}
-
-fn proof(receipt: &Receipt) -> String {
-    let steps: Vec<&str> = receipt.steps.iter().map(|step| step.command.as_str()).collect();
-    let verdict = words(&json!(receipt.verdict));
-    format!("{verdict} on {}: {}", receipt.host, steps.join("; "))
-}
-
-fn join<T: ToString>(items: &[T]) -> String {
-    items.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+    Ok(all)
 }
