@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use devmesh_bus::client::Client;
-use devmesh_bus::cred::{Account, ROLES, Role, Trust, User, accounts, permissions};
+use devmesh_bus::cred::{
+    Account, Error as CredError, ROLES, Role, Trust, User, accounts, permissions,
+};
 use devmesh_protocol::command::agent::ActorAdd;
 use devmesh_protocol::{ActorId, Digest, Verb};
 
@@ -44,7 +46,7 @@ pub(crate) fn ensure(trust: &Trust, name: &ActorId, role: Role) -> Result<()> {
 /// Mints a credential.
 pub(crate) fn mint(trust: &Trust, name: &ActorId, role: Role) -> Result<()> {
     trust.mint(name.as_str(), role).map(|_| ()).map_err(|error| match error {
-        devmesh_bus::cred::Error::RoleTaken { .. } => {
+        CredError::RoleTaken { .. } | CredError::Reserved { .. } | CredError::Name { .. } => {
             Error::usage(error.to_string()).hint("`devmesh cred list` shows those in use")
         }
         other => Error::failed(format!("mint the credential of {name}"))
