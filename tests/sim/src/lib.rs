@@ -1,0 +1,33 @@
+//! Deterministic simulation of a whole mesh.
+//!
+//! A seed makes a plan, the plan a world: coordinators (their real step) over the in-memory log,
+//! agents (their real step) over a modelled disk, tool and repository, others that only take
+//! leases, and a person. Everything that happens stands in one queue ordered by simulated time;
+//! messages are lost, delayed, doubled and reordered, appends meet every fault of the log,
+//! processes die, stand still, sleep, are cut off. Then all faults end, and everything must come
+//! to its end.
+//!
+//! **Architecture invariant:** a run reads no clock, no environment, no disk, and starts no
+//! thread: the same seed makes the same bytes.
+
+mod blow;
+mod call;
+mod git;
+mod history;
+mod locker;
+mod node;
+mod oracle;
+mod person;
+mod plan;
+mod process;
+mod rng;
+pub mod run;
+pub mod stats;
+mod worker;
+mod world;
+
+#[cfg(test)]
+mod tests;
+
+pub use run::{Outcome, run};
+pub use stats::Stats;

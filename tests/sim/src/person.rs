@@ -1,0 +1,245 @@
+//! The person at the terminal: names the actors, adds a repository and tasks, and meddles.
+
+use devmesh_domain::look::look;
+use devmesh_protocol::command::agent::{ActorAdd, Role};
+use devmesh_protocol::command::mesh::{Pause, RepoAdd, Resume};
+use devmesh_protocol::command::task::{Add, Edit, Judgement, Reasoned, Review, Reviewed, Say};
+use devmesh_protocol::query::{Tasks, What};
+use devmesh_protocol::report::HostReport;
+use devmesh_protocol::{ActorId, Reply, RepoId, RepoPath, TaskId, Verb};
+use serde_json::Value;
+
+use crate::call::{Body, Came, Tag};
+use crate::world::{Happening, World};
+
+/// Where a task may say that it works.
+const PATHS: [&str; 5] = ["a.rs", "b.rs", "src/", "src/f/", "c.rs"];
+/// How long the person waits for an answer.
+const PATIENCE_MS: u64 = 60_000;
+
+/// What the person waits for.
+#[derive(Debug)]
+pub(crate) enum PersonTag {
+    /// One of the first things, which is done until it is done.
+    First(usize),
+    /// A task.
+    Added,
+    /// Anything else.
+    Meddled,
+}
+
+/// The person.
+#[derive(Debug)]
+pub(crate) struct Person {
+    /// Which process.
+    pub(crate) process: usize,
+    /// How many of the first things are done.
+    begun: usize,
+    is_busy: bool,
+    /// Tasks that were asked for.
+    pub(crate) asked: u64,
+    /// Tasks that are known.
+    pub(crate) tasks: Vec<TaskId>,
+}
+
+impl Person {
+    /// One who has not begun.
+    #[must_use]
+    pub(crate) fn new(process: usize) -> Person {
+        Person { process, begun: 0, is_busy: false, asked: 0, tasks: Vec::new() }
+    }
+}
+
+impl World {
+    /// Does the next thing.
+    pub(crate) fn act_person(&mut self) {
+        let ms = if self.healing { 2_000 } else { self.rng.within(1, self.plan.tasks_ms) };
+        let is_beginning = self.person.begun < self.first_things().len();
+        self.after(if is_beginning { 50 } else { ms }, Happening::Person);
+        if self.person.is_busy && !self.healing {
+            return;
+        }
+        if is_beginning {
+            return self.begin_mesh();
+        }
+        if self.healing {
+            return self.clear_up();
+        }
+        let (meddles, most) = (self.rng.chance(self.plan.meddle), self.plan.tasks_max);
+        if meddles && !self.person.tasks.is_empty() {
+            self.meddle();
+        } else if self.person.asked < most {
+            self.add_task();
+        }
+    }
+
+    fn says(&mut self, actor: &ActorId, verb: Verb, tag: PersonTag) {
+        let process = self.person.process;
+        let command = self.command(process, actor, None, verb);
+        self.person.is_busy = true;
+        self.ask(process, Body::Command(command), PATIENCE_MS, Tag::Person(tag));
+    }
+
+    fn alice() -> ActorId {
+        ActorId::new("alice").expect("letters are an id")
+    }
+
+    /// Who is who, and the repository.
+    fn first_things(&self) -> Vec<(ActorId, Verb)> {
+        let add = |actor: &ActorId, role| {
+            let verb = Verb::ActorAdd(ActorAdd { actor: actor.clone(), role });
+            (ActorId::admin(), verb)
+        };
+        let mut things = vec![add(&World::alice(), Role::Person)];
+        things.extend(
+            self.lockers
+                .iter()
+                .map(|it| add(&it.actor, if it.is_person { Role::Person } else { Role::Agent })),
+        );
+        things.extend(self.workers.iter().map(|it| add(it.actor(), Role::Agent)));
+        let repo = RepoAdd {
+            name: RepoId::new("web").expect("letters are an id"),
+            url: None,
+            path: Some("/src/web".into()),
+            base: Some("main".into()),
+            verify: vec!["true".into()],
+            setup: None,
+            target: None,
+            ignore_case: false,
+        };
+        things.push((World::alice(), Verb::RepoAdd(repo)));
+        things
+    }
+
+    fn begin_mesh(&mut self) {
+        let at = self.person.begun;
+        if let Some((actor, verb)) = self.first_things().into_iter().nth(at) {
+            self.says(&actor, verb, PersonTag::First(at));
+        }
+    }
+
+    fn add_task(&mut self) {
+        self.person.asked += 1;
+        let path = self.rng.pick(&PATHS);
+        let depends_on = match self.person.tasks.last() {
+            Some(task) if self.rng.chance(150) => vec![*task],
+            _ => Vec::new(),
+        };
+        let priority = u8::try_from(self.rng.below(5)).unwrap_or(2);
+        let add = Add {
+            title: format!("task {}", self.person.asked),
+            prompt: self.rng.chance(300).then(|| format!("text {}", self.person.asked)),
+            paths: vec![RepoPath::new(path).expect("a plain path")],
+            priority: Some(priority),
+            depends_on,
+            ..Add::default()
+        };
+        self.says(&World::alice(), Verb::TaskAdd(add), PersonTag::Added);
+    }
+
+    fn meddle(&mut self) {
+        let task = self.rng.pick(&self.person.tasks.clone());
+        let reasoned = Reasoned { task, reason: None };
+        let verb = match self.rng.below(8) {
+            0 => Verb::TaskPause(reasoned),
+            1 => Verb::TaskResume(reasoned),
+            2 => Verb::TaskCancel(reasoned),
+            3 => Verb::TaskRetry(reasoned),
+            4 => Verb::TaskSay(Say { task, text: "look again".into() }),
+            5 => Verb::MeshPause(Pause { now: self.rng.chance(500), reason: None }),
+            6 => Verb::MeshResume(Resume::default()),
+            _ => Verb::TaskEdit(Edit {
+                task,
+                title: None,
+                prompt: None,
+                paths: None,
+                priority: Some(0),
+                depends_on: None,
+                reason: None,
+            }),
+        };
+        self.says(&World::alice(), verb, PersonTag::Meddled);
+    }
+
+    /// Whatever waits for a person gets one.
+    fn clear_up(&mut self) {
+        if self.oracle.is_paused() {
+            let resume = Verb::MeshResume(Resume::default());
+            return self.says(&World::alice(), resume, PersonTag::Meddled);
+        }
+        let waiting = self.rows(&["paused", "blocked", "review"]);
+        if let Some((task, state)) = waiting.into_iter().next() {
+            let verb = match state.as_str() {
+                "review" => Verb::TaskReview(Review {
+                    task,
+                    what: Reviewed::Diff,
+                    verdict: Judgement::Approve,
+                    comments: None,
+                }),
+                _ => Verb::TaskResume(Reasoned { task, reason: None }),
+            };
+            self.says(&World::alice(), verb, PersonTag::Meddled);
+        }
+    }
+
+    /// Tasks in those states.
+    #[must_use]
+    pub(crate) fn rows(&self, states: &[&str]) -> Vec<(TaskId, String)> {
+        let mut rows = Vec::new();
+        for state in states {
+            let what = What::Tasks(Tasks { state: Some((*state).into()), ..Tasks::default() });
+            let Ok(shown) = look(self.oracle.state(), &what) else { continue };
+            let tasks = shown.get("tasks").and_then(Value::as_array).cloned().unwrap_or_default();
+            let id = |task: &Value| task.get("task")?.as_str()?.parse::<TaskId>().ok();
+            rows.extend(tasks.iter().filter_map(id).map(|id| (id, (*state).to_owned())));
+        }
+        rows
+    }
+
+    /// Something has come of it.
+    pub(crate) fn came_to_person(&mut self, tag: PersonTag, came: Came) {
+        self.person.is_busy = false;
+        match (tag, came) {
+            (PersonTag::First(at), Some(Reply::Ok { .. })) => {
+                self.person.begun = self.person.begun.max(at + 1);
+            }
+            (PersonTag::First(_), Some(Reply::Err { error, .. })) => {
+                self.broken(format!("the mesh cannot begin: {error}"));
+            }
+            (PersonTag::Added, Some(Reply::Ok { result, .. })) => {
+                let id = result.get("task").and_then(Value::as_str).and_then(|id| id.parse().ok());
+                self.person.tasks.extend::<Option<TaskId>>(id);
+            }
+            (PersonTag::Added | PersonTag::Meddled | PersonTag::First(_), _) => {}
+        }
+    }
+
+    /// Every host tells what it measures; now and then there is less of it.
+    pub(crate) fn measure(&mut self) {
+        self.after(5_000, Happening::Measure);
+        for worker in 0..self.workers.len() {
+            let is_short = !self.healing && self.plan.tool > 0 && self.rng.chance(20);
+            if is_short {
+                self.stats.fault("a host without room");
+            }
+            let report = HostReport {
+                host: self.workers[worker].host.clone(),
+                at: devmesh_protocol::At(0),
+                ram_total_mb: 8_192,
+                ram_free_mb: 4_096,
+                ram_limit_mb: None,
+                swap_total_mb: 0,
+                swap_used_mb: 0,
+                cpus: 4,
+                cpu_milli: 100,
+                load1_milli: 100,
+                pressure: None,
+                disk_free_mb: 10_000,
+                gpus: Vec::new(),
+                slots: if is_short { 0 } else { 2 },
+            };
+            let process = self.workers[worker].process;
+            self.ask(process, Body::Report(Box::new(report)), 2_000, Tag::Nobody);
+        }
+    }
+}

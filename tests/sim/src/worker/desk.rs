@@ -1,0 +1,314 @@
+//! What an agent does in its worktree: everything takes a while, and some of it goes wrong.
+
+use devmesh_agent::classify::{Class, Classified};
+use devmesh_agent::dialect::{Done, Fact};
+use devmesh_agent::effect::{Effect, LandOrder};
+use devmesh_agent::input::{Captured, Input, Prepared, ToolEnd};
+use devmesh_agent::land::{Conflict, Found, Landing, Seen};
+use devmesh_agent::process::EndCause;
+use devmesh_agent::verify::{Receipt, StepReceipt, Verdict};
+use devmesh_agent::view::{Job, Key, Work};
+use devmesh_protocol::Digest;
+
+use super::Desk;
+use crate::git::Commit;
+use crate::world::{Happening, World};
+
+/// The files that there are.
+const FILES: [&str; 6] = ["a.rs", "b.rs", "c.rs", "src/d.rs", "src/e.rs", "src/f/g.rs"];
+/// How often a turn starts over because the branch moved under it.
+const ROUNDS_MAX: u32 = 5;
+
+impl World {
+    fn desk(&mut self, worker: usize, key: Key) -> &mut Desk {
+        self.workers[worker].desks.entry(key).or_default()
+    }
+
+    /// Comes to pass after a while, unless it is cancelled before.
+    fn at_desk(&mut self, worker: usize, key: Key, ms: u64, input: Input) {
+        let cancelled = self.desk(worker, key).cancelled;
+        let (desk, input) = (Some((key, cancelled)), Box::new(input));
+        self.after(ms, Happening::ToWorker { worker, desk, input });
+    }
+
+    fn cancel(&mut self, worker: usize, key: Key) {
+        self.desk(worker, key).cancelled += 1;
+        self.calls.cancel(|tag| {
+            matches!(tag, crate::call::Tag::Worker(at, super::WorkerTag::Sent(of, _))
+                if *at == worker && *of == key)
+        });
+    }
+
+    /// Performs what is done in a worktree.
+    pub(super) fn perform_desk(&mut self, worker: usize, effect: Effect) {
+        match effect {
+            Effect::Prepare { key, job, .. } => self.prepare(worker, key, job),
+            Effect::ProveBase { key } => {
+                let ms = self.rng.within(1, 300);
+                self.at_desk(worker, key, ms, Input::BaseProven { key, red: None });
+            }
+            Effect::Run { key, .. } => self.run_tool(worker, key),
+            Effect::Freeze(key) => self.desk(worker, key).frozen = true,
+            Effect::Thaw(key) => {
+                self.desk(worker, key).frozen = false;
+                if let Some(input) = self.desk(worker, key).held.take() {
+                    self.at_desk(worker, key, 1, input);
+                }
+            }
+            Effect::StopTool(key) => {
+                let end = tool_end(EndCause::Stopped, None);
+                self.at_desk(worker, key, 5, Input::ToolEnded { key, end });
+            }
+            Effect::Save(key) => {
+                let saved = self.save(worker, key);
+                let ms = self.rng.within(1, 50);
+                self.soon(worker, ms, Input::Saved { key, commit: saved });
+            }
+            Effect::Capture { key, .. } => {
+                self.save(worker, key);
+                let work = self.desk(worker, key).work.clone();
+                let captured = Captured { work, unresolved: Vec::new(), unnamable: Vec::new() };
+                self.at_desk(worker, key, 10, Input::Captured { key, captured: Ok(captured) });
+            }
+            Effect::Verify { key, work } => self.verify(worker, key, &work),
+            Effect::Land { key, order } => {
+                let desk = self.desk(worker, key);
+                desk.order = Some(order);
+                let desk = desk.cancelled;
+                let ms = self.rng.within(1, 200);
+                self.after(ms, Happening::Landing { worker, key, desk, rounds: 0 });
+            }
+            Effect::Publish { key, .. } => {
+                self.at_desk(worker, key, 50, Input::Published { key, done: Ok(()) });
+            }
+            Effect::Rebase { key, work, onto } => {
+                let desk = self.desk(worker, key);
+                (desk.base, desk.is_dirty) = (onto, true);
+                desk.work = Some(work);
+                let conflicts = Ok(Vec::new());
+                self.at_desk(worker, key, 30, Input::Rebased { key, conflicts });
+            }
+            Effect::Halt(key) => self.cancel(worker, key),
+            Effect::Drop(key) => {
+                self.save(worker, key);
+                self.cancel(worker, key);
+                self.workers[worker].desks.remove(&key);
+                self.soon(worker, 40, Input::Dropped(key));
+            }
+            Effect::Finish(key) => {
+                self.git.saves.remove(&key.task);
+                self.workers[worker].desks.remove(&key);
+                self.soon(worker, 40, Input::Dropped(key));
+            }
+            _ => {}
+        }
+    }
+
+    fn prepare(&mut self, worker: usize, key: Key, job: Box<Job>) {
+        let saved = self.git.saves.get(&key.task).cloned();
+        let has_begun = job.task.attempt.as_ref().is_some_and(|it| {
+            it.attempt == key.attempt && (it.receipt.is_some() || it.turn.is_some())
+        });
+        let base = match &saved {
+            Some((_, work)) if has_begun => work.base.clone(),
+            _ => job.base_commit.clone(),
+        };
+        let work = saved.map(|(_, work)| work).filter(|work| work.base == base);
+        let continues = work.is_some();
+        let said = job.task.said.len();
+        let desk = self.desk(worker, key);
+        (desk.job, desk.base, desk.work) = (Some(job), base.clone(), work.clone());
+        let place = World::place(&base, continues);
+        let prepared = Ok(Box::new(Prepared { place, work, said }));
+        let ms = self.rng.within(5, 800);
+        self.at_desk(worker, key, ms, Input::Prepared { key, place: prepared });
+    }
+
+    fn run_tool(&mut self, worker: usize, key: Key) {
+        let most = self.rng.pick(&[200, 3_000, 3_000, 20_000, 120_000]);
+        let ms = self.rng.within(50, most);
+        let session = format!("tool-{}-{}", key.task, self.rng.below(3));
+        self.at_desk(worker, key, ms / 4, Input::Told { key, fact: Fact::Session(session) });
+        let message = Fact::Message("done".into());
+        self.at_desk(worker, key, ms / 2, Input::Told { key, fact: message });
+        self.desk(worker, key).is_dirty = true;
+        let mut end = tool_end(EndCause::Exited, Some(0));
+        if !self.healing && self.rng.chance(self.plan.tool) {
+            self.stats.fault("a tool's run");
+            match self.rng.below(3) {
+                0 => end.exit = Some(1),
+                1 => end.rate_limited = true,
+                _ => end.cause = EndCause::Idle,
+            }
+        } else {
+            let done = Done { success: true, message: "done".into(), status: None, retry_ms: None };
+            self.at_desk(worker, key, ms, Input::Told { key, fact: Fact::Done(done) });
+        }
+        self.at_desk(worker, key, ms + 1, Input::ToolEnded { key, end });
+    }
+
+    /// What was changed becomes a commit that outlives the process.
+    fn save(&mut self, worker: usize, key: Key) -> Option<String> {
+        if !std::mem::take(&mut self.desk(worker, key).is_dirty) {
+            return None;
+        }
+        let (commit, tree) = (self.git.name(), self.git.name());
+        let count = self.rng.within(1, 3);
+        let mut changed: Vec<String> =
+            (0..count).map(|_| self.rng.pick(&FILES).to_owned()).collect();
+        changed.sort();
+        changed.dedup();
+        let base = self.desk(worker, key).base.clone();
+        let work = Work { commit: commit.clone(), tree, base, changed };
+        self.desk(worker, key).work = Some(work.clone());
+        self.git.saves.insert(key.task, (key.attempt, work));
+        Some(commit)
+    }
+
+    fn verify(&mut self, worker: usize, key: Key, work: &Work) {
+        let step = StepReceipt {
+            name: "test".into(),
+            command: "true".into(),
+            exit: 0,
+            ms: 1,
+            digest: Digest::of(b""),
+            flaky: false,
+        };
+        let host = self.workers[worker].host.to_string();
+        let mut receipt = Receipt { tree: work.tree.clone(), steps: vec![step], host };
+        let verdict = if !self.healing && self.rng.chance(self.plan.verify) {
+            self.stats.fault("a verification");
+            receipt.steps[0].exit = 1;
+            let text = format!("it fails {}", ["so", "thus"][usize::from(self.rng.chance(500))]);
+            let classified = Classified::of(Class::Test, &text);
+            Verdict::Failed { receipt, step: "test".into(), classified, tail: text }
+        } else {
+            Verdict::Passed(receipt)
+        };
+        let ms = self.rng.within(5, 2_000);
+        self.at_desk(worker, key, ms, Input::Verified { key, verdict: Ok(verdict) });
+    }
+
+    /// One round of a turn: the turn ref is moved, the gates are asked; the branch moves later,
+    /// if it is still where it was.
+    pub(crate) fn land(&mut self, worker: usize, key: Key, desk: u32, rounds: u32) {
+        let Some(it) = self.workers[worker].desks.get(&key).filter(|it| it.cancelled == desk)
+        else {
+            return;
+        };
+        let Some(order) = it.order.clone() else { return };
+        let seen = self.seen(&order);
+        let landing = if rounds % 2 == 0 {
+            self.take_turn(worker, key, &order)
+        } else {
+            self.publish(key, &order)
+        };
+        let Some(landing) = landing else {
+            if rounds >= 2 * ROUNDS_MAX {
+                let reason = "the branch moves on and on".to_owned();
+                return self.end_turn(
+                    worker,
+                    key,
+                    seen,
+                    Landing::Blocked { reason, files: vec![] },
+                );
+            }
+            let ms = self.rng.within(5, 1_500);
+            let next = Happening::Landing { worker, key, desk, rounds: rounds + 1 };
+            return self.after(ms, next);
+        };
+        self.end_turn(worker, key, seen, landing);
+    }
+
+    fn end_turn(&mut self, worker: usize, key: Key, seen: Seen, landing: Landing) {
+        let tree = |found: &Found| {
+            let commit = self.git.commits.iter().find(|commit| commit.id == found.commit);
+            commit.map(|commit| commit.tree.clone()).unwrap_or_default()
+        };
+        let trees = seen.found.iter().map(tree).collect();
+        self.at_desk(worker, key, 1, Input::Landed { key, landing: Ok((landing, seen)), trees });
+    }
+
+    /// Commits that the log does not know of yet.
+    fn seen(&self, order: &LandOrder) -> Seen {
+        let since = self.git.since(order.head.as_deref());
+        let found = since.iter().map(|commit| Found {
+            commit: commit.id.clone(),
+            task: commit.key.task.to_string(),
+            attempt: commit.key.attempt,
+            token: Some(commit.token),
+            at_s: 0,
+        });
+        Seen { found: found.collect(), moved: None }
+    }
+
+    /// The first half of a round; `None`: go on and publish.
+    fn take_turn(&mut self, worker: usize, key: Key, order: &LandOrder) -> Option<Landing> {
+        if self.git.turn > order.turn {
+            return Some(Landing::TurnLost);
+        }
+        self.git.turn = order.turn;
+        let since = self.git.since(order.head.as_deref());
+        if let Some(own) = since.iter().find(|commit| commit.key == key) {
+            let (commit, tree) = (own.id.clone(), own.tree.clone());
+            let (from, unsigned, receipt) = (None, None, None);
+            return Some(Landing::Landed { commit, tree, receipt, from, unsigned });
+        }
+        if since.iter().any(|commit| commit.key.task == key.task) {
+            return Some(Landing::Nothing);
+        }
+        let work = &order.work;
+        let lacks: Vec<String> =
+            work.changed.iter().filter(|path| !order.leased.contains(*path)).cloned().collect();
+        if !lacks.is_empty() {
+            return Some(Landing::NotLeased(lacks));
+        }
+        if self.worker_now(worker).ms >= order.until_ms {
+            return Some(Landing::InDoubt);
+        }
+        let meanwhile = self.git.since(Some(&work.base));
+        let touches = |commit: &Commit| commit.changed.iter().any(|p| work.changed.contains(p));
+        let paths: Vec<String> = match meanwhile.iter().any(touches) {
+            true if self.rng.chance(self.plan.conflict) => work.changed.clone(),
+            _ => Vec::new(),
+        };
+        if !paths.is_empty() {
+            self.stats.event("conflicts");
+            let (ours, theirs) = (self.git.head(), work.commit.clone());
+            return Some(Landing::Conflict(Conflict { ours, theirs, paths, messages: "".into() }));
+        }
+        None
+    }
+
+    /// The second half: one atomic move of branch and turn ref, which nobody else can have moved
+    /// since without taking the turn.
+    fn publish(&mut self, key: Key, order: &LandOrder) -> Option<Landing> {
+        if self.git.turn != order.turn {
+            return Some(Landing::TurnLost);
+        }
+        let from = self.git.head();
+        let (id, tree) = (self.git.name(), order.work.tree.clone());
+        if let Some(other) = self.git.commits.iter().find(|it| it.key.task == key.task) {
+            let (by, id) = (other.key, other.id.clone());
+            self.broken(format!("{key} lands, and {by} has landed the same task as {id}"));
+        }
+        let changed = order.work.changed.clone();
+        let token = order.turn;
+        self.git.commits.push(Commit { id: id.clone(), tree: tree.clone(), key, token, changed });
+        self.stats.event("commits landed");
+        let (from, unsigned, receipt) = (Some(from), None, None);
+        Some(Landing::Landed { commit: id, tree, receipt, from, unsigned })
+    }
+}
+
+fn tool_end(cause: EndCause, exit: Option<i32>) -> ToolEnd {
+    ToolEnd {
+        cause,
+        exit,
+        marks_end: true,
+        tail: "it broke".into(),
+        rate_limited: false,
+        sign_in: false,
+        reset_at_ms: None,
+    }
+}
