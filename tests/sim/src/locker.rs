@@ -43,8 +43,8 @@ pub(crate) enum LockerTag {
     Acquired(Tenure, u64),
     /// The way from one mode to another.
     Converted(Tenure, Mode),
-    /// The end of it.
-    Released(Tenure),
+    /// The end of it, and until when it was relied on.
+    Released(Tenure, u64),
     /// More time, asked for at that time of its clock.
     Renewed(Tenure, u64),
     /// That it has left.
@@ -122,13 +122,17 @@ impl Locker {
 impl World {
     /// Its process begins; a lease that it held it does not know of any more.
     pub(crate) fn begin_locker(&mut self, locker: usize) {
+        let held = self.lockers[locker].held.as_ref().map(|held| held.tenure);
+        let held = held.and_then(|tenure| self.history.id_of(tenure));
         self.lose_lease(locker);
         self.history.crashed(locker);
+        // Its session and what it asked for stand on its disk, if it had time to write them.
+        let forgets = self.rng.chance(500);
         let it = &mut self.lockers[locker];
         (it.is_busy, it.has_joined, it.believed_ms) = (false, false, None);
-        it.session = None;
-        if !it.is_person {
-            // What the old session asked for goes with it.
+        it.unknown.extend(held);
+        if forgets && !it.is_person {
+            it.session = None;
             it.unknown.clear();
         }
         let ms = self.rng.within(1, 2_000);
@@ -150,7 +154,7 @@ impl World {
         let ms = if self.healing { 500 } else { self.rng.within(1, self.plan.think_ms) };
         self.after(ms, Happening::Locker { locker });
         let it = &self.lockers[locker];
-        if it.is_busy {
+        if it.is_busy || (self.person.is_beginning && !self.healing) {
             return;
         }
         if !it.is_person && !it.has_joined {
@@ -195,7 +199,8 @@ impl World {
         let wall = self.processes[self.lockers[locker].process].wall(self.now);
         let it = &mut self.lockers[locker];
         let text = uuid(&mut self.rng, wall);
-        let session = SessionId::new(&text).expect("a UUID is a session id");
+        let new = SessionId::new(&text).expect("a UUID is a session id");
+        let session = it.session.clone().unwrap_or(new);
         it.session = Some(session.clone());
         let join = Join {
             tool: "locker".into(),
@@ -217,7 +222,8 @@ impl World {
         if it.is_gone {
             return;
         }
-        self.after(BEAT_MS, Happening::LockerBeat { locker });
+        let ms = BEAT_MS.min(self.lockers[locker].ttl_ms / 3);
+        self.after(ms, Happening::LockerBeat { locker });
         let it = &self.lockers[locker];
         let Some(session) = it.session.clone().filter(|_| it.has_joined) else { return };
         let body = Body::Beat(it.actor.clone(), Beat { session: session.clone(), seen: it.seen });
@@ -265,16 +271,30 @@ impl World {
     }
 
     fn release(&mut self, locker: usize, held: Held) {
-        // From here on it does not rely on it.
+        // From here on it does not rely on it; where the answer is that there was none, it must
+        // not have relied on it before either.
+        let relied_until = self.relied_until(locker);
         self.lockers[locker].held = None;
-        let ids = self.history.id_of(held.tenure).into_iter().collect();
-        let release = match self.rng.chance(500) {
-            true => Release { leases: held.leases, ..Release::default() },
-            false => Release { ids, ..Release::default() },
+        let ids: Vec<CommandId> = self.history.id_of(held.tenure).into_iter().collect();
+        self.lockers[locker].unknown.extend(ids.iter().cloned());
+        let release = match self.rng.below(2) {
+            0 => Release { leases: held.leases, ..Release::default() },
+            _ => self.release_of(held.tenure),
         };
         self.history.call(held.tenure, Op::Release, self.now);
-        let tag = LockerTag::Released(held.tenure);
+        let tag = LockerTag::Released(held.tenure, relied_until);
         self.locker_asks(locker, Verb::LockRelease(release), GIVE_UP_MS, tag);
+    }
+
+    /// What gives back whatever a request has got. A lease that was converted since is not the
+    /// request's any more, and is named by its path.
+    fn release_of(&mut self, tenure: Tenure) -> Release {
+        if self.history.is_converted(tenure) {
+            let path = PATHS.iter().find(|(_, leaves)| *leaves == self.history.leaves_of(tenure));
+            let paths = path.and_then(|(path, _)| RepoPath::new(path).ok()).into_iter().collect();
+            return Release { paths, ..Release::default() };
+        }
+        Release { ids: self.history.id_of(tenure).into_iter().collect(), ..Release::default() }
     }
 
     /// Gives back whatever a request may have got it.
@@ -282,8 +302,8 @@ impl World {
         let Some(id) = self.lockers[locker].unknown.first().cloned() else { return };
         let Some(tenure) = self.history.tenure_of(&id) else { return };
         self.history.call(tenure, Op::Release, self.now);
-        let release = Release { ids: vec![id], ..Release::default() };
-        let tag = LockerTag::Released(tenure);
+        let release = self.release_of(tenure);
+        let tag = LockerTag::Released(tenure, self.now);
         self.locker_asks(locker, Verb::LockRelease(release), GIVE_UP_MS, tag);
     }
 
@@ -299,18 +319,24 @@ impl World {
         self.locker_asks(locker, Verb::AgentLeave(leave), 60_000, LockerTag::Left);
     }
 
-    /// It does not rely on its lease any more, and does not know when it ends.
+    /// It does not rely on its lease any more, and does not know when it ends; it gives it back
+    /// before it asks for another.
     fn lose_lease(&mut self, locker: usize) {
+        let at = self.relied_until(locker);
+        if let Some(held) = self.lockers[locker].held.take() {
+            self.history.lapses(held.tenure, at);
+            self.lockers[locker].unknown.extend(self.history.id_of(held.tenure));
+        }
+    }
+
+    /// Until when it has relied on its lease, at most until now. A clock that stood still
+    /// meanwhile does not tell.
+    fn relied_until(&self, locker: usize) -> u64 {
         let it = &self.lockers[locker];
         let process = &self.processes[it.process];
         let mono = process.mono(self.now);
         let over_ms = it.believes_until().map_or(mono, |until| mono.saturating_sub(until));
-        // A clock that stood still meanwhile does not tell when its time was over.
-        let over_ms = if process.slept_ms > 0 { self.now } else { over_ms + 10 };
-        let at = self.now.saturating_sub(over_ms);
-        if let Some(held) = self.lockers[locker].held.take() {
-            self.history.lapses(held.tenure, at);
-        }
+        if process.slept_ms > 0 { 0 } else { self.now.saturating_sub(over_ms + 10) }
     }
 
     /// Something has come of a request.
@@ -342,7 +368,7 @@ impl World {
             }
             LockerTag::Acquired(tenure, sent) => self.acquired(locker, tenure, sent, came),
             LockerTag::Converted(tenure, mode) => self.converted(locker, tenure, mode, came),
-            LockerTag::Released(tenure) => self.released(locker, tenure, came),
+            LockerTag::Released(tenure, until) => self.released(locker, tenure, until, came),
             LockerTag::Renewed(tenure, sent) => self.renewed(locker, tenure, sent, came),
             LockerTag::Left => self.lockers[locker].is_gone = came.is_some(),
             LockerTag::Beaten(..) => {}
@@ -352,7 +378,7 @@ impl World {
     fn session_over(&mut self, locker: usize) {
         self.lose_lease(locker);
         let it = &mut self.lockers[locker];
-        (it.has_joined, it.believed_ms) = (false, None);
+        (it.has_joined, it.believed_ms, it.session) = (false, None, None);
         // What the old session asked for went with it.
         it.unknown.clear();
     }
@@ -427,29 +453,19 @@ impl World {
         }
     }
 
-    fn released(&mut self, locker: usize, tenure: Tenure, came: Came) {
-        let id = self.history.id_of(tenure);
+    fn released(&mut self, locker: usize, tenure: Tenure, relied_until: u64, came: Came) {
+        let is_settled = came.is_some();
         match came {
-            Some(Reply::Ok { .. }) => {
-                self.history.returned(tenure, self.now);
-                if let Some(id) = id {
-                    self.lockers[locker].unknown.remove(&id);
-                }
-            }
+            Some(Reply::Ok { .. }) => self.history.returned(tenure, self.now),
             Some(Reply::Err { .. }) => {
                 // There was nothing to give back any more.
                 self.history.withdrawn(tenure);
-                self.history.lapses(tenure, self.now);
-                if let Some(id) = id {
-                    self.lockers[locker].unknown.remove(&id);
-                }
+                self.history.lapses(tenure, relied_until);
             }
-            None => {
-                self.history.never_returned(tenure);
-                if let Some(id) = id {
-                    self.lockers[locker].unknown.insert(id);
-                }
-            }
+            None => self.history.never_returned(tenure),
+        }
+        if let Some(id) = self.history.id_of(tenure).filter(|_| is_settled) {
+            self.lockers[locker].unknown.remove(&id);
         }
     }
 

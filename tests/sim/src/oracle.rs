@@ -64,12 +64,6 @@ impl Oracle {
         self.chain.stream_seq
     }
 
-    /// The chain there.
-    #[must_use]
-    pub(crate) fn chain(&self) -> &Chain {
-        &self.chain
-    }
-
     /// The state there.
     #[must_use]
     pub(crate) fn state(&self) -> &State {
@@ -311,7 +305,6 @@ impl World {
 fn gist(verb: &Verb, result: &serde_json::Value) -> serde_json::Value {
     match verb {
         Verb::AgentJoin(_) => serde_json::Value::Null,
-        Verb::TaskAdd(_) => result.get("task").cloned().unwrap_or_default(),
-        _ => result.clone(),
+        _ => result.get("task").unwrap_or(result).clone(),
     }
 }

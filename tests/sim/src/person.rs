@@ -36,6 +36,8 @@ pub(crate) struct Person {
     /// How many of the first things are done.
     begun: usize,
     is_busy: bool,
+    /// The first things are not all done.
+    pub(crate) is_beginning: bool,
     /// Tasks that were asked for.
     pub(crate) asked: u64,
     /// Tasks that are known.
@@ -46,7 +48,14 @@ impl Person {
     /// One who has not begun.
     #[must_use]
     pub(crate) fn new(process: usize) -> Person {
-        Person { process, begun: 0, is_busy: false, asked: 0, tasks: Vec::new() }
+        Person {
+            process,
+            begun: 0,
+            is_busy: false,
+            is_beginning: true,
+            asked: 0,
+            tasks: Vec::new(),
+        }
     }
 }
 
@@ -54,7 +63,7 @@ impl World {
     /// Does the next thing.
     pub(crate) fn act_person(&mut self) {
         let ms = if self.healing { 2_000 } else { self.rng.within(1, self.plan.tasks_ms) };
-        let is_beginning = self.person.begun < self.first_things().len();
+        let is_beginning = self.person.is_beginning;
         self.after(if is_beginning { 50 } else { ms }, Happening::Person);
         if self.person.is_busy && !self.healing {
             return;
@@ -202,6 +211,7 @@ impl World {
         match (tag, came) {
             (PersonTag::First(at), Some(Reply::Ok { .. })) => {
                 self.person.begun = self.person.begun.max(at + 1);
+                self.person.is_beginning = self.person.begun < self.first_things().len();
             }
             (PersonTag::First(_), Some(Reply::Err { error, .. })) => {
                 self.broken(format!("the mesh cannot begin: {error}"));

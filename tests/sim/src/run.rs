@@ -55,15 +55,15 @@ impl World {
     pub(crate) fn finish(mut self, seed: u64) -> Outcome {
         self.heal();
         let limit = self.now + HEAL_MS;
-        let mut are_told = false;
+        let mut are_over = false;
         let mut is_done = false;
         while self.now < limit && self.wrong.is_none() && !is_done {
             self.pass(500);
-            if !are_told && self.are_tasks_over() {
-                are_told = true;
+            are_over |= self.are_tasks_over();
+            if are_over {
                 self.end_workers();
+                is_done = self.is_quiet();
             }
-            is_done = are_told && self.is_quiet();
         }
         if !is_done && self.wrong.is_none() {
             let left = self.left();
@@ -108,7 +108,10 @@ impl World {
 
     fn end_workers(&mut self) {
         for worker in 0..self.workers.len() {
-            self.to_worker(worker, None, Input::Shutdown);
+            let it = &self.workers[worker];
+            if self.processes[it.process].alive && !it.view.leaving {
+                self.to_worker(worker, None, Input::Shutdown);
+            }
         }
     }
 
