@@ -61,7 +61,7 @@ pub(super) fn given(
             }));
         }
     }
-    let mut given = json!({ "leases": granted(state, record, to) });
+    let mut given = json!({ "leases": granted(record, to) });
     if !shared.is_empty() {
         given["shared"] = shared.into();
     }
@@ -92,11 +92,7 @@ fn changed_by_hand(state: &State, given: &Value) -> Vec<Value> {
 
 /// The leases that a record gives to whom `to` says; as it gave them, whatever has become of
 /// them since.
-pub(super) fn granted(
-    state: &State,
-    record: &Record,
-    to: impl Fn(Option<&CommandId>) -> bool,
-) -> Vec<Value> {
+pub(super) fn granted(record: &Record, to: impl Fn(Option<&CommandId>) -> bool) -> Vec<Value> {
     let mut leases = Vec::new();
     for event in &record.events {
         if let Event::LockGranted(e) = event
@@ -116,14 +112,13 @@ pub(super) fn granted(
             && to(e.waited.as_ref())
         {
             let id = converted(record, e);
-            let path = state.leases.get(&id);
             leases.push(json!({
                 "lease": id,
-                "repo": path.map(|lease| &lease.repo),
-                "path": path.map(|lease| &lease.path),
+                "repo": e.repo,
+                "path": e.path,
                 "mode": e.to,
                 "token": id.seq,
-                "expires_at": path.and_then(|lease| lease.expires_at),
+                "expires_at": e.expires_at,
             }));
         }
     }

@@ -177,6 +177,7 @@ fn the_same_id_gets_the_same_answer() {
         ("alice", "agent.drain", json!({ "agent": "gemini" })),
         ("bob", "task.retry", json!({ "task": "t-1" })),
         ("admin", "actor.add", json!({ "actor": "frank", "role": "viewer" })),
+        ("alice", "lock.acquire", json!({ "paths": ["b"], "mode": "write" })),
     ];
     desk.ok("alice", "task.add", json!({ "title": "x" }));
     let mut given = Vec::new();
@@ -185,7 +186,7 @@ fn the_same_id_gets_the_same_answer() {
         let reply = desk.take(&command).expect(verb);
         given.push((command, reply));
     }
-    desk.ok("alice", "lock.release", json!({ "paths": ["a"] }));
+    desk.ok("alice", "lock.release", json!({ "paths": ["a", "b"] }));
     desk.ok("alice", "task.cancel", json!({ "task": "t-1" }));
     let seq = desk.world.state.seq;
     for (command, reply) in &given {

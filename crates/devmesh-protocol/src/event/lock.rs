@@ -189,6 +189,15 @@ pub struct LockConverted {
     /// The request that had waited for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub waited: Option<CommandId>,
+    /// In which repository; an answer that is given again shows it when the lease is gone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub repo: Option<RepoId>,
+    /// Which file or folder.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<RepoPath>,
+    /// When it ends, where no heartbeat keeps it alive.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<At>,
 }
 
 /// A lease was given back.

@@ -8,6 +8,7 @@ use devmesh_protocol::planted::{self, Fault};
 use devmesh_protocol::{At, Code, Event, LeaseId, Rejection, RepoPath};
 use serde_json::{Map, Value};
 
+use super::convert::converted;
 use super::request::Request;
 use super::share;
 use crate::state::State;
@@ -43,11 +44,11 @@ pub(super) fn admit(state: &State, request: &Request, at: At) -> Result<Vec<Even
         };
         let free: Vec<Step> = plan.steps.iter().filter(|step| free(step)).cloned().collect();
         if !free.is_empty() {
-            return Ok(grants(request, &free, at));
+            return Ok(grants(state, request, &free, at));
         }
     }
     match obstacle {
-        None => Ok(grants(request, &plan.steps, at)),
+        None => Ok(grants(state, request, &plan.steps, at)),
         Some(obstacle) if request.may_share() => share::admit(state, request, &obstacle, at),
         Some(obstacle) if request.wait_ms == 0 => Err(obstacle.conflict(state, request)),
         Some(obstacle) => enqueue(state, request, &plan, &obstacle, at),
@@ -146,12 +147,12 @@ pub(super) enum Obstacle {
     Waiter(Standing, u64),
 }
 
-pub(super) fn grants(request: &Request, steps: &[Step], at: At) -> Vec<Event> {
+pub(super) fn grants(state: &State, request: &Request, steps: &[Step], at: At) -> Vec<Event> {
     let step = |(index, step): (u32, &Step)| match step {
         Step::Grant(path) => grant(request, path.clone(), index, at).into(),
         Step::Convert(lease, _) => {
             let (lease, to) = (*lease, request.mode);
-            event::LockConverted { lease, to, index: Some(index), waited: None }.into()
+            converted(state, lease, to, Some(index), None).into()
         }
     };
     (0..).zip(steps).map(step).collect()

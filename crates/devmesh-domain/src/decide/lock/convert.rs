@@ -3,7 +3,7 @@
 use devmesh_protocol::command::lock::Convert;
 use devmesh_protocol::event::lock as event;
 use devmesh_protocol::planted::{self, Fault};
-use devmesh_protocol::{At, Command, Event, Rejection};
+use devmesh_protocol::{At, Command, CommandId, Event, LeaseId, Mode, Rejection};
 
 use super::admit::admit;
 use super::give::own_live_lease;
@@ -23,8 +23,7 @@ pub(in crate::decide) fn convert(
     if lease.mode == body.mode {
         return Ok(Vec::new());
     }
-    let converted =
-        |index| event::LockConverted { lease: body.lease, to: body.mode, index, waited: None };
+    let converted = |index| converted(state, body.lease, body.mode, index, None);
     if lease.mode.covers(body.mode) {
         return Ok(vec![converted(None).into()]);
     }
@@ -46,4 +45,24 @@ pub(in crate::decide) fn convert(
         return Ok(vec![converted(Some(0)).into()]);
     }
     admit(state, &request, at)
+}
+
+/// The event, with all that its answer shows: what becomes of the lease later is none of it.
+pub(super) fn converted(
+    state: &State,
+    id: LeaseId,
+    to: Mode,
+    index: Option<u32>,
+    waited: Option<CommandId>,
+) -> event::LockConverted {
+    let lease = state.lease(id);
+    event::LockConverted {
+        lease: id,
+        to,
+        index,
+        waited,
+        repo: Some(lease.repo.clone()),
+        path: Some(lease.path.clone()),
+        expires_at: lease.expires_at,
+    }
 }

@@ -6,6 +6,7 @@ use devmesh_protocol::limits::{GRANTS_PER_RECORD_MAX, RECORD_BYTES_MAX, RECORD_E
 use devmesh_protocol::planted::{self, Fault};
 use devmesh_protocol::{At, Event, LeaseId};
 
+use super::convert::converted;
 use super::give::{withdrawal, withdrawals};
 use super::request::record_bytes;
 use super::share::{self, Shared};
@@ -180,5 +181,5 @@ fn conversion(
         true => (mode, None),
         false => (waiter.mode, Some(index())),
     };
-    event::LockConverted { lease, to, index, waited: Some(waiter.id.clone()) }.into()
+    converted(state, lease, to, index, Some(waiter.id.clone())).into()
 }

@@ -41,7 +41,7 @@ pub(super) fn admit(
         obstacle
     } else {
         match plan.obstacle(state, &rest) {
-            None => return Ok(grants(&rest, &plan.steps, at)),
+            None => return Ok(grants(state, &rest, &plan.steps, at)),
             Some(other) => {
                 again = other;
                 &again
@@ -100,7 +100,7 @@ fn together(
     let obstacle = match plan.obstacle(state, &request) {
         None => match shared_for(state, request.ask(&plan.paths), &plan.paths) {
             Shared::All(mut events) => {
-                events.extend(grants(&request, &plan.steps, at));
+                events.extend(grants(state, &request, &plan.steps, at));
                 return Ok(events);
             }
             // More than one record takes: it waits until the last of them is shared.
