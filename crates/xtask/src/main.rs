@@ -17,6 +17,7 @@ mod demo;
 mod error;
 mod schemas;
 mod setup;
+mod sim;
 mod suite;
 mod tidy;
 
@@ -52,6 +53,8 @@ enum Chore {
         #[arg(long)]
         check: bool,
     },
+    /// Simulate whole meshes from seeds, on all cores.
+    Sim(sim::Args),
     /// Measure, each figure as a ratio to a floor measured in the same run.
     Bench(bench::Args),
 }
@@ -66,6 +69,7 @@ fn main() -> ExitCode {
         Chore::Tidy => tidy::tidy(),
         Chore::Schemas { check: true } => schemas::schemas(schemas::Mode::Check),
         Chore::Schemas { check: false } => schemas::schemas(schemas::Mode::Write),
+        Chore::Sim(args) => sim::sim(&args),
         Chore::Bench(args) => bench::bench(&args),
     };
     let Err(error) = done else { return ExitCode::SUCCESS };

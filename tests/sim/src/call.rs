@@ -250,9 +250,6 @@ impl World {
         match Reply::from_slice(bytes) {
             Ok(reply) => {
                 if let Reply::Err { error, .. } = &reply {
-                    if std::env::var("SIM_TALK").is_ok() {
-                        eprintln!("{} {:?} {:?}", self.now, call.body, error);
-                    }
                     *self.stats.refusals.entry(error.code.as_str()).or_default() += 1;
                 }
                 self.came(call.tag, Some(reply), None);

@@ -46,6 +46,8 @@ const SHIPPED: &[&str] = &[
     "devmesh-replay",
     "devmesh-mcp",
 ];
+/// What a simulation steps by itself.
+const SIMULATED: &[&str] = &[PROTOCOL, DOMAIN, BUS, "devmesh-coordinator", "devmesh-agent"];
 const ALL_BUT_BINARY: &[&str] = &[
     PROTOCOL,
     DOMAIN,
@@ -75,6 +77,7 @@ pub(crate) const TABLE: &[Crate] = &[
     row("xtask", "crates/xtask", Level::Dev, ALL_BUT_BINARY),
     row(TESTS, "tests", Level::Dev, ALL_BUT_BINARY),
     row("devmesh-model", "tests/model", Level::Dev, &[PROTOCOL, DOMAIN]),
+    row("devmesh-sim", "tests/sim", Level::Dev, SIMULATED),
 ];
 
 const fn row(
