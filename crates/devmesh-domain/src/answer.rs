@@ -95,7 +95,7 @@ pub fn answers(state: &State, record: &Record) -> Vec<Answer> {
         for id in &order.ids {
             let receipt = state.receipts.get(&(actor.clone(), id.clone()));
             if receipt.is_some_and(|receipt| receipt.answered == Some(record.seq)) {
-                let reply = wait_over(record, &actor, id);
+                let reply = wait_over(state, record, &actor, id);
                 answers.push(Answer { actor: actor.clone(), id: id.clone(), reply });
             }
         }
@@ -147,7 +147,7 @@ fn worker(state: &State, task: TaskId, number: u32) -> Option<ActorId> {
 }
 
 /// What somebody who waited is told.
-fn wait_over(record: &Record, actor: &ActorId, id: &CommandId) -> Reply {
+fn wait_over(state: &State, record: &Record, actor: &ActorId, id: &CommandId) -> Reply {
     let seq = Some(record.seq);
     let given = lease::given(state, record, |waited| waited == Some(id));
     if given["leases"].as_array().is_some_and(|leases| !leases.is_empty()) {

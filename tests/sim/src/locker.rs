@@ -245,6 +245,7 @@ impl World {
             task: None,
             ttl_ms: Some(ttl_ms),
             wait_ms,
+            share: None,
             reason: None,
         };
         let tenure = self.history.begin(locker, leaves, mode, self.now);

@@ -115,6 +115,7 @@ impl World {
             setup: None,
             target: None,
             ignore_case: false,
+            hot: None,
         };
         things.push((World::alice(), Verb::RepoAdd(repo)));
         things
@@ -184,6 +185,7 @@ impl World {
                     what: Reviewed::Diff,
                     verdict: Judgement::Approve,
                     comments: None,
+                    tree: None,
                 }),
                 _ => Verb::TaskResume(Reasoned { task, reason: None }),
             };

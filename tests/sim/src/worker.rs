@@ -216,6 +216,9 @@ impl World {
             | Effect::StopTool(_)
             | Effect::Save(_)
             | Effect::Capture { .. }
+            | Effect::PrepareReview { .. }
+            | Effect::EndReview(_)
+            | Effect::Refresh { .. }
             | Effect::Verify { .. }
             | Effect::Land { .. }
             | Effect::Publish { .. }

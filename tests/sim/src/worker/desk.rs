@@ -67,8 +67,16 @@ impl World {
             Effect::Capture { key, .. } => {
                 self.save(worker, key);
                 let work = self.desk(worker, key).work.clone();
-                let captured = Captured { work, unresolved: Vec::new(), unnamable: Vec::new() };
+                let captured = Captured { work, ..Captured::default() };
                 self.at_desk(worker, key, 10, Input::Captured { key, captured: Ok(captured) });
+            }
+            // What has landed meanwhile does not meet the work, or the turn will say so.
+            Effect::Refresh { key, .. } => {
+                self.at_desk(worker, key, 10, Input::Refreshed { key, fresh: Ok(None) });
+            }
+            Effect::PrepareReview { key, .. } => {
+                let prompt = Err("it cannot be looked at here".to_owned());
+                self.at_desk(worker, key, 10, Input::ReviewPrepared { key, prompt });
             }
             Effect::Verify { key, work } => self.verify(worker, key, &work),
             Effect::Land { key, order } => {
@@ -119,7 +127,7 @@ impl World {
         let desk = self.desk(worker, key);
         (desk.job, desk.base, desk.work) = (Some(job), base.clone(), work.clone());
         let place = World::place(&base, continues);
-        let prepared = Ok(Box::new(Prepared { place, work, said }));
+        let prepared = Ok(Box::new(Prepared { place, work, said, conflicts: Vec::new() }));
         let ms = self.rng.within(5, 800);
         self.at_desk(worker, key, ms, Input::Prepared { key, place: prepared });
     }

@@ -121,7 +121,7 @@ fn first_shared(state: &State, request: &Request, plan: &Plan) -> Vec<LeaseId> {
 /// What a formatter wrote is one event, and shared at once.
 pub(super) fn wide(state: &State, request: &Request, at: At) -> Result<Vec<Event>, Rejection> {
     let events = match Plan::of(state, request).obstacle(state, request) {
-        None => grants(request, &Plan::of(state, request).steps, at),
+        None => grants(state, request, &Plan::of(state, request).steps, at),
         Some(_) => {
             let rest = not_shared_yet(state, request);
             if rest.paths.is_empty() {
