@@ -117,33 +117,4 @@ impl Plan {
             check_every: 1,
         }
     }
-
-    /// Nothing goes wrong, and everybody idles until told otherwise.
-    #[must_use]
-    pub(crate) fn calm() -> Plan {
-        Plan {
-            nodes: 2,
-            workers: 2,
-            lockers: 2,
-            people: 1,
-            think_ms: 2_000,
-            tasks_ms: 5_000,
-            tasks_max: 4,
-            lose: 0,
-            twice: 0,
-            late: 0,
-            late_ms: 500,
-            append: 0,
-            blow_ms: 0,
-            blows: Blows::default(),
-            text: 0,
-            tool: 0,
-            verify: 0,
-            conflict: 0,
-            meddle: 0,
-            drift_ppm: 0,
-            ghosts: 0,
-            check_every: 1,
-        }
-    }
 }

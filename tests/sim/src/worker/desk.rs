@@ -74,10 +74,7 @@ impl World {
             Effect::Refresh { key, .. } => {
                 self.at_desk(worker, key, 10, Input::Refreshed { key, fresh: Ok(None) });
             }
-            Effect::PrepareReview { key, .. } => {
-                let prompt = Err("it cannot be looked at here".to_owned());
-                self.at_desk(worker, key, 10, Input::ReviewPrepared { key, prompt });
-            }
+            Effect::PrepareReview { key, .. } => self.prepare_review(worker, key),
             Effect::Verify { key, work } => self.verify(worker, key, &work),
             Effect::Land { key, order } => {
                 let desk = self.desk(worker, key);
@@ -130,6 +127,11 @@ impl World {
         let prepared = Ok(Box::new(Prepared { place, work, said, conflicts: Vec::new() }));
         let ms = self.rng.within(5, 800);
         self.at_desk(worker, key, ms, Input::Prepared { key, place: prepared });
+    }
+
+    fn prepare_review(&mut self, worker: usize, key: Key) {
+        let prompt = Err("it cannot be looked at here".to_owned());
+        self.at_desk(worker, key, 10, Input::ReviewPrepared { key, prompt });
     }
 
     fn run_tool(&mut self, worker: usize, key: Key) {

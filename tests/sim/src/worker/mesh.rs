@@ -217,15 +217,16 @@ impl World {
                     repo.map(|repo| Box::new(Job { task: *task, repo, repo_path, base_commit }));
                 Input::LookedUp { key, job: job.map_err(str::to_owned) }
             }
-            WorkerTag::Said(key, known) => {
-                let said = shown::<TaskView>(came).map(|task| task.said).unwrap_or_default();
-                let words = said.iter().skip(known).map(|said| said.kind.clone()).collect();
-                Input::Said { key, words }
-            }
+            WorkerTag::Said(key, known) => Input::Said { key, words: said(came, known) },
             WorkerTag::Nothing => return,
         };
         self.to_worker(worker, None, input);
     }
+}
+
+fn said(came: Came, known: usize) -> Vec<String> {
+    let said = shown::<TaskView>(came).map(|task| task.said).unwrap_or_default();
+    said.iter().skip(known).map(|said| said.kind.clone()).collect()
 }
 
 fn task_of(task: TaskId) -> What {
