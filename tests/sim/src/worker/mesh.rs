@@ -61,7 +61,7 @@ impl World {
                 self.question(worker, task_of(task), None, WorkerTag::Sight(task, None));
             }
             Effect::Bid { session, task, score } => {
-                let verb = Verb::TaskBid(Bid { task, score });
+                let verb = Verb::TaskBid(Bid { task, score, declined: None });
                 self.tell(worker, &session, verb, 2_000, WorkerTag::Nothing);
             }
             Effect::LookUp { key, seen } => {
