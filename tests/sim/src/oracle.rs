@@ -304,7 +304,7 @@ impl World {
 /// What of a result stays the same for ever: what shows the state around it does not.
 fn gist(verb: &Verb, result: &serde_json::Value) -> serde_json::Value {
     match verb {
-        Verb::AgentJoin(_) => serde_json::Value::Null,
+        Verb::AgentJoin(_) | Verb::RepoAdd(_) => serde_json::Value::Null,
         _ => result.get("task").unwrap_or(result).clone(),
     }
 }
