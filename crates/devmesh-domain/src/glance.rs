@@ -8,11 +8,33 @@ use devmesh_protocol::{ActorId, At, Digest, HostId, LeaseId, SessionId, TaskId};
 use serde_json::Value;
 
 use crate::state::State;
-use crate::state::task::Auction;
+use crate::state::agent::Agent;
+use crate::state::lease::{Lease, Waiter};
+use crate::state::task::{Auction, Task};
 
 /// When something becomes due, the soonest.
 pub fn next_due(state: &State) -> Option<At> {
     state.index.due.first().map(|(at, _)| *at)
+}
+
+/// All live leases.
+pub fn held(state: &State) -> impl Iterator<Item = (LeaseId, &Lease)> {
+    state.leases.iter().map(|(id, lease)| (*id, lease))
+}
+
+/// All who wait for leases, in the order in which they came.
+pub fn waiting(state: &State) -> impl Iterator<Item = &Waiter> {
+    state.waiters.values()
+}
+
+/// All tasks.
+pub fn tasks(state: &State) -> impl Iterator<Item = (TaskId, &Task)> {
+    state.tasks.iter().map(|(id, task)| (*id, task))
+}
+
+/// All agents that have joined.
+pub fn agents(state: &State) -> impl Iterator<Item = (&ActorId, &Agent)> {
+    state.agents.iter()
 }
 
 /// The live session of an agent.

@@ -4,8 +4,10 @@
 //! The names are those of the project's list of promises: S for safety, L for liveness.
 
 mod agent;
+mod command;
 mod index;
 mod lock;
+mod record;
 mod task;
 #[cfg(test)]
 pub(crate) mod world;
@@ -13,9 +15,14 @@ pub(crate) mod world;
 use crate::state::State;
 
 pub use agent::{s8_sessions, s10_one_owner, s11_reservations};
+pub use command::{DEEDS, Deed, check_deed, l4_all_or_none, s3_fenced, s8_identity};
 pub use index::indexes_match_tables;
 pub use lock::{
     l2_no_lost_wake_up, l4_no_circle, s1_compatible, s2_tokens, s5_deadlines, s13_bounded,
+};
+pub use record::{
+    STEPS, Step, check_step, l3_in_order, s2_grants_rise, s5_not_early, s5_term_gives_time,
+    s10_awards, s10_proven_once, s10_tries,
 };
 pub use task::{one_turn, s10_no_strand, s10_one_state, task_indexes_match, waits_have_receipts};
 

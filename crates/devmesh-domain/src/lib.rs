@@ -19,6 +19,7 @@ pub mod fold;
 pub mod glance;
 pub mod invariant;
 pub mod look;
+mod normal;
 pub mod reader;
 pub mod state;
 pub mod table;

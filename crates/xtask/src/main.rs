@@ -15,6 +15,7 @@ mod cargo;
 mod ci;
 mod demo;
 mod error;
+mod model;
 mod schemas;
 mod setup;
 mod sim;
@@ -45,6 +46,8 @@ enum Chore {
         #[arg(long)]
         checks_only: bool,
     },
+    /// Explore every world of the model check in full, and find every deliberate bug.
+    Model(model::Args),
     /// Check the rules of the tree that no other tool holds.
     Tidy,
     /// Write schemas/*.json from the types of devmesh-protocol.
@@ -66,6 +69,7 @@ fn main() -> ExitCode {
         Chore::History(args) => demo::record::record(&args),
         Chore::Test(args) => suite::test(&args),
         Chore::Ci { checks_only } => ci::ci(!checks_only),
+        Chore::Model(args) => model::model(&args),
         Chore::Tidy => tidy::tidy(),
         Chore::Schemas { check: true } => schemas::schemas(schemas::Mode::Check),
         Chore::Schemas { check: false } => schemas::schemas(schemas::Mode::Write),

@@ -47,6 +47,11 @@ pub(crate) fn test(args: &Args) -> Result<()> {
     if tally.failed == 0 { Ok(()) } else { Err(Error::Tests) }
 }
 
+/// Everything but what explores so much that it has to be optimised, and is built with deliberate
+/// bugs inside, which nothing else may share.
+const WORKSPACE: [&str; 3] = ["--workspace", "--exclude", "devmesh-model"];
+const OPTIMISED: [&str; 3] = ["--release", "-p", "devmesh-model"];
+
 struct Run {
     command: Command,
     reader: Box<dyn Reader>,
@@ -55,24 +60,27 @@ struct Run {
 fn runs(args: &Args) -> Vec<Run> {
     // Cargo takes the whole workspace over the packages that are named beside it.
     let names_packages = args.rest.iter().any(|a| a.starts_with("-p") || a.starts_with("--pack"));
-    let scope: &[&str] = if names_packages { &[] } else { &["--workspace"] };
-    let libtest = |what: &[&str]| {
+    let scopes: &[&[&str]] = if names_packages { &[&[]] } else { &[&WORKSPACE, &OPTIMISED] };
+    let libtest = |scope: &[&str], what: &[&str]| {
         let mut command = cargo(&["test", "--no-fail-fast"]);
         command.args(scope).args(what).args(&args.rest).args(["--", "--show-output"]);
         Run { command, reader: Box::<libtest::Libtest>::default() }
     };
     if args.plain || !has_subcommand("nextest") {
-        return vec![libtest(&[])];
+        return scopes.iter().map(|scope| libtest(scope, &[])).collect();
     }
-    let mut command = cargo(&["nextest", "run", "--no-fail-fast"]);
-    command.args(["--success-output", "immediate", "--failure-output", "immediate"]);
-    command.args(["--no-tests", "pass"]).args(scope).args(&args.rest);
-    let nextest = Run { command, reader: Box::<nextest::Nextest>::default() };
+    let nextest = |scope: &&[&str]| {
+        let mut command = cargo(&["nextest", "run", "--no-fail-fast"]);
+        command.args(["--success-output", "immediate", "--failure-output", "immediate"]);
+        command.args(["--no-tests", "pass"]).args(*scope).args(&args.rest);
+        Run { command, reader: Box::<nextest::Nextest>::default() }
+    };
+    let mut runs: Vec<Run> = scopes.iter().map(nextest).collect();
     if args.rest.is_empty() {
         // nextest runs no examples of the documentation.
-        return vec![nextest, libtest(&["--doc"])];
+        runs.push(libtest(&WORKSPACE, &["--doc"]));
     }
-    vec![nextest]
+    runs
 }
 
 /// Runs a runner to its end, showing what its reader lets through.

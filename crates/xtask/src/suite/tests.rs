@@ -126,7 +126,13 @@ fn the_whole_workspace_is_tested_unless_packages_are_named() {
         plain: true,
         rest: rest.iter().map(|arg| (*arg).to_owned()).collect(),
     };
-    assert_eq!(lines(&args(&[])), ["cargo test --no-fail-fast --workspace -- --show-output"]);
+    assert_eq!(
+        lines(&args(&[])),
+        [
+            "cargo test --no-fail-fast --workspace --exclude devmesh-model -- --show-output",
+            "cargo test --no-fail-fast --release -p devmesh-model -- --show-output"
+        ]
+    );
     assert_eq!(
         lines(&args(&["-p", "xtask", "tidy"])),
         ["cargo test --no-fail-fast -p xtask tidy -- --show-output"]

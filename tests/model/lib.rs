@@ -1,0 +1,1 @@
+//! The model check is the test beside this file; a package must have a target of its own.
