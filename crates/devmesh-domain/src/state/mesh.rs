@@ -31,19 +31,24 @@ pub struct Mesh {
     /// The plan, where one is published: version and text.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub framework: Option<(u64, TextRef)>,
-    /// What was spent on the newest day. Not part of the hash, which earlier logs were taken
-    /// without it.
-    #[serde(skip)]
+    /// What was spent on the newest day.
+    #[serde(skip_serializing_if = "Spent::is_nothing")]
     pub spent: Spent,
 }
 
 /// What the tools told that they cost on one day of UTC.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Spent {
     /// Days since 1970.
     pub day: u64,
     /// Millionths of a US dollar.
     pub micro_usd: u64,
+}
+
+impl Spent {
+    fn is_nothing(&self) -> bool {
+        *self == Spent::default()
+    }
 }
 
 /// Milliseconds of a day.

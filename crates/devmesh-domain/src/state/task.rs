@@ -98,12 +98,11 @@ pub struct Task {
     pub ended_seq: Option<u64>,
     /// What all attempts that have ended used.
     pub usage: Usage,
-    /// What was in the way of its last turn to land. Not part of the hash, which earlier logs
-    /// were taken without it.
-    #[serde(skip)]
+    /// What was in the way of its last turn to land.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub conflicts: Vec<String>,
-    /// The bids that its newest award was decided on. Not part of the hash.
-    #[serde(skip)]
+    /// The bids that its newest award was decided on.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub bids: Vec<Bid>,
 }
 
@@ -330,17 +329,16 @@ pub struct Past {
     pub ended_seq: u64,
     /// When.
     pub ended_at: At,
-    /// It counted as a try. Not part of the hash, which earlier logs were taken without it.
-    #[serde(skip)]
+    /// It counted as a try.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub spent: bool,
-    /// What it used. Not part of the hash.
-    #[serde(skip)]
+    /// What it used.
     pub usage: Usage,
-    /// On which host. Not part of the hash.
-    #[serde(skip)]
+    /// On which host.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub host: Option<HostId>,
-    /// When it started. Not part of the hash.
-    #[serde(skip)]
+    /// When it started.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub started_at: Option<At>,
 }
 
