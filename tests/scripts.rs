@@ -46,6 +46,13 @@ async fn a_mesh_from_up_to_down() {
 }
 
 #[tokio::test]
+async fn a_task_that_nobody_can_begin() {
+    let rig = Rig::new().await;
+    session(&rig, "stuck.txt").await;
+    assert_eq!(rig.left().await, [], "nothing runs after `down`");
+}
+
+#[tokio::test]
 async fn leases_of_people() {
     let rig = Rig::new().await;
     session(&rig, "lock.txt").await;

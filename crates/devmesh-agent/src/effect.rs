@@ -18,6 +18,7 @@ use std::sync::Arc;
 
 use devmesh_bus::client::Client;
 use devmesh_protocol::Verb;
+use devmesh_protocol::command::task::Bid;
 use tokio::sync::{Mutex, mpsc};
 use tokio::task::JoinHandle;
 
@@ -72,7 +73,12 @@ impl Performer {
             Effect::Reconcile => spawn(read::reconcile(world)),
             Effect::LookAt(task) => spawn(read::look_at(world, task)),
             Effect::Bid { session, task, score } => {
-                spawn(mesh::bid(world, session, task, score));
+                let bid = Bid { task, score, declined: None };
+                spawn(mesh::bid(world, session, bid));
+            }
+            Effect::Decline { session, task, why } => {
+                let bid = Bid { task, score: BTreeMap::new(), declined: Some(why) };
+                spawn(mesh::bid(world, session, bid));
             }
             Effect::LookUp { key, seen } => spawn(read::look_up(world, key, seen)),
             Effect::Send { key, session, verb } => {

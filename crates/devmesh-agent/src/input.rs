@@ -64,15 +64,15 @@ pub enum Input {
     LookedAt {
         /// The task.
         task: TaskId,
-        /// Whether and how well it can be done here.
-        sight: Option<Sight>,
+        /// How well it can be done here, or why it cannot.
+        sight: Result<Sight, Unable>,
     },
     /// A task was looked up.
     LookedUp {
         /// The attempt.
         key: Key,
         /// What is to be done, or why that cannot be.
-        job: Result<Box<Job>, String>,
+        job: Result<Box<Job>, Unable>,
     },
     /// A command about the attempt was answered.
     Answered {
@@ -216,6 +216,26 @@ pub struct Sight {
     pub load_milli: i64,
     /// The commit that it would start from.
     pub base_commit: String,
+}
+
+/// Why a task cannot be done here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Unable {
+    /// There is nothing to start from.
+    Base(String),
+    /// Its repository, or room for a worktree of it, is not on this host.
+    Place(String),
+    /// The mesh was asked in vain: nothing is known.
+    Unheard(String),
+}
+
+impl Unable {
+    /// The reason, in words.
+    pub fn why(&self) -> &str {
+        match self {
+            Unable::Base(why) | Unable::Place(why) | Unable::Unheard(why) => why,
+        }
+    }
 }
 
 /// A slot made ready.

@@ -109,6 +109,14 @@ pub fn said(words: &[String]) -> String {
     format!("About the task you are working on:\n\n{}\n", words.join("\n\n"))
 }
 
+/// What is new, and beside it what is only good to know.
+pub fn beside(news: &str, asides: &[String]) -> String {
+    match asides {
+        [] => news.to_owned(),
+        asides => format!("{news}\n## Others\n\n{}\n", asides.join("\n")),
+    }
+}
+
 /// A tool that cannot resume its session reads the task again before what is new.
 pub fn again(first: &str, news: &str) -> String {
     format!("{first}\n## Since then\n\n{news}")

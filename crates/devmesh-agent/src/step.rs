@@ -6,6 +6,7 @@ mod landing;
 mod news;
 mod review;
 mod session;
+mod share;
 mod tool;
 
 #[cfg(test)]

@@ -48,6 +48,15 @@ pub enum Effect {
         /// The score by terms.
         score: BTreeMap<String, i64>,
     },
+    /// Say that it cannot be done here.
+    Decline {
+        /// Under this session.
+        session: SessionId,
+        /// The task.
+        task: TaskId,
+        /// Why not.
+        why: String,
+    },
     /// Look up what an awarded task is about.
     LookUp {
         /// The attempt.

@@ -1,12 +1,11 @@
 //! Commands: each is sent with one id until it is answered. Not answered is unknown, never failed.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use devmesh_bus::client::Outcome;
 use devmesh_protocol::command::agent::{Join, Leave};
 use devmesh_protocol::command::task::Bid;
-use devmesh_protocol::{Code, Command, Rejection, Reply, SessionId, TaskId, Verb};
+use devmesh_protocol::{Code, Command, Rejection, Reply, SessionId, Verb};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -68,14 +67,9 @@ pub(super) async fn resend(world: World) {
     world.put(Input::Resent).await;
 }
 
-pub(super) async fn bid(
-    world: World,
-    session: SessionId,
-    task: TaskId,
-    score: BTreeMap<String, i64>,
-) {
-    let command =
-        command(&world, Some(session), Verb::TaskBid(Bid { task, score, declined: None }));
+pub(super) async fn bid(world: World, session: SessionId, bid: Bid) {
+    let task = bid.task;
+    let command = command(&world, Some(session), Verb::TaskBid(bid));
     match world.client.submit(&command, BID).await {
         Ok(Outcome::Reply(Reply::Err { error, .. })) => {
             tracing::debug!(%task, %error, "the bid was refused");

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use super::{World, mesh};
 use crate::git::Git;
-use crate::input::{Input, Sight};
+use crate::input::{Input, Sight, Unable};
 use crate::land;
 use crate::view::{Job, Key};
 
@@ -95,34 +95,65 @@ pub(super) async fn look_at(world: World, task: TaskId) {
     world.put(Input::LookedAt { task, sight }).await;
 }
 
-async fn sight_of(world: &World, task: TaskId) -> Option<Sight> {
-    let task = task_of(world, task, None).await?;
-    let repo = repo_of(world, &task.repo).await?;
+async fn sight_of(world: &World, task: TaskId) -> Result<Sight, Unable> {
+    let (task, repo) = asked(world, task, None).await?;
     let path = repo_path(world, &repo)?;
     let base_commit = standing_point(&path, &task, &repo).await?;
+    has_room(&world.config.worktrees)?;
     let warm = (1..=crate::slot::SLOTS_MAX).any(|number| {
         let slot = world.config.worktrees.join(number.to_string());
         slot.join(repo.repo.as_str()).exists()
     });
-    Some(Sight { repo, warm, load_milli: load_milli(), base_commit })
+    Ok(Sight { repo, warm, load_milli: load_milli(), base_commit })
 }
 
-/// Where the repository lies on this host; none where it does not.
-fn repo_path(world: &World, repo: &RepoView) -> Option<PathBuf> {
+async fn asked(
+    world: &World,
+    task: TaskId,
+    at_least: Option<u64>,
+) -> Result<(TaskView, RepoView), Unable> {
+    let unheard = |what: &str| Unable::Unheard(format!("{what} cannot be read"));
+    let task = task_of(world, task, at_least).await.ok_or_else(|| unheard("the task"))?;
+    let repo = repo_of(world, &task.repo).await.ok_or_else(|| unheard("the repository"))?;
+    Ok((task, repo))
+}
+
+/// Where the repository lies on this host.
+fn repo_path(world: &World, repo: &RepoView) -> Result<PathBuf, Unable> {
     let named = world.config.repos.get(&repo.repo).cloned();
-    let path = named.or_else(|| repo.path.as_ref().map(PathBuf::from))?;
-    path.is_dir().then_some(path)
+    match named.or_else(|| repo.path.as_ref().map(PathBuf::from)) {
+        Some(path) if path.is_dir() => Ok(path),
+        Some(path) => {
+            let path = path.display();
+            Err(Unable::Place(format!("repository {} is not at {path}", repo.repo)))
+        }
+        None => Err(Unable::Place(format!("repository {} is not on this host", repo.repo))),
+    }
 }
 
-async fn standing_point(path: &Path, task: &TaskView, repo: &RepoView) -> Option<String> {
+/// Whether worktrees can be made at all; what else may fail shows when one is made.
+fn has_room(worktrees: &Path) -> Result<(), Unable> {
+    let no_room = |why: &dyn std::fmt::Display| {
+        let path = worktrees.display();
+        Unable::Place(format!("no worktree can be made in {path}: {why}"))
+    };
+    std::fs::create_dir_all(worktrees).map_err(|error| no_room(&error))?;
+    nix::unistd::access(worktrees, nix::unistd::AccessFlags::W_OK).map_err(|error| no_room(&error))
+}
+
+async fn standing_point(path: &Path, task: &TaskView, repo: &RepoView) -> Result<String, Unable> {
     let git = Git::at(path);
     let author = super::worktree::person(&git, task.by.as_str()).await;
     let target = if task.target.is_empty() { &repo.target } else { &task.target };
     match land::standing_point(&git, &task.base, target, &author).await {
-        Ok(commit) => commit,
+        Ok(Some(commit)) => Ok(commit),
+        Ok(None) => {
+            let text = format!("there is no branch {} in repository {}", task.base, repo.repo);
+            Err(Unable::Base(text))
+        }
         Err(error) => {
             tracing::warn!(path = %path.display(), %error, "the base was not found");
-            None
+            Err(Unable::Base(super::worktree::chain(&error)))
         }
     }
 }
@@ -140,11 +171,10 @@ pub(super) async fn look_up(world: World, key: Key, seen: u64) {
     world.put(Input::LookedUp { key, job }).await;
 }
 
-pub(super) async fn job_of(world: &World, key: Key, seen: u64) -> Result<Job, String> {
-    let task = task_of(world, key.task, Some(seen)).await.ok_or("the task cannot be read")?;
-    let repo = repo_of(world, &task.repo).await.ok_or("the repository cannot be read")?;
-    let path = repo_path(world, &repo).ok_or("the repository is not on this host")?;
-    let base = standing_point(&path, &task, &repo).await.ok_or("the base branch is not there")?;
+pub(super) async fn job_of(world: &World, key: Key, seen: u64) -> Result<Job, Unable> {
+    let (task, repo) = asked(world, key.task, Some(seen)).await?;
+    let path = repo_path(world, &repo)?;
+    let base = standing_point(&path, &task, &repo).await?;
     Ok(Job { task, repo, repo_path: path, base_commit: base })
 }
 

@@ -22,7 +22,8 @@ pub(super) async fn prepare(world: World, desk: Arc<Desk>, tree: String) {
 }
 
 async fn fill(world: &World, desk: &Desk, tree: &str) -> Result<String, String> {
-    let mut job = read::job_of(world, desk.key, 0).await?;
+    let job = read::job_of(world, desk.key, 0).await;
+    let mut job = job.map_err(|unable| unable.why().to_owned())?;
     let repo = Git::at(&job.repo_path);
     let saved = save::last_of(&repo, &desk.key.task.to_string()).await;
     let saved = saved.map_err(|error| chain(&error))?.filter(|saved| saved.tree == tree);

@@ -9,12 +9,12 @@ use devmesh_protocol::limits::{LINE_CHARS_MAX, PATHS_MAX, WAIT_MS_MAX};
 use devmesh_protocol::{Code, Mode, Rejection, RepoPath, SessionId, Verb};
 
 use super::tool::{failure_from, failure_of, progress};
-use super::{ending, landing};
+use super::{ending, landing, share};
 use crate::classify::{Class, Classified};
 use crate::clock::Now;
 use crate::effect::Effect;
 use crate::guard;
-use crate::input::{Answer, Captured, Prepared, Refreshed};
+use crate::input::{Answer, Captured, Prepared, Refreshed, Unable};
 use crate::verify::Verdict;
 use crate::view::{Attempt, Failure, Job, Key, Phase, View};
 
@@ -30,7 +30,7 @@ pub(super) fn begin(view: &mut View, attempt: Attempt) -> Vec<Effect> {
     vec![Effect::LookUp { key, seen }]
 }
 
-pub(super) fn looked_up(view: &mut View, key: Key, job: Result<Box<Job>, String>) -> Vec<Effect> {
+pub(super) fn looked_up(view: &mut View, key: Key, job: Result<Box<Job>, Unable>) -> Vec<Effect> {
     let session = view.session.clone();
     let Some(attempt) = view.attempt_of(key).filter(|it| it.phase == Phase::Looking) else {
         return Vec::new();
@@ -52,7 +52,9 @@ pub(super) fn looked_up(view: &mut View, key: Key, job: Result<Box<Job>, String>
             let start = Start { task, attempt: number, token, base_commit };
             vec![Effect::Send { key, session, verb: Box::new(Verb::TaskStart(start)) }]
         }
-        Err(reason) => give_back(view, key, &reason, true),
+        // Nobody can do it as things stand; another host may have what this one lacks.
+        Err(Unable::Base(why)) => ending::fail(view, key, failure_of("base", &why, false)),
+        Err(Unable::Place(why) | Unable::Unheard(why)) => give_back(view, key, &why, true),
     }
 }
 
@@ -181,8 +183,9 @@ pub(super) fn run_again(view: &mut View, key: Key, news: &str) -> Vec<Effect> {
     let Some(attempt) = view.attempt_of(key) else { return Vec::new() };
     let Some(place) = &attempt.place else { return Vec::new() };
     let tool_session = attempt.tool_session.clone().filter(|_| resumes);
+    let news = &crate::prompt::beside(news, &std::mem::take(&mut attempt.asides));
     let prompt = match &tool_session {
-        Some(_) => news.to_owned(),
+        Some(_) => news.clone(),
         None => crate::prompt::again(&place.prompt, news),
     };
     attempt.phase = Phase::Running;
@@ -343,7 +346,8 @@ fn leased(view: &mut View, key: Key, answer: Answer) -> Vec<Effect> {
     };
     let verified = *verified;
     match answer {
-        Answer::Done { .. } => {
+        Answer::Done { result, .. } => {
+            attempt.asides.extend(share::with_whom(&result));
             let taken = PATHS_MAX.min(rest.len());
             let paths: Vec<String> = rest.drain(..taken).collect();
             let rest = std::mem::take(rest);

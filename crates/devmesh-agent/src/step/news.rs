@@ -4,7 +4,7 @@ use devmesh_protocol::Event;
 use devmesh_protocol::command::task::Judgement;
 use devmesh_protocol::event::Notice;
 
-use super::{attempt, ending, review, session};
+use super::{attempt, ending, review, session, share};
 use crate::clock::Now;
 use crate::effect::Effect;
 use crate::view::{Attempt, Key, Phase, View};
@@ -54,6 +54,7 @@ pub(super) fn noticed(view: &mut View, now: Now, notice: Notice) -> Vec<Effect> 
             forget_leases(view);
             Vec::new()
         }
+        Event::LeaseShared(shared) if shared.actor == view.me.actor => share::shared(view, &shared),
         Event::ReviewAssigned(given) => review::assigned(view, given),
         Event::ReviewLapsed(lapsed) if lapsed.reviewer == view.me.actor => {
             review::lapsed(view, lapsed.task)

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use devmesh_protocol::limits::{BEAT_MS, RETRY_AFTER_MS};
+use devmesh_protocol::limits::{BEAT_MS, LINE_CHARS_MAX, RETRY_AFTER_MS};
 use devmesh_protocol::report::BeatReply;
 use devmesh_protocol::view::TaskView;
 use devmesh_protocol::{Code, SessionId, TaskId};
@@ -10,7 +10,7 @@ use devmesh_protocol::{Code, SessionId, TaskId};
 use super::{attempt, ending, review};
 use crate::clock::Now;
 use crate::effect::Effect;
-use crate::input::{Answer, Sight};
+use crate::input::{Answer, Sight, Unable};
 use crate::view::{Attempt, Key, Standing, View};
 
 /// Auctions looked at after a gap in the notices.
@@ -176,16 +176,33 @@ pub(super) fn looked_at(
     view: &mut View,
     now: Now,
     task: TaskId,
-    sight: Option<Sight>,
+    sight: Result<Sight, Unable>,
 ) -> Vec<Effect> {
     view.looking.remove(&task);
-    let Some(sight) = sight.filter(|_| view.is_free(now.wall_ms)) else { return Vec::new() };
+    if !view.is_free(now.wall_ms) {
+        return Vec::new();
+    }
+    let session = view.session.clone();
+    let sight = match sight {
+        Ok(sight) => sight,
+        Err(Unable::Unheard(_)) => return Vec::new(),
+        Err(Unable::Base(why) | Unable::Place(why)) => {
+            // Said, so that the task does not wait for ever without a word.
+            let why = one_line(&why);
+            return vec![Effect::Decline { session, task, why }];
+        }
+    };
     // A base that fails its own verification costs nobody a bid until it has moved.
     if view.red.get(&sight.repo.repo) == Some(&sight.base_commit) {
         return Vec::new();
     }
-    let session = view.session.clone();
     vec![Effect::Bid { session, task, score: score(&sight) }]
+}
+
+/// A reason as the log takes it.
+fn one_line(why: &str) -> String {
+    let words: Vec<&str> = why.split_whitespace().collect();
+    crate::text::head(&crate::text::plain(&words.join(" ")), LINE_CHARS_MAX)
 }
 
 /// What only this host knows: a worktree that is warm, processors that are free.

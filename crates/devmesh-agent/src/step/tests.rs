@@ -21,6 +21,8 @@ use crate::process::EndCause;
 use crate::verify::{Receipt, Verdict};
 use crate::view::{Attempt, Job, Key, Me, Phase, Place, Standing, Work};
 
+mod around;
+
 const KEY: Key = Key { task: TaskId(1), attempt: 1 };
 
 fn view() -> View {

@@ -52,6 +52,8 @@ pub struct Attempt {
     pub failure: Option<Failure>,
     /// What people have said and the tool has not read.
     pub news: Vec<String>,
+    /// What the tool learns with its next turn, and needs no turn of its own.
+    pub asides: Vec<String>,
     /// How much of what was said has been seen.
     pub said: usize,
     /// The tool's last word in this run.
@@ -225,6 +227,7 @@ impl Attempt {
             failed_as: None,
             failure: None,
             news: Vec::new(),
+            asides: Vec::new(),
             said: 0,
             done: None,
             last_message: String::new(),

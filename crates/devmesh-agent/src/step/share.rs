@@ -1,0 +1,57 @@
+//! Paths that the attempt no longer has alone: both go on, and whoever lands second merges.
+
+use devmesh_protocol::Verb;
+use devmesh_protocol::command::task::Progress;
+use devmesh_protocol::event::lock::LeaseShared;
+use devmesh_protocol::limits::LINE_CHARS_MAX;
+use serde_json::Value;
+
+use super::tool::progress;
+use crate::effect::Effect;
+use crate::view::View;
+
+/// Paths that a prompt names as shared; more would bury the rest of it.
+const ASIDES_MAX: usize = 32;
+
+/// Another has a path of the attempt's too from now on. The tool learns it with its next turn,
+/// and what the other has landed by the end of this one is brought in before the work is proven.
+pub(super) fn shared(view: &mut View, event: &LeaseShared) -> Vec<Effect> {
+    let session = view.session.clone();
+    let Some(attempt) = view.attempt.as_mut().filter(|it| Some(it.key.task) == event.task) else {
+        return Vec::new();
+    };
+    let with = match event.with_task {
+        Some(task) => format!("{} (for {task})", event.with),
+        None => event.with.to_string(),
+    };
+    attempt.unfresh = true;
+    if attempt.asides.len() < ASIDES_MAX {
+        attempt.asides.push(words(event.path.key(), &with));
+    }
+    let text = format!("{} is shared with {with}: whoever lands second merges", event.path);
+    let message = Some(crate::text::head(&text, LINE_CHARS_MAX));
+    let verb = Verb::TaskProgress(Progress { message, ..progress(attempt) });
+    vec![Effect::Tell { session, verb: Box::new(verb) }]
+}
+
+/// With whom a granted request is shared, as the tool reads it.
+pub(super) fn with_whom(result: &Value) -> Vec<String> {
+    let text = |one: &Value, name: &str| one.get(name)?.as_str().map(str::to_owned);
+    let line = |one: &Value| {
+        let (path, actor) = (text(one, "path")?, text(one, "actor")?);
+        let with = match text(one, "task") {
+            Some(task) => format!("{actor} (for {task})"),
+            None => actor,
+        };
+        Some(words(&path, &with))
+    };
+    let shared = result.get("shared").and_then(Value::as_array);
+    shared.into_iter().flatten().filter_map(line).take(ASIDES_MAX).collect()
+}
+
+fn words(path: &str, with: &str) -> String {
+    format!(
+        "- {path} is changed by {with} too. Go on with it, keep your change to it small, and \
+         leave what is not part of your task as it is; the two are merged at landing."
+    )
+}
