@@ -2,15 +2,16 @@
 //!
 //! A command goes out with its id, the same bytes again and again, until it is answered or the
 //! caller's time is over. No responders, a timeout, a lost connection: all mean *unknown*, because
-//! each may have been executed; none is ever told as a failure.
+//! each may have been executed; none is ever told as a failure. So does a store that takes nothing
+//! (`STORE_REFUSES`): the caller learns why, and that it is not known.
 
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use devmesh_protocol::reply::Reply;
 use devmesh_protocol::report::{Beat, BeatReply, HostReport};
-use devmesh_protocol::{ActorId, Command, CommandId, MeshId, SessionId, limits, subject};
+use devmesh_protocol::{ActorId, Code, Command, CommandId, MeshId, SessionId, limits, subject};
 use serde_json::{Value, json};
 
 use crate::connect;
@@ -22,6 +23,9 @@ pub use persist::Answer;
 
 /// How long a heartbeat may take to be answered: the next one follows 4 s after it was sent.
 const BEAT_ANSWER: Duration = Duration::from_secs(2);
+
+/// The longest pause before a command is sent again to a store that takes nothing.
+const REFUSED: Duration = Duration::from_secs(1);
 
 /// What became of a command or a query.
 #[derive(Debug, Clone, PartialEq)]
@@ -145,16 +149,31 @@ impl Client {
         within: Duration,
     ) -> Result<Outcome> {
         check_size(payload.len())?;
-        let answer = persist::request(&self.nats, &subject, payload, pace, within).await?;
-        match answer {
-            Answer::Bytes(bytes) => {
-                let reply = Reply::from_slice(&bytes).map_err(|error| {
+        let began = Instant::now();
+        let mut refused: Option<String> = None;
+        loop {
+            let left = within.saturating_sub(began.elapsed());
+            let sent = payload.clone();
+            let answer = persist::request(&self.nats, &subject, sent, pace, left).await?;
+            let reply = match answer {
+                Answer::Unknown { why } => {
+                    return Ok(Outcome::Unknown { why: refused.unwrap_or(why) });
+                }
+                Answer::Bytes(bytes) => Reply::from_slice(&bytes).map_err(|error| {
                     let what = format!("read the answer to {subject}");
                     Error::new(ErrorKind::Corrupt, what).because(error)
-                })?;
-                Ok(Outcome::Reply(reply))
+                })?,
+            };
+            match reply {
+                // It is not known whether it was recorded, so this is no answer yet.
+                Reply::Err { error, .. } if error.code == Code::StoreRefuses => {
+                    let pause = error.retry_after_ms.map_or(REFUSED, Duration::from_millis);
+                    let left = within.saturating_sub(began.elapsed());
+                    tokio::time::sleep(pause.min(REFUSED).min(left)).await;
+                    refused = Some(error.message);
+                }
+                reply => return Ok(Outcome::Reply(reply)),
             }
-            Answer::Unknown { why } => Ok(Outcome::Unknown { why }),
         }
     }
 

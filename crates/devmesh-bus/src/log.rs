@@ -100,6 +100,13 @@ impl AppendError {
         Self::Unknown { code: None, what: what.into() }
     }
 
+    /// Whether nothing came back that says why. nats-server answers so to a publish on a disk that
+    /// is full or read-only: not at all, while it goes on answering what is asked of the stream.
+    #[must_use]
+    pub fn is_unanswered(&self) -> bool {
+        matches!(self, Self::Unknown { code: None, .. })
+    }
+
     /// Whether the store itself refuses (disk full, read-only): claiming again is no use.
     #[must_use]
     pub fn store_refuses(&self) -> bool {

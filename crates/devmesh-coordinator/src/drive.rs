@@ -56,7 +56,8 @@ pub(crate) async fn run(args: Args, shutdown: CancellationToken) -> Result<(), E
         NatsOpen::new(&args.nats_url, args.creds.as_deref(), &args.mesh, actor.as_str(), options);
     let seed = uuid::Uuid::now_v7().as_u64_pair().1;
     let node = format!("{}-{:04x}", node_name(&args), seed & 0xffff);
-    let hands = Hands::new(ears.clone(), Announcer::new(&ears), intake, open, head);
+    let hands =
+        Hands::new(ears.clone(), Announcer::new(&ears), intake, open, (head, args.store_dir));
     let view = View::new(Options { node, seed, known });
     let driver = Driver { view, hands, watch, origin: Instant::now(), effects: Vec::new() };
     driver.run(shutdown).await

@@ -102,6 +102,8 @@ pub enum Effect {
         /// Its number.
         seq: u64,
     },
+    /// Look how much is free where the store is, if it is on this machine.
+    WeighStore,
     /// Keep in the state folder how far the log was read.
     Remember(Chain),
     /// End the process: going on would mean to believe what the log does not say.

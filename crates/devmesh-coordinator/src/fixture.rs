@@ -20,6 +20,7 @@ use crate::effect::Effect;
 use crate::error::Error;
 use crate::input::{Caller, Input, Now, Read};
 use crate::step::{settle, start, step, wake_at};
+use crate::view::store::Room;
 use crate::view::{Options, View};
 
 /// Wall time at the beginning of every world.
@@ -59,6 +60,8 @@ pub(crate) struct World {
     /// Answers that left while their record was not in the log.
     pub(crate) early: BTreeSet<String>,
     pub(crate) deleted: Vec<Digest>,
+    /// Servers that keep the log.
+    pub(crate) replicas: u32,
     /// Records that were in the log when somebody last looked.
     logged: u64,
 }
@@ -81,6 +84,7 @@ impl World {
             told: Vec::new(),
             early: BTreeSet::new(),
             deleted: Vec::new(),
+            replicas: 1,
             logged: 0,
         };
         for _ in 0..nodes {
@@ -239,7 +243,8 @@ impl World {
             }
             Effect::AskLast { link } => {
                 let last = node.log.last().now_or_never().unwrap().map_err(|e| e.to_string());
-                node.queue.push_back(Input::Last { link, asked_at: mono, last });
+                let replicas = Some(self.replicas);
+                node.queue.push_back(Input::Last { link, asked_at: mono, last, replicas });
             }
             Effect::Read { link, from, to } => {
                 node.follows = None;
@@ -285,6 +290,10 @@ impl World {
                 node.queue.push_back(Input::RecordRead { ticket, record });
             }
             Effect::Remember(_) => {}
+            Effect::WeighStore => {
+                let room = Room { dir: "/store".into(), free: Some(2_048) };
+                node.queue.push_back(Input::Weighed(Some(room)));
+            }
             Effect::Halt(error) => node.halted = Some(error),
             Effect::Done => node.done = true,
         }

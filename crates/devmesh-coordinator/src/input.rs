@@ -13,6 +13,8 @@ use devmesh_protocol::report::{Beat, HostReport, LeaderBeat};
 use devmesh_protocol::subject::Incoming;
 use devmesh_protocol::{ActorId, Code, Command, CommandId, Digest, Record, Rejection};
 
+use crate::view::store::Room;
+
 /// Both clocks, read once for the inputs of one turn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Now {
@@ -72,6 +74,8 @@ pub enum Input {
         asked_at: u64,
         /// What it told.
         last: Result<u64, String>,
+        /// How many servers keep the stream, where that is known.
+        replicas: Option<u32>,
     },
     /// Messages of the log, in order.
     Entries {
@@ -161,6 +165,8 @@ pub enum Input {
         /// Any answer lets the server forget it.
         caller: Caller,
     },
+    /// What is free where the store is; none where it is not known to be on this machine.
+    Weighed(Option<Room>),
     /// A leader said that it lives.
     Leader(LeaderBeat),
     /// Messages that were dropped before they came here, by reason, since the start.

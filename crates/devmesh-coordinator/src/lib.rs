@@ -60,6 +60,10 @@ pub struct Args {
     /// Where it keeps how far it has read the log.
     #[arg(long, env = "DEVMESH_STATE_DIR")]
     pub state_dir: Option<PathBuf>,
+    /// The folder of the server's store, where it is on this machine: named, with what is free
+    /// there, when the store takes nothing.
+    #[arg(long, env = "DEVMESH_STORE_DIR")]
+    pub store_dir: Option<PathBuf>,
     /// Believe whoever a subject names: for servers without credentials, in tests.
     #[arg(long, hide = true)]
     pub trust_everybody: bool,

@@ -32,7 +32,8 @@ pub fn step(view: &mut View, now: Now, input: Input, out: &mut Vec<Effect>) {
     match input {
         Input::Opened { link } if link == view.link => term::opened(view, now, out),
         Input::Lost { link, why } if link == view.link => term::lost(view, now, &why, out),
-        Input::Last { link, asked_at, last } if link == view.link => {
+        Input::Last { link, asked_at, last, replicas } if link == view.link => {
+            view.replicas = replicas.or(view.replicas);
             term::last(view, now, asked_at, last, out);
         }
         Input::Entries { link, entries } if link == view.link => {
@@ -58,6 +59,10 @@ pub fn step(view: &mut View, now: Now, input: Input, out: &mut Vec<Effect>) {
             out.push(Effect::IgnoreRequests { forget: false });
         }
         Input::Dropped(dropped) => view.dropped = dropped,
+        Input::Weighed(room) => {
+            view.store.weighed(room);
+            term::refuse_held(view, out);
+        }
         request => soft_or_request(view, now, request, out),
     }
 }
@@ -68,7 +73,9 @@ fn soft_or_request(view: &mut View, now: Now, input: Input, out: &mut Vec<Effect
         Input::Command { command, caller } => {
             if view.is_leading() {
                 desk(view, now, out, |desk| desk.command(command, caller));
-            } else if !view.store_refuses {
+            } else if view.store.refuses() {
+                term::refuse(view, caller, out);
+            } else {
                 view.keep(command, caller);
             }
         }
@@ -112,6 +119,7 @@ fn soft_or_request(view: &mut View, now: Now, input: Input, out: &mut Vec<Effect
         | Input::Leader(_)
         | Input::Tick
         | Input::Stop
+        | Input::Weighed(_)
         | Input::Dropped(_) => {}
     }
 }

@@ -7,12 +7,12 @@ use devmesh_bus::log::AppendError;
 use devmesh_domain::{State, decide};
 use devmesh_protocol::batch::Batch;
 use devmesh_protocol::command::internal::Internal;
-use devmesh_protocol::{ActorId, At, Command, CommandId, Event, Record, Verb, version};
+use devmesh_protocol::{ActorId, At, Code, Command, CommandId, Event, Record, Verb, version};
 
 use crate::effect::Effect;
 use crate::error::Error;
-use crate::input::{Now, Read};
-use crate::step::{Fate, desk, halt};
+use crate::input::{Caller, Now, Read};
+use crate::step::{Fate, desk, halt, reply_now};
 use crate::view::held::Replies;
 use crate::view::{Flight, Patience, Role, Term, View, again_of};
 
@@ -28,9 +28,11 @@ const PATIENCE_MS_MAX: u64 = 8_000;
 const AGAIN_MS: u64 = 250;
 /// Between two claims on a store that takes nothing.
 const FENCE_MS: u64 = 2_000;
-/// How long a log may seem shorter than it was: the leader of a replicated stream that has not
-/// caught up may answer until its cluster has settled.
+/// How long a replicated log may seem shorter than it was: a leader of its stream that has not
+/// caught up may answer until the cluster has settled.
 const SETTLING_MS: u64 = 12_000;
+/// The same for a log that one server keeps, and has read before it answers.
+const SETTLING_ALONE_MS: u64 = 2_000;
 
 impl Patience {
     /// How long the leader may be silent this time.
@@ -68,7 +70,9 @@ fn mix(mut x: u64) -> u64 {
 pub(crate) fn reopen(view: &mut View, after_ms: u64, out: &mut Vec<Effect>) {
     view.link += 1;
     view.follows = false;
-    out.push(Effect::IgnoreRequests { forget: false });
+    if !view.store.refuses() {
+        out.push(Effect::IgnoreRequests { forget: false });
+    }
     out.push(Effect::Reopen { link: view.link, after_ms });
 }
 
@@ -125,7 +129,7 @@ pub(crate) fn last(
     let claim = matches!(view.role, Role::CatchingUp { claim: true, .. });
     let last = match last {
         Ok(last) => last,
-        Err(why) if view.store_refuses => {
+        Err(why) if view.store.refuses() => {
             tracing::warn!(why, "the store takes nothing and tells nothing");
             return stand_by(view, now, out);
         }
@@ -153,7 +157,8 @@ fn short(view: &mut View, now: Now, last: u64, claim: bool, out: &mut Vec<Effect
     let since = *view.short_since.get_or_insert(now.mono_ms);
     let known = view.options.known.unwrap_or_default();
     let read = view.settled.chain();
-    if now.mono_ms.saturating_sub(since) < SETTLING_MS {
+    let settling_ms = if view.replicas == Some(1) { SETTLING_ALONE_MS } else { SETTLING_MS };
+    if now.mono_ms.saturating_sub(since) < settling_ms {
         tracing::warn!(last, read = read.stream_seq, known = known.stream_seq, "the log is short");
         return away(view, claim, AGAIN_MS * 2, out);
     }
@@ -188,6 +193,10 @@ pub(crate) fn entries(view: &mut View, now: Now, entries: Vec<Read>, out: &mut V
         }
     }
     let has_come_to = view.settled.chain().stream_seq;
+    if has_come_to > before && view.store.takes() {
+        tracing::info!("the store takes again what is sent to it");
+        out.push(Effect::IgnoreRequests { forget: false });
+    }
     match view.role {
         Role::Standby { .. } if has_come_to > before => {
             // Somebody writes, so somebody leads.
@@ -279,9 +288,9 @@ fn arrived(view: &mut View, now: Now, claim: bool, epoch: u64, out: &mut Vec<Eff
 
 fn stand_by(view: &mut View, now: Now, out: &mut Vec<Effect>) {
     let mut claim_at = now.mono_ms + view.patience.draw(now, view.options.seed);
-    if view.store_refuses {
+    if view.store.refuses() {
         claim_at = claim_at.max(now.mono_ms + FENCE_MS);
-        out.push(Effect::HearRequests);
+        out.push(Effect::WeighStore);
     }
     view.role = Role::Standby { claim_at };
     if !std::mem::replace(&mut view.follows, true) {
@@ -297,7 +306,7 @@ pub(crate) fn claim(view: &mut View, out: &mut Vec<Effect>) {
 
 /// Somebody else leads: those who wait here will ask there.
 pub(crate) fn leave_to_others(view: &mut View, out: &mut Vec<Effect>) {
-    let heard_requests = std::mem::take(&mut view.store_refuses);
+    let heard_requests = view.store.takes();
     if !heard_requests && view.again.is_empty() && view.waiting.is_empty() {
         return;
     }
@@ -363,11 +372,43 @@ pub(crate) fn appended(
         Err(AppendError::Conflict(_)) => stand_by(view, now, out),
         Err(error) => {
             tracing::warn!(%error, "the claim is not acknowledged");
-            view.store_refuses = error.store_refuses();
-            let claim = !view.store_refuses;
+            not_stored(view, &error, out);
+            let claim = !view.store.refuses();
             away(view, claim, AGAIN_MS, out);
         }
     }
+}
+
+/// An append was not acknowledged: what that says of the store. Where it takes nothing, requests
+/// are heard all the same, to be told so.
+pub(crate) fn not_stored(view: &mut View, error: &AppendError, out: &mut Vec<Effect>) {
+    let refused = view.store.refuses();
+    if view.store.failed(error) {
+        tracing::error!(%error, "nothing is recorded; queries are still answered");
+        out.push(Effect::HearRequests);
+    } else if refused && !view.store.refuses() {
+        tracing::info!("the store no longer refuses");
+    }
+    if error.is_unanswered() || error.store_refuses() {
+        out.push(Effect::WeighStore);
+    }
+}
+
+/// Those who wait learn why, once it is known what is free; what they asked for may be recorded
+/// already, and they ask again under the same id.
+pub(crate) fn refuse_held(view: &mut View, out: &mut Vec<Effect>) {
+    if view.store.refuses() && !view.again.is_empty() {
+        tracing::warn!(waiting = view.again.len(), "{}", view.store.why());
+        for (_, caller) in std::mem::take(&mut view.again) {
+            refuse(view, caller, out);
+        }
+    }
+}
+
+/// Says that the store takes nothing.
+pub(crate) fn refuse(view: &mut View, caller: Caller, out: &mut Vec<Effect>) {
+    view.count(Code::StoreRefuses.as_str());
+    reply_now(caller, &view.store.refusal(FENCE_MS), out);
 }
 
 fn lead(view: &mut View, now: Now, flight: Flight, stream_seq: u64, out: &mut Vec<Effect>) {
@@ -379,7 +420,9 @@ fn lead(view: &mut View, now: Now, flight: Flight, stream_seq: u64, out: &mut Ve
         Err(stop) => return halt(view, Error::Log(stop), out),
     };
     learn(view, now, records, Some(out));
-    view.store_refuses = false;
+    if view.store.takes() {
+        tracing::info!("the store takes again what is sent to it");
+    }
     view.seen = None;
     tracing::info!(epoch, seq = view.settled.chain().seq, "leads");
     view.role = Role::Leading(Box::new(Term {
@@ -437,7 +480,7 @@ pub(crate) fn end(view: &mut View, now: Now, why: &str, claim: bool, out: &mut V
     view.bids.clear();
     view.seen = None;
     let may_claim = view.patience.lose(now);
-    away(view, claim && may_claim && !view.store_refuses, 0, out);
+    away(view, claim && may_claim && !view.store.refuses(), 0, out);
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ pub(crate) mod gather;
 pub(crate) mod held;
 pub(crate) mod past;
 pub(crate) mod sessions;
+pub mod store;
 pub(crate) mod suppressed;
 pub(crate) mod texts;
 
@@ -23,6 +24,7 @@ use bids::Bids;
 use held::{Held, Replies};
 use past::Past;
 use sessions::Sessions;
+use store::Store;
 use suppressed::Suppressed;
 use texts::Texts;
 
@@ -84,8 +86,9 @@ pub struct View {
     pub(crate) suppressed: Suppressed,
     pub(crate) dropped: BTreeMap<String, u64>,
     pub(crate) counted: BTreeMap<String, u64>,
-    /// The store takes nothing: claiming waits, queries are answered from memory.
-    pub(crate) store_refuses: bool,
+    pub(crate) store: Store,
+    /// How many servers keep the log, where that is known.
+    pub(crate) replicas: Option<u32>,
     pub(crate) remembered: (u64, u64),
     pub(crate) stopping: bool,
 }
@@ -234,7 +237,8 @@ impl View {
             suppressed: Suppressed::default(),
             dropped: BTreeMap::new(),
             counted: BTreeMap::new(),
-            store_refuses: false,
+            store: Store::default(),
+            replicas: None,
             stopping: false,
         }
     }

@@ -85,6 +85,7 @@ fn mesh(state: &State) -> MeshView {
             limit_usd: Usd { micro: state.budget_per_day() },
         }),
         dropped: Default::default(),
+        stale: None,
     }
 }
 

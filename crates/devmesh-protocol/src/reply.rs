@@ -41,6 +41,8 @@ codes! {
     IdExpired = "ID_EXPIRED",
     /// A query asked for a state that is not there yet.
     SeqNotReached = "SEQ_NOT_REACHED",
+    /// The log's store takes nothing now: whether the command is recorded is not known.
+    StoreRefuses = "STORE_REFUSES",
     /// An agent acts before it has joined, or under a session that is not its live one.
     AgentNotRegistered = "AGENT_NOT_REGISTERED",
     /// The agent is suspended: its host lacks what it needs.

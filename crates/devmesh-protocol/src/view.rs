@@ -51,6 +51,10 @@ pub struct MeshView {
     /// Messages dropped at the door, by reason.
     #[serde(default)]
     pub dropped: BTreeMap<String, u64>,
+    /// Where nobody leads because the log's store takes nothing: why, and what to do. All that is
+    /// shown meanwhile is what was settled last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stale: Option<String>,
 }
 
 /// What tasks have cost in a day of UTC, and what they may.

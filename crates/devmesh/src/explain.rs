@@ -22,6 +22,7 @@ pages! {
     BadRequest: "bad_request.md",
     IdExpired: "id_expired.md",
     SeqNotReached: "seq_not_reached.md",
+    StoreRefuses: "store_refuses.md",
     AgentNotRegistered: "agent_not_registered.md",
     AgentSuspended: "agent_suspended.md",
     LockConflict: "lock_conflict.md",

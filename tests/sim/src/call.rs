@@ -10,7 +10,7 @@ use devmesh_coordinator::input::{Caller, Input};
 use devmesh_protocol::command::Encoding;
 use devmesh_protocol::query::Query;
 use devmesh_protocol::report::{Beat, BeatReply, HostReport};
-use devmesh_protocol::{ActorId, Command, CommandId, Reply, SessionId, Verb};
+use devmesh_protocol::{ActorId, Code, Command, CommandId, Reply, SessionId, Verb};
 
 use crate::locker::LockerTag;
 use crate::person::PersonTag;
@@ -236,6 +236,13 @@ impl World {
 
     /// An answer has come to who asked.
     pub(crate) fn answered(&mut self, no: u64, bytes: &[u8]) {
+        if let Ok(Reply::Err { error, .. }) = Reply::from_slice(bytes)
+            && error.code == Code::StoreRefuses
+        {
+            // It is not known whether it was recorded: asked again, as by the client of the bus.
+            *self.stats.refusals.entry(error.code.as_str()).or_default() += 1;
+            return;
+        }
         let Some(call) = self.calls.open.remove(&no) else { return };
         if let Body::Beat(..) = call.body {
             match serde_json::from_slice::<BeatReply>(bytes) {

@@ -198,6 +198,7 @@ impl World {
                 let record = self.record(after, to, seq);
                 self.later(node, 2, Input::RecordRead { ticket, record });
             }
+            Effect::WeighStore => self.later(node, 0, Input::Weighed(None)),
             Effect::Remember(chain) => self.nodes[node].known = Some(chain),
             Effect::Halt(error) => {
                 let why = error.to_string();
@@ -250,7 +251,7 @@ impl World {
             let last = self.log.handle().last().now_or_never();
             (Ok(last.and_then(Result::ok).unwrap_or(0)), self.rng.within(0, 3))
         };
-        self.later(node, ms, Input::Last { link, asked_at, last });
+        self.later(node, ms, Input::Last { link, asked_at, last, replicas: None });
     }
 
     fn append_fails(&mut self) -> bool {

@@ -114,6 +114,12 @@ impl MemoryOpen {
         self.store.lock().script.extend(faults);
     }
 
+    /// How many scripted faults no append has met yet.
+    #[must_use]
+    pub fn scripted(&self) -> usize {
+        self.store.lock().script.len()
+    }
+
     /// From now on the disk is full, or has room again.
     pub fn refuse(&self, refusing: bool) {
         self.store.lock().refusing = refusing;

@@ -7,6 +7,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use async_nats::{Client, HeaderMap, Request, RequestErrorKind};
@@ -40,6 +41,8 @@ pub struct NatsLog {
     client: Client,
     stream: String,
     subject: String,
+    /// 0 for as long as nobody has asked.
+    replicas: Arc<AtomicU32>,
 }
 
 impl std::fmt::Debug for NatsOpen {
@@ -100,6 +103,12 @@ impl NatsLog {
     pub fn is_connected(&self) -> bool {
         self.client.connection_state() == async_nats::connection::State::Connected
     }
+
+    /// How many servers keep the stream, as the last answer to [`Log::last`] said.
+    #[must_use]
+    pub fn replicas(&self) -> Option<u32> {
+        Some(self.replicas.load(Ordering::Relaxed)).filter(|replicas| *replicas > 0)
+    }
 }
 
 impl Open for NatsOpen {
@@ -107,7 +116,8 @@ impl Open for NatsOpen {
 
     async fn open(&self) -> Result<NatsLog> {
         let client = (self.dial)().await?;
-        Ok(NatsLog { client, stream: self.stream.clone(), subject: self.subject.clone() })
+        let (stream, subject) = (self.stream.clone(), self.subject.clone());
+        Ok(NatsLog { client, stream, subject, replicas: Arc::default() })
     }
 }
 
@@ -144,7 +154,9 @@ impl Log for NatsLog {
     }
 
     async fn last(&self) -> Result<u64> {
-        Ok(api::stream_info(&self.client, &self.stream).await?.state.last_seq)
+        let info = api::stream_info(&self.client, &self.stream).await?;
+        self.replicas.store(info.config.num_replicas, Ordering::Relaxed);
+        Ok(info.state.last_seq)
     }
 
     fn read(&self, from: u64, to: u64) -> Entries {

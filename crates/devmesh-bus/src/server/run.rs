@@ -203,16 +203,22 @@ fn clear_ports(options: &ServerOptions) -> Result<(), Error> {
         .map_err(|source| Error::StoreUnwritable { dir: options.dir.clone(), source })
 }
 
+/// What is free where `dir` is, in bytes.
+///
+/// # Errors
+/// Where the system does not say.
+pub fn free(dir: &Path) -> std::io::Result<u64> {
+    let stat = nix::sys::statvfs::statvfs(dir)?;
+    Ok(stat.blocks_available().saturating_mul(stat.fragment_size()))
+}
+
 /// Writes a block and syncs it: a read-only or full disk shows here, by name, and not as a server
 /// that ends for a reason of its own.
 fn check_space(options: &ServerOptions) -> Result<(), Error> {
     let dir = options.store_dir();
     let full =
         |free| Error::DiskFull { dir: options.dir.clone(), free, needed: options.min_free_bytes };
-    let stat = nix::sys::statvfs::statvfs(&dir)
-        .map_err(|e| Error::io(format!("look at {}", dir.display()))(e.into()))?;
-    let unit = stat.fragment_size();
-    let free = stat.blocks_available().saturating_mul(unit);
+    let free = free(&dir).map_err(Error::io(format!("look at {}", dir.display())))?;
     if free < options.min_free_bytes {
         return Err(full(free));
     }

@@ -1,6 +1,7 @@
 //! Performs effects, each as it says. What takes time goes on beside the loop and comes back as an
 //! input.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,6 +11,7 @@ use devmesh_bus::log::nats::{NatsLog, NatsOpen};
 use devmesh_bus::log::{Log, Open};
 use devmesh_bus::media::text;
 use devmesh_bus::notice::Announcer;
+use devmesh_bus::server;
 use devmesh_protocol::{Digest, Record};
 use futures::future::BoxFuture;
 use futures::stream::{BoxStream, FuturesUnordered};
@@ -22,6 +24,7 @@ use super::reading::{self, chain_of};
 use crate::effect::Effect;
 use crate::error::Error;
 use crate::input::{Input, Now};
+use crate::view::store::Room;
 
 /// Batches whose notices are still to be told; beyond it they are dropped, and readers that see
 /// the gap read the log.
@@ -57,6 +60,8 @@ pub(super) struct Hands {
     replies: Replies,
     open: NatsOpen,
     head: HeadFile,
+    /// The folder of the store, where it is on this machine.
+    store: Option<PathBuf>,
 }
 
 impl Hands {
@@ -65,7 +70,7 @@ impl Hands {
         announcer: Announcer,
         intake: Intake,
         open: NatsOpen,
-        head: HeadFile,
+        (head, store): (HeadFile, Option<PathBuf>),
     ) -> Hands {
         let (announcements, heard) = mpsc::channel(ANNOUNCE_MAX);
         tokio::spawn(announce(announcer.clone(), heard));
@@ -77,7 +82,7 @@ impl Hands {
             reading: None,
         };
         let replies = intake.replies();
-        Hands { intake, work, client, announcer, announcements, replies, open, head }
+        Hands { intake, work, client, announcer, announcements, replies, open, head, store }
     }
 
     pub(super) fn dropped(&self) -> std::collections::BTreeMap<String, u64> {
@@ -131,6 +136,11 @@ impl Hands {
                 {
                     tracing::warn!(error = chain_of(&error), "the head is not kept");
                 }
+            }
+            Effect::WeighStore => {
+                let weigh = |dir: PathBuf| Room { free: server::free(&dir).ok(), dir };
+                let weighed = Input::Weighed(self.store.clone().map(weigh));
+                self.work.beside.push(Box::pin(std::future::ready(weighed)));
             }
             Effect::Reopen { link, after_ms } => self.reopen(link, after_ms),
             Effect::Halt(error) => return Some(Err(error)),
@@ -221,7 +231,8 @@ impl Work {
         match effect {
             Effect::AskLast { link } => self.on_link.push(Box::pin(async move {
                 let last = log.last().await.map_err(|error| chain_of(&error));
-                Done::Input(Input::Last { link, asked_at: now.mono_ms, last })
+                let replicas = log.replicas();
+                Done::Input(Input::Last { link, asked_at: now.mono_ms, last, replicas })
             })),
             Effect::Append { link, expected_last, epoch, payload } => {
                 let mut append: BoxFuture<'static, Done> = Box::pin(async move {

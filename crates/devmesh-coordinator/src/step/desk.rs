@@ -14,7 +14,7 @@ use devmesh_protocol::{ActorId, At, Command, Event, HostId, Record, Reply, Sessi
 use crate::effect::Effect;
 use crate::error::Error;
 use crate::input::{Caller, Now};
-use crate::term::{decide_internal, learn, own_record};
+use crate::term::{decide_internal, learn, not_stored, own_record};
 use crate::view::held::{Held, encode, encode_value};
 use crate::view::{Flight, Term, View};
 
@@ -280,7 +280,7 @@ impl Desk<'_> {
             Ok(stream_seq) => stream_seq,
             Err(_) if planted::is(Fault::TermGoesOn) => return Fate::GoOn,
             Err(error) => {
-                self.view.store_refuses = error.store_refuses();
+                not_stored(self.view, &error, self.out);
                 let claim = !matches!(error, AppendError::Conflict(_));
                 return Fate::End { why: error.to_string(), claim };
             }

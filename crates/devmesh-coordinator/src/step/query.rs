@@ -36,13 +36,12 @@ pub(super) fn answer(view: &mut View, now: Now, out: &mut Vec<Effect>) {
     }
     let confirmed = match &view.role {
         Role::Leading(term) => term.confirmed,
+        Role::Halted => return,
         // Where the store takes nothing nobody leads, and what was read is all there is.
-        Role::Standby { .. } if view.store_refuses => u64::MAX,
-        Role::Standby { .. }
-        | Role::Away { .. }
-        | Role::CatchingUp { .. }
-        | Role::Claiming(_)
-        | Role::Halted => return,
+        _ if view.store.refuses() => u64::MAX,
+        Role::Standby { .. } | Role::Away { .. } | Role::CatchingUp { .. } | Role::Claiming(_) => {
+            return;
+        }
     };
     let seq = view.settled.state().seq;
     let is_ready = |asked: &Asked| {
@@ -174,6 +173,9 @@ fn complete(view: &mut View, now: Now, what: &What, value: &mut Value) {
             }
             value["dropped"] = json!(dropped);
             value["hash"] = json!(view.settled.hash());
+            if view.store.refuses() {
+                value["stale"] = json!(view.store.why());
+            }
         }
         What::Agents(_) => each(value, "agents", |agent| {
             let named = |name: &str| agent.get(name).and_then(Value::as_str);

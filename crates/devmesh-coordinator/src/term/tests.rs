@@ -216,7 +216,7 @@ fn a_full_store_stops_the_claims_and_leaves_the_queries() {
     world.ask(0, "q", "state", json!({}));
     world.pass(100);
     assert_eq!(world.answered("q").unwrap()["ok"], true);
-    assert!(world.answered("a").is_none());
+    is_refused(&world, "a");
     world.pass(10_000);
     world.open.refuse(false);
     world.until(10_000, |world| world.leader().is_some());
@@ -343,4 +343,86 @@ fn a_coordinator_whose_store_was_full_leaves_the_requests_to_who_leads() {
     world.foreign_beat(0, 7);
     world.pass(5);
     assert!(!world.nodes[0].hears);
+}
+
+/// What is told of a store that takes nothing: neither done nor failed, and what to do.
+fn is_refused(world: &World, call: &str) {
+    let answer = world.answered(call).expect("it is told");
+    assert_eq!(answer["error"]["code"], "STORE_REFUSES", "{answer}");
+    assert!(answer["seq"].is_null(), "{answer}");
+    let message = answer["error"]["message"].as_str().unwrap();
+    assert!(message.contains("free space in /store, where 2 KiB are free"), "{message}");
+}
+
+#[test]
+fn a_store_that_answers_nothing_counts_as_full_and_queries_go_on_all_the_time() {
+    let mut world = World::led();
+    world.furnish();
+    let seq = world.reader().chain().seq;
+    // The leader's append, its claim, and the claims after that.
+    world.script([Fault::LoseRequest; 6]);
+    let body = json!({ "key": "k", "value": "v", "id": id(1) });
+    world.send(0, "a", "alice", "note.share", body.clone());
+    world.until(3_000, |world| world.answered("a").is_some());
+    is_refused(&world, "a");
+    // Between the claims and during them.
+    for n in 0..80 {
+        let (q, c) = (format!("q{n}"), format!("c{n}"));
+        world.ask(0, &q, "state", json!({}));
+        world.send(0, &c, "alice", "note.share", body.clone());
+        world.pass(50);
+        let shown = world.answered(&q).expect("queries are answered");
+        assert!(shown["result"]["stale"].as_str().unwrap().contains("the store takes nothing"));
+        assert_eq!(shown["seq"], seq, "what was settled");
+        is_refused(&world, &c);
+    }
+    assert!(world.nodes[0].hears);
+    world.until(20_000, |world| world.leader().is_some());
+    assert_eq!(world.ok("alice", "note.share", body)["ok"], true);
+    assert_eq!(world.records_of(&id(1)).len(), 1);
+    world.ask(0, "fresh", "state", json!({}));
+    world.pass(100);
+    assert!(world.answered("fresh").unwrap()["result"]["stale"].is_null());
+    world.check();
+}
+
+#[test]
+fn a_claim_to_a_store_that_takes_nothing_waits_before_the_next() {
+    let mut world = World::led();
+    world.furnish();
+    world.script([Fault::LoseRequest; 500]);
+    world.send(0, "a", "alice", "note.share", json!({ "key": "k", "value": "v", "id": id(1) }));
+    world.until(3_000, |world| world.answered("a").is_some());
+    let before = world.open.scripted();
+    world.pass(20_000);
+    let claims = before - world.open.scripted();
+    assert!((5..=10).contains(&claims), "one every two seconds, not {claims}");
+}
+
+#[test]
+fn what_was_stored_without_an_answer_is_no_store_that_takes_nothing() {
+    let mut world = World::led();
+    world.furnish();
+    world.script([Fault::LoseAck, Fault::LoseAck, Fault::LoseAck]);
+    let body = json!({ "key": "k", "value": "v", "id": id(1) });
+    world.send(0, "a", "alice", "note.share", body.clone());
+    world.until(10_000, |world| world.answered("a").is_some());
+    assert_eq!(world.answered("a").unwrap()["ok"], true);
+    assert_eq!(world.records_of(&id(1)).len(), 1);
+    world.check();
+}
+
+#[test]
+fn one_server_has_nothing_to_settle_and_several_have() {
+    for (replicas, ms) in [(1, 3_500), (3, 13_500)] {
+        let mut world = World::led();
+        world.replicas = replicas;
+        world.furnish();
+        world.open.roll_back(world.open.entries().len() as u64 - 2);
+        let before = world.mono;
+        world.send(0, "a", "alice", "note.share", json!({ "key": "k", "value": "v" }));
+        world.until(20_000, |world| world.nodes[0].halted.is_some());
+        let took = world.mono - before;
+        assert!((ms - 2_000..=ms).contains(&took), "{replicas}: {took}");
+    }
 }
