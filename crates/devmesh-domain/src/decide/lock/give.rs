@@ -157,18 +157,25 @@ fn by_task(state: &State, command: &Command, task: TaskId) -> Result<BTreeSet<Le
     }
 }
 
-/// The leases that a request of the caller's was granted, at once or after waiting. A lease
-/// that it only made stronger is not among them: what it was before is not known any more.
+/// The leases that a request of the caller's was granted, at once or after waiting, whatever they
+/// were made into since: who gives a request back whose answer it never heard must not be told
+/// that it is done while it holds on. A lease that a request only made stronger is not among
+/// them: what it was before is not known any more.
 fn granted_to(state: &State, command: &Command, id: &CommandId) -> Vec<LeaseId> {
     let key = (command.actor.clone(), id.clone());
     let Some(receipt) = state.receipts.get(&key) else { return Vec::new() };
     let seq = receipt.answered.unwrap_or(receipt.seq);
+    let is_its =
+        |lease: &Lease| lease.request.as_ref() == Some(id) && lease.holder.actor == command.actor;
     let record = LeaseId { seq, index: 0 }..=LeaseId { seq, index: u32::MAX };
-    let leases = state.leases.range(record);
-    let own = leases.filter(|(_, lease)| {
-        lease.request.as_ref() == Some(id) && lease.holder.actor == command.actor
-    });
-    own.map(|(lease, _)| *lease).collect()
+    let granted = state.leases.range(record).filter(|(_, lease)| is_its(lease)).map(|(id, _)| *id);
+    // A conversion to a stronger mode gives a lease the number of its own record, a later one.
+    let first = (command.actor.clone(), None);
+    let sessions = state.index.leases_by_session.range(first..);
+    let own = sessions.take_while(|(session, _)| session.0 == command.actor);
+    let later = LeaseId { seq: seq.saturating_add(1), index: 0 }..;
+    let converted = own.flat_map(|(_, leases)| leases.range(later.clone()).copied());
+    granted.chain(converted.filter(|id| is_its(state.lease(*id)))).collect()
 }
 
 /// A person's leases live on from now. An agent's live by its heartbeats, so there is nothing

@@ -114,3 +114,21 @@ fn a_new_term_gives_time_to_be_heard_again() {
     assert_eq!(world.step("after 1"), "b over, bob has read b");
     world.check_replay();
 }
+
+#[test]
+fn a_request_given_back_gives_back_what_its_leases_were_made_into() {
+    let mut world = World::new();
+    let ask = "0190f5fe-0000-7000-8000-000000000001";
+    world.step(&format!("alice read a b id {ask}"));
+    world.step("bob read b");
+    world.step("alice read c");
+    // A stronger mode gives the lease another number, a waited one too.
+    assert_eq!(world.step("alice convert a write"), "a is write");
+    world.step("alice convert b write wait 9000");
+    world.step("bob release b");
+    assert_eq!(world.step(&format!("alice withdraw {ask}")), "a free, b free");
+    assert_eq!(world.step("bob write a b"), "bob has write a, bob has write b");
+    assert_eq!(world.state.leases.len(), 3);
+    assert_eq!(world.step(&format!("alice withdraw {ask}")), "nothing");
+    world.check_replay();
+}
