@@ -49,8 +49,6 @@ struct Story {
     lapses_from: Option<u64>,
     /// Its request was answered, or given up.
     is_settled: bool,
-    /// It was asked to be converted.
-    is_converted: bool,
 }
 
 impl Story {
@@ -89,7 +87,6 @@ impl History {
             open,
             lapses_from,
             is_settled,
-            is_converted: false,
         };
         self.stories.push(story);
         self.stories.len() - 1
@@ -111,16 +108,6 @@ impl History {
     #[must_use]
     pub(crate) fn id_of(&self, tenure: Tenure) -> Option<CommandId> {
         self.stories[tenure].id.clone()
-    }
-
-    /// The files that it covers.
-    pub(crate) fn leaves_of(&self, tenure: Tenure) -> &'static [usize] {
-        self.stories[tenure].leaves
-    }
-
-    /// Whether it may have been converted.
-    pub(crate) fn is_converted(&self, tenure: Tenure) -> bool {
-        self.stories[tenure].is_converted
     }
 
     /// It was granted.
@@ -148,7 +135,6 @@ impl History {
 
     /// Something is asked about it.
     pub(crate) fn call(&mut self, tenure: Tenure, op: Op, at: u64) {
-        self.stories[tenure].is_converted |= matches!(op, Op::Convert(_));
         self.stories[tenure].open = Some((op, at));
     }
 

@@ -8,13 +8,15 @@
 //! to its end.
 //!
 //! **Architecture invariant:** a run reads no clock, no environment, no disk, and starts no
-//! thread: the same seed makes the same bytes.
+//! thread: the same seed makes the same bytes. Only [`many`] runs, each on a thread, are ended by
+//! the clock.
 
 mod blow;
 mod call;
 mod git;
 mod history;
 mod locker;
+pub mod many;
 mod node;
 mod oracle;
 mod person;
@@ -22,12 +24,11 @@ mod plan;
 mod process;
 mod rng;
 pub mod run;
+pub mod scene;
 pub mod stats;
 mod worker;
 mod world;
 
-#[cfg(test)]
-mod tests;
-
+pub use many::{Many, many};
 pub use run::{Outcome, run};
 pub use stats::Stats;

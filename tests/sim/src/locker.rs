@@ -143,7 +143,7 @@ impl World {
     }
 
     fn locker_mono(&self, locker: usize) -> u64 {
-        self.processes[self.lockers[locker].process].mono(self.now)
+        self.processes[self.lockers[locker].process].sleepless(self.now)
     }
 
     /// Does the next thing.
@@ -237,6 +237,10 @@ impl World {
         let mode =
             self.rng.pick(&[Mode::Write, Mode::Write, Mode::Read, Mode::Intent, Mode::CoWrite]);
         let wait_ms = self.rng.pick(&[None, Some(2_000), Some(20_000), Some(60_000)]);
+        let (path, leaves, mode, wait_ms) = match self.plan.contends {
+            true => (PATHS[0].0, PATHS[0].1, Mode::Write, Some(60_000)),
+            false => (path, leaves, mode, wait_ms),
+        };
         let ttl_ms = self.lockers[locker].ttl_ms;
         let acquire = Acquire {
             paths: vec![RepoPath::new(path).expect("a plain path")],
@@ -280,22 +284,11 @@ impl World {
         self.lockers[locker].unknown.extend(ids.iter().cloned());
         let release = match self.rng.below(2) {
             0 => Release { leases: held.leases, ..Release::default() },
-            _ => self.release_of(held.tenure),
+            _ => Release { ids: ids.clone(), ..Release::default() },
         };
         self.history.call(held.tenure, Op::Release, self.now);
         let tag = LockerTag::Released(held.tenure, relied_until);
         self.locker_asks(locker, Verb::LockRelease(release), GIVE_UP_MS, tag);
-    }
-
-    /// What gives back whatever a request has got. A lease that was converted since is not the
-    /// request's any more, and is named by its path.
-    fn release_of(&mut self, tenure: Tenure) -> Release {
-        if self.history.is_converted(tenure) {
-            let path = PATHS.iter().find(|(_, leaves)| *leaves == self.history.leaves_of(tenure));
-            let paths = path.and_then(|(path, _)| RepoPath::new(path).ok()).into_iter().collect();
-            return Release { paths, ..Release::default() };
-        }
-        Release { ids: self.history.id_of(tenure).into_iter().collect(), ..Release::default() }
     }
 
     /// Gives back whatever a request may have got it.
@@ -303,7 +296,7 @@ impl World {
         let Some(id) = self.lockers[locker].unknown.first().cloned() else { return };
         let Some(tenure) = self.history.tenure_of(&id) else { return };
         self.history.call(tenure, Op::Release, self.now);
-        let release = self.release_of(tenure);
+        let release = Release { ids: vec![id], ..Release::default() };
         let tag = LockerTag::Released(tenure, self.now);
         self.locker_asks(locker, Verb::LockRelease(release), GIVE_UP_MS, tag);
     }
@@ -330,14 +323,12 @@ impl World {
         }
     }
 
-    /// Until when it has relied on its lease, at most until now. A clock that stood still
-    /// meanwhile does not tell.
+    /// Until when it has relied on its lease, at most until now.
     fn relied_until(&self, locker: usize) -> u64 {
         let it = &self.lockers[locker];
-        let process = &self.processes[it.process];
-        let mono = process.mono(self.now);
+        let mono = self.locker_mono(locker);
         let over_ms = it.believes_until().map_or(mono, |until| mono.saturating_sub(until));
-        if process.slept_ms > 0 { 0 } else { self.now.saturating_sub(over_ms + 10) }
+        self.now.saturating_sub(over_ms + over_ms / 1_000 + 10)
     }
 
     /// Something has come of a request.
@@ -489,9 +480,8 @@ impl World {
         if let Some(it) = self.lockers.iter().find(mine) {
             let process = &self.processes[it.process];
             let until = it.believes_until();
-            let has_slept = process.woke_at + 60_000 > self.now || process.still.is_some();
-            let mono = process.mono(self.now);
-            if process.alive && !has_slept && until.is_some_and(|until| mono < until) {
+            let mono = process.sleepless(self.now);
+            if process.alive && until.is_some_and(|until| mono < until) {
                 self.broken(format!(
                     "{actor} relies on leases for {} ms more",
                     until.unwrap_or(0) - mono
@@ -502,12 +492,7 @@ impl World {
         if let Some(worker) = mine {
             let (now, it) = (self.worker_now(worker).ms, &self.workers[worker]);
             let process = &self.processes[it.process];
-            let has_slept = process.woke_at + 60_000 > self.now || process.still.is_some();
-            if process.alive
-                && !has_slept
-                && it.view.session == *session
-                && it.view.belief.holds(now)
-            {
+            if process.alive && it.view.session == *session && it.view.belief.holds(now) {
                 self.broken(format!("{actor} believes in leases that were taken away"));
             }
         }
@@ -520,13 +505,9 @@ impl World {
         };
         let Some(it) = self.lockers.iter().find(holds) else { return };
         let process = &self.processes[it.process];
-        let mono = process.mono(self.now);
+        let mono = process.sleepless(self.now);
         let until = it.believes_until().unwrap_or(0);
-        if process.alive
-            && process.still.is_none()
-            && process.woke_at + 60_000 < self.now
-            && mono < until
-        {
+        if process.alive && mono < until {
             self.broken(format!("{lease} of {} ends {} ms early", it.actor, until - mono));
         }
     }

@@ -9,15 +9,9 @@ use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use devmesh_sim::{Outcome, Stats, run};
-
-/// Failures that are told before the rest is left alone.
-const FAILURES_MAX: usize = 10;
+use devmesh_sim::{Many, Outcome, Stats, many, run};
 
 /// What to run.
 #[derive(Debug)]
@@ -25,12 +19,13 @@ struct Args {
     seeds: u64,
     first: u64,
     steps: u64,
+    seconds: u64,
     keep: PathBuf,
 }
 
 fn args() -> Result<Args, String> {
     let keep = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../replay/histories");
-    let mut args = Args { seeds: 100, first: 1, steps: 2_000, keep };
+    let mut args = Args { seeds: 100, first: 1, steps: 2_000, seconds: 86_400, keep };
     let mut given = env::args().skip(1);
     while let Some(name) = given.next() {
         let value = given.next().ok_or(format!("{name} takes a value"))?;
@@ -39,8 +34,9 @@ fn args() -> Result<Args, String> {
             "--seeds" => args.seeds = number()?,
             "--seed" => args.first = number()?,
             "--steps" => args.steps = number()?,
+            "--seconds" => args.seconds = number()?,
             "--keep" => args.keep = value.into(),
-            _ => return Err(format!("there is no {name}; --seeds, --seed, --steps, --keep")),
+            _ => return Err(format!("there is no {name}; --seeds, --seed, --steps, --seconds, --keep")),
         }
     }
     Ok(args)
@@ -55,7 +51,13 @@ fn main() -> ExitCode {
         }
     };
     let began = Instant::now();
-    let (stats, failures) = run_all(&args);
+    let seeds = Many {
+        first: args.first,
+        most: args.seeds,
+        least: 1,
+        within: Duration::from_secs(args.seconds),
+    };
+    let (stats, failures) = many(seeds, |seed| run(seed, args.steps));
     let seconds = began.elapsed().as_secs_f64();
     tell(&stats, seconds);
     for failure in &failures {
@@ -79,51 +81,6 @@ fn main() -> ExitCode {
     } else {
         ExitCode::FAILURE
     }
-}
-
-/// Every seed, on all cores. A seed that panics has failed.
-fn run_all(args: &Args) -> (Stats, Vec<Outcome>) {
-    let next = AtomicU64::new(args.first);
-    let last = args.first + args.seeds;
-    let is_over = AtomicBool::new(false);
-    let all = Mutex::new((Stats::default(), Vec::new()));
-    let cores = thread::available_parallelism().map_or(2, usize::from);
-    thread::scope(|scope| {
-        for _ in 0..cores {
-            scope.spawn(|| {
-                loop {
-                    let seed = next.fetch_add(1, Ordering::Relaxed);
-                    if seed >= last || is_over.load(Ordering::Relaxed) {
-                        return;
-                    }
-                    let outcome = run_one(seed, args.steps);
-                    let mut all = all.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-                    all.0.add(&outcome.stats);
-                    if outcome.wrong.is_some() {
-                        all.1.push(outcome);
-                        is_over.store(all.1.len() >= FAILURES_MAX, Ordering::Relaxed);
-                    }
-                }
-            });
-        }
-    });
-    all.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner)
-}
-
-fn run_one(seed: u64, steps: u64) -> Outcome {
-    let outcome = std::panic::catch_unwind(|| run(seed, steps));
-    outcome.unwrap_or_else(|panic| {
-        let text = panic.downcast_ref::<String>().cloned();
-        let text = text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
-        Outcome {
-            seed,
-            stats: Stats { runs: 1, ..Stats::default() },
-            trace: 0,
-            log: devmesh_protocol::Digest::of(b""),
-            wrong: Some(format!("panic: {}", text.unwrap_or_default())),
-            messages: Vec::new(),
-        }
-    })
 }
 
 /// Keeps the messages of a log, one file each, numbered by their position.

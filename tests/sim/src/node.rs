@@ -64,6 +64,13 @@ impl Node {
     }
 }
 
+impl Node {
+    /// Its disk is another one.
+    pub(crate) fn forget_all(&mut self) {
+        self.known = None;
+    }
+}
+
 impl World {
     /// A coordinator's process begins.
     pub(crate) fn begin_node(&mut self, node: usize) {
@@ -349,6 +356,11 @@ impl World {
     pub(crate) fn arrive(&mut self, arrive: Arrive) {
         let Arrive { node, boot, append, expected_last, epoch, payload, fault, back_ms } = arrive;
         self.log.script([fault]);
+        // Only a planted bug expects nothing; what is stored is then what comes.
+        let expected_last = match expected_last {
+            u64::MAX => self.log.handle().last().now_or_never().and_then(Result::ok).unwrap_or(0),
+            _ => expected_last,
+        };
         let appending = self.log.handle().append(expected_last, epoch, payload).now_or_never();
         let Some(outcome) = appending else {
             return self.broken("an append in memory waits, and nothing made it wait");

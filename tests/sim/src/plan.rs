@@ -51,6 +51,8 @@ pub(crate) struct Plan {
     pub(crate) ghosts: u64,
     /// Invariants are checked after every so many records.
     pub(crate) check_every: u64,
+    /// All who want a lease want the same file, and wait for it.
+    pub(crate) contends: bool,
 }
 
 /// How often what happens to a process, among each other.
@@ -115,6 +117,36 @@ impl Plan {
             drift_ppm: rng.pick(&[0, 100, 500]),
             ghosts,
             check_every: 1,
+            contends: false,
+        }
+    }
+    /// Nothing goes wrong by itself.
+    #[must_use]
+    pub(crate) fn calm() -> Plan {
+        Plan {
+            nodes: 2,
+            workers: 3,
+            lockers: 3,
+            people: 1,
+            think_ms: 5_000,
+            tasks_ms: 20_000,
+            tasks_max: u64::MAX,
+            lose: 0,
+            twice: 0,
+            late: 0,
+            late_ms: 0,
+            append: 0,
+            blow_ms: 0,
+            blows: Blows::default(),
+            text: 0,
+            tool: 0,
+            verify: 0,
+            conflict: 0,
+            meddle: 0,
+            drift_ppm: 100,
+            ghosts: 0,
+            check_every: 16,
+            contends: false,
         }
     }
 }

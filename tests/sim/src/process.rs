@@ -22,8 +22,6 @@ pub(crate) struct Process {
     pub(crate) cut_until: u64,
     /// Its machine has slept for so long.
     pub(crate) slept_ms: u64,
-    /// When its machine last woke.
-    pub(crate) woke_at: u64,
     /// How far its wall clock is off.
     pub(crate) wall_skew: i64,
     ppm: i64,
@@ -45,7 +43,6 @@ impl Process {
             still: None,
             cut_until: 0,
             slept_ms: 0,
-            woke_at: 0,
             wall_skew: 0,
             ppm,
             born_at: 0,
@@ -79,10 +76,17 @@ impl Process {
         u64::try_from(wall).unwrap_or(0)
     }
 
-    /// Milliseconds since this life began, for clocks that begin with a process.
+    /// Its clock that goes on while its machine sleeps, since this life began.
     #[must_use]
     pub(crate) fn age(&self, now: u64) -> u64 {
-        self.mono(now) - self.born_at
+        self.sleepless(now) - self.born_at
+    }
+
+    /// Its clock that goes on while its machine sleeps.
+    #[must_use]
+    pub(crate) fn sleepless(&self, now: u64) -> u64 {
+        let off = i128::from(now) * i128::from(self.ppm) / 1_000_000;
+        MONO + u64::try_from(i128::from(now) + off).unwrap_or(0)
     }
 
     /// It dies.
@@ -94,7 +98,7 @@ impl Process {
     /// It begins again.
     pub(crate) fn begin(&mut self, now: u64) {
         self.alive = true;
-        self.born_at = self.mono(now);
+        self.born_at = self.sleepless(now);
     }
 
     /// It goes on after standing still.
@@ -103,7 +107,6 @@ impl Process {
             && still == Still::Asleep
         {
             self.slept_ms += now - since;
-            self.woke_at = now;
         }
     }
 

@@ -1,0 +1,145 @@
+//! The simulation itself: first of all that it is the same every time, then the long scenes, many
+//! seeds, and that deliberate bugs are found.
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "in a test a panic is how a failure is told, and what was run is told"
+)]
+
+use std::fmt::Write as _;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use devmesh_protocol::planted::{self, Fault};
+use devmesh_sim::many::caught;
+use devmesh_sim::scene::SCENES;
+use devmesh_sim::{Many, Outcome, many, run};
+
+/// Steps of each seed under faults.
+const STEPS: u64 = 2_000;
+/// How long seeds are begun, in seconds; `DEVMESH_SIM_SECONDS` says otherwise.
+const SECONDS: u64 = 240;
+/// Seeds that are run however slow the machine is.
+const SEEDS_MIN: u64 = 200;
+/// Seeds in which a deliberate bug is looked for.
+const BUG_SEEDS: u64 = 400;
+
+/// Bugs that only a whole mesh shows, and how many of its seeds have to do for each.
+const ONLY_HERE: &[Fault] = &[
+    Fault::ReplyBeforeAck,
+    Fault::AppendWithoutExpected,
+    Fault::TermGoesOn,
+    Fault::BeatWithoutProof,
+];
+
+/// First of all: nothing but the seed decides.
+#[test]
+fn a_the_same_seed_makes_the_same_bytes() {
+    for seed in 1..=20 {
+        let (one, other) = (run(seed, 500), run(seed, 500));
+        assert_eq!(one, other, "seed {seed}");
+        assert_eq!(one.wrong, None, "seed {seed}");
+    }
+    assert_ne!(run(2, 300).trace, run(3, 300).trace);
+}
+
+#[test]
+fn long_scenes() {
+    let mut wrong = String::new();
+    for scene in SCENES {
+        for seed in 1..=3 {
+            let began = Instant::now();
+            match (scene.play)(seed) {
+                Ok(seen) => {
+                    println!("{} ({seed}): {seen}, {:.1?}", scene.name, began.elapsed());
+                }
+                Err(why) => writeln!(wrong, "{} ({seed}): {why}", scene.name).unwrap(),
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong}");
+}
+
+#[test]
+fn many_seeds() {
+    let seconds = std::env::var("DEVMESH_SIM_SECONDS").map_or(SECONDS, |it| it.parse().unwrap());
+    let within = Duration::from_secs(seconds);
+    let seeds = Many { first: 1, most: u64::MAX - 1, least: SEEDS_MIN, within };
+    let began = Instant::now();
+    let (stats, failures) = many(seeds, |seed| run(seed, STEPS));
+    println!(
+        "SEEDS: {} of {STEPS} steps in {:.0?}: {} faults, {} records, {} operations on leases",
+        stats.runs,
+        began.elapsed(),
+        stats.all_faults(),
+        stats.records,
+        stats.operations
+    );
+    failures.iter().for_each(keep);
+    let told: Vec<String> = failures
+        .iter()
+        .map(|it| format!("seed {}: {}", it.seed, it.wrong.as_deref().unwrap_or_default()))
+        .collect();
+    assert!(told.is_empty(), "cargo xtask sim --seeds 1 --seed …\n{}", told.join("\n"));
+    // What nothing happens in is no test.
+    for (what, n) in [
+        ("faults", stats.all_faults()),
+        ("operations on leases", stats.operations),
+        ("answers given again", stats.again),
+        ("takeovers", stats.events.get("terms").copied().unwrap_or(0)),
+        ("tasks completed", stats.events.get("task_completed").copied().unwrap_or(0)),
+    ] {
+        assert!(n > stats.runs, "{n} {what} in {} runs", stats.runs);
+    }
+}
+
+/// A run that failed stays to be looked at.
+fn keep(failure: &Outcome) {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("sim-{}", failure.seed));
+    std::fs::create_dir_all(&folder).unwrap();
+    for (position, message) in failure.messages.iter().enumerate() {
+        std::fs::write(folder.join(format!("{:06}.cbor", position + 1)), message).unwrap();
+    }
+    println!("the log of seed {} is kept in {}", failure.seed, folder.display());
+}
+
+/// The first seed that shows the bug, and what it says.
+fn find(fault: Fault, seeds: u64) -> Option<(u64, String)> {
+    let with_bug = |seed| {
+        let _planted = planted::plant(fault);
+        run(seed, STEPS)
+    };
+    (1..=seeds).find_map(|seed| Some((seed, caught(seed, with_bug).wrong?)))
+}
+
+fn table(faults: &[Fault], seeds: u64) -> Vec<&'static str> {
+    let mut missed = Vec::new();
+    for fault in faults {
+        let line = match find(*fault, seeds) {
+            Some((seed, why)) => {
+                let why = why.lines().next().unwrap_or_default();
+                format!("seed {seed}: {}", why.chars().take(120).collect::<String>())
+            }
+            None => {
+                missed.push(fault.name());
+                format!("not in {seeds} seeds")
+            }
+        };
+        println!("{:24} {line}", fault.name());
+    }
+    missed
+}
+
+#[test]
+fn bugs_that_only_a_mesh_shows_are_found() {
+    let missed = table(ONLY_HERE, BUG_SEEDS);
+    assert!(missed.is_empty(), "nobody notices {missed:?}");
+}
+
+/// The whole table, for people; the model check finds the others in seconds.
+#[test]
+#[ignore = "a table for people, which takes minutes"]
+fn all_bugs() {
+    let missed = table(Fault::ALL, 60);
+    println!("not found here: {missed:?}");
+}
