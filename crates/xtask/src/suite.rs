@@ -49,8 +49,9 @@ pub(crate) fn test(args: &Args) -> Result<()> {
 
 /// Everything but what explores so much that it has to be optimised, and is built with deliberate
 /// bugs inside, which nothing else may share.
-const WORKSPACE: [&str; 3] = ["--workspace", "--exclude", "devmesh-model"];
-const OPTIMISED: [&str; 3] = ["--release", "-p", "devmesh-model"];
+const WORKSPACE: [&str; 5] =
+    ["--workspace", "--exclude", "devmesh-model", "--exclude", "devmesh-sim"];
+const OPTIMISED: [&str; 5] = ["--release", "-p", "devmesh-model", "-p", "devmesh-sim"];
 
 struct Run {
     command: Command,

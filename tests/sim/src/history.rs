@@ -77,17 +77,7 @@ impl History {
         let (done, id) = (Vec::new(), None);
         let called = at;
         let (open, lapses_from, is_settled) = (None, None, false);
-        let story = Story {
-            locker,
-            leaves,
-            mode,
-            id,
-            called,
-            done,
-            open,
-            lapses_from,
-            is_settled,
-        };
+        let story = Story { locker, leaves, mode, id, called, done, open, lapses_from, is_settled };
         self.stories.push(story);
         self.stories.len() - 1
     }

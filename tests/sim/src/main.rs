@@ -36,7 +36,11 @@ fn args() -> Result<Args, String> {
             "--steps" => args.steps = number()?,
             "--seconds" => args.seconds = number()?,
             "--keep" => args.keep = value.into(),
-            _ => return Err(format!("there is no {name}; --seeds, --seed, --steps, --seconds, --keep")),
+            _ => {
+                return Err(format!(
+                    "there is no {name}; --seeds, --seed, --steps, --seconds, --keep"
+                ));
+            }
         }
     }
     Ok(args)

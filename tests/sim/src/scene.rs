@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use devmesh_protocol::batch::{Accepted, Chain};
 use devmesh_protocol::event::lock::WithdrawnWhy;
-use devmesh_protocol::{ActorId, CommandId, Event, Record};
+use devmesh_protocol::{ActorId, CommandId, Event, Record, RepoPath};
 
 use crate::plan::Plan;
 use crate::process::Still;
@@ -37,7 +37,10 @@ pub const SCENES: &[Scene] = &[
     Scene { name: "a host is cut off for an hour", play: host_cut },
     Scene { name: "two hours of contention", play: contention },
     Scene { name: "the log is rolled back", play: |seed| rolled_back(seed, false) },
-    Scene { name: "the log is rolled back and nobody left knows", play: |seed| rolled_back(seed, true) },
+    Scene {
+        name: "the log is rolled back and nobody left knows",
+        play: |seed| rolled_back(seed, true),
+    },
 ];
 
 fn sleep(world: &mut World, process: usize) {
@@ -221,13 +224,13 @@ fn contention(seed: u64) -> Came {
 
 /// Who waits for `lock/a` gets it before all who came later; how many did, and each how often.
 fn served_in_order(records: &[Record]) -> Result<(u64, Vec<u64>), String> {
-    let is_it = |path: &str| path == "lock/a";
+    let is_it = |path: &RepoPath| path.key() == "lock/a";
     let mut queue: BTreeSet<(u64, ActorId, CommandId)> = BTreeSet::new();
     let mut served = BTreeMap::<ActorId, u64>::new();
     for record in records {
         for event in &record.events {
             match event {
-                Event::LockQueued(it) if it.convert.is_none() && is_it(it.paths[0].as_str()) => {
+                Event::LockQueued(it) if it.convert.is_none() && it.paths.iter().any(is_it) => {
                     queue.insert((record.seq, it.actor.clone(), it.id.clone()));
                 }
                 Event::LockWithdrawn(it) => {
@@ -236,7 +239,7 @@ fn served_in_order(records: &[Record]) -> Result<(u64, Vec<u64>), String> {
                         return Err(format!("record {}: {} waited in vain", record.seq, it.actor));
                     }
                 }
-                Event::LockGranted(it) if is_it(it.path.as_str()) => {
+                Event::LockGranted(it) if is_it(&it.path) => {
                     let first = queue.pop_first();
                     let name = first.as_ref().map(|(_, actor, id)| (actor, Some(id)));
                     if name.is_some_and(|name| name != (&it.actor, it.waited.as_ref())) {

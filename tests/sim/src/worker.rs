@@ -202,6 +202,7 @@ impl World {
             | Effect::Reconcile
             | Effect::LookAt(_)
             | Effect::Bid { .. }
+            | Effect::Decline { .. }
             | Effect::LookUp { .. }
             | Effect::Send { .. }
             | Effect::Tell { .. }

@@ -1,6 +1,6 @@
 //! Reads plain `cargo test`: for each binary its tests, their output, and a result.
 
-use super::tally::{Reader, SKIP, Tally, counts};
+use super::tally::{Reader, SKIP, Tally, counts, seeds};
 
 /// The runner's state between two lines.
 #[derive(Default)]
@@ -64,6 +64,10 @@ impl Libtest {
         if let Some(name) = heading {
             self.name = Some(name.to_owned());
             return None;
+        }
+        if let Some(seeds) = seeds(line) {
+            self.tally.seeds += seeds;
+            return Some(line.to_owned());
         }
         let why = line.trim_start().strip_prefix(SKIP)?;
         let name = self.name.take()?;

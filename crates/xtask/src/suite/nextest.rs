@@ -1,12 +1,13 @@
 //! Reads cargo-nextest: a line for each test, its output indented below it, a summary.
 
-use super::tally::{Reader, SKIP, Tally, counts};
+use super::tally::{Reader, SKIP, Tally, counts, seeds};
 
 /// The runner's state between two lines.
 #[derive(Default)]
 pub(super) struct Nextest {
     tally: Tally,
     skips: usize,
+    seeds: usize,
     /// The test that passed and whose output is being read; hidden, but for a skip.
     passing: Option<Passing>,
     summary_seen: bool,
@@ -32,6 +33,10 @@ impl Reader for Nextest {
             return Some(line.to_owned());
         }
         let Some(passing) = &mut self.passing else { return Some(line.to_owned()) };
+        if let Some(seeds) = seeds(line) {
+            self.seeds += seeds;
+            return Some(line.to_owned());
+        }
         let why = line.trim_start().strip_prefix(SKIP)?;
         let is_first = !std::mem::replace(&mut passing.has_skipped, true);
         self.skips += usize::from(is_first);
@@ -39,7 +44,7 @@ impl Reader for Nextest {
     }
 
     fn tally(&self) -> Tally {
-        self.tally.less_skips(self.skips)
+        Tally { seeds: self.seeds, ..self.tally.less_skips(self.skips) }
     }
 }
 

@@ -5,12 +5,17 @@ use std::fmt;
 /// How a test says that what it needs is not there.
 pub(super) const SKIP: &str = "SKIP: ";
 
+/// How the simulation says how many seeds it ran.
+const SEEDS: &str = "SEEDS: ";
+
 /// How many tests passed, failed and were skipped.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Tally {
     pub(super) passed: usize,
     pub(super) failed: usize,
     pub(super) skipped: usize,
+    /// Meshes that were simulated.
+    pub(super) seeds: usize,
 }
 
 impl Tally {
@@ -18,6 +23,7 @@ impl Tally {
         self.passed += other.passed;
         self.failed += other.failed;
         self.skipped += other.skipped;
+        self.seeds += other.seeds;
     }
 
     /// Of the tests counted as passed, so many said that they did nothing.
@@ -30,8 +36,12 @@ impl Tally {
 /// The closing line; scripts read it.
 impl fmt::Display for Tally {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Tally { passed, failed, skipped } = self;
-        write!(f, "{passed} passed, {failed} failed, {skipped} skipped")
+        let Tally { passed, failed, skipped, seeds } = self;
+        write!(f, "{passed} passed, {failed} failed, {skipped} skipped")?;
+        if *seeds > 0 {
+            write!(f, ", {seeds} meshes simulated")?;
+        }
+        Ok(())
     }
 }
 
@@ -49,4 +59,9 @@ pub(super) fn counts(list: &str, separator: char) -> impl Iterator<Item = (usize
         let (number, what) = part.trim().split_once(' ')?;
         Some((number.parse().ok()?, what.trim()))
     })
+}
+
+/// How many seeds a line of a passing test tells of.
+pub(super) fn seeds(line: &str) -> Option<usize> {
+    line.trim_start().strip_prefix(SEEDS)?.split(' ').next()?.parse().ok()
 }

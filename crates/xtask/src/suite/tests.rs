@@ -18,6 +18,7 @@ const NEXTEST: &str = "\
 
     running 1 test
     hello
+    SEEDS: 1200 of 2000 steps in 240s
     Summary [   0.106s] 9 tests run: 9 passed, 0 skipped
     test result: ok. 1 passed; 0 failed; 0 ignored; 0 measured; 4 filtered out
 
@@ -40,7 +41,7 @@ error: test run failed
 #[test]
 fn nextest_is_counted_and_its_passing_output_hidden() {
     let (shown, tally) = read(nextest::Nextest::default(), NEXTEST);
-    assert_eq!(tally, "2 passed, 2 failed, 2 skipped");
+    assert_eq!(tally, "2 passed, 2 failed, 2 skipped, 1200 meshes simulated");
     assert!(!shown.contains("hello"), "{shown}");
     assert!(shown.contains("SKIP nx tests::skips: codex is not installed"), "{shown}");
     assert!(!shown.contains("nor is claude"), "{shown}");
@@ -59,6 +60,7 @@ successes:
 
 ---- tests::pass stdout ----
 hello
+SEEDS: 1200 of 2000 steps in 240s
 test result: ok. 7 passed; 0 failed; 0 ignored
 
 ---- tests::skips stdout ----
@@ -88,7 +90,7 @@ test result: ok. 1 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out; fini
 #[test]
 fn libtest_is_summed_and_its_passing_output_hidden() {
     let (shown, tally) = read(libtest::Libtest::default(), LIBTEST);
-    assert_eq!(tally, "3 passed, 1 failed, 2 skipped");
+    assert_eq!(tally, "3 passed, 1 failed, 2 skipped, 1200 meshes simulated");
     assert!(!shown.contains("hello"), "{shown}");
     assert!(shown.contains("test tests::skips ... skipped: codex is not installed"), "{shown}");
     assert!(shown.contains("it is bad"), "{shown}");
@@ -98,7 +100,7 @@ fn libtest_is_summed_and_its_passing_output_hidden() {
 fn a_runner_that_dies_is_a_failure() {
     let died = ExitStatus::from_raw(9);
     assert_eq!(settled(Tally::default(), died).to_string(), "0 passed, 1 failed, 0 skipped");
-    let counted = Tally { passed: 3, failed: 2, skipped: 0 };
+    let counted = Tally { passed: 3, failed: 2, ..Tally::default() };
     assert_eq!(settled(counted, ExitStatus::from_raw(256)), counted);
     let fine = Tally { passed: 3, ..Tally::default() };
     assert_eq!(settled(fine, ExitStatus::from_raw(0)), fine);
@@ -129,8 +131,9 @@ fn the_whole_workspace_is_tested_unless_packages_are_named() {
     assert_eq!(
         lines(&args(&[])),
         [
-            "cargo test --no-fail-fast --workspace --exclude devmesh-model -- --show-output",
-            "cargo test --no-fail-fast --release -p devmesh-model -- --show-output"
+            "cargo test --no-fail-fast --workspace --exclude devmesh-model --exclude devmesh-sim \
+             -- --show-output",
+            "cargo test --no-fail-fast --release -p devmesh-model -p devmesh-sim -- --show-output"
         ]
     );
     assert_eq!(

@@ -1,10 +1,10 @@
 //! What an agent asks of the mesh.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use devmesh_agent::effect::Effect;
-use devmesh_agent::input::{Answer, Input, Sight};
+use devmesh_agent::input::{Answer, Input, Sight, Unable};
 use devmesh_agent::view::{Job, Key};
 use devmesh_protocol::command::agent::Leave;
 use devmesh_protocol::command::task::Bid;
@@ -62,6 +62,10 @@ impl World {
             }
             Effect::Bid { session, task, score } => {
                 let verb = Verb::TaskBid(Bid { task, score, declined: None });
+                self.tell(worker, &session, verb, 2_000, WorkerTag::Nothing);
+            }
+            Effect::Decline { session, task, why } => {
+                let verb = Verb::TaskBid(Bid { task, score: BTreeMap::new(), declined: Some(why) });
                 self.tell(worker, &session, verb, 2_000, WorkerTag::Nothing);
             }
             Effect::LookUp { key, seen } => {
@@ -192,7 +196,7 @@ impl World {
                     let tag = WorkerTag::Sight(task, Some(Box::new(view)));
                     return self.question(worker, What::Repos(List::default()), None, tag);
                 }
-                None => Input::LookedAt { task, sight: None },
+                None => Input::LookedAt { task, sight: Err(unheard()) },
             },
             WorkerTag::Sight(task, Some(_)) => {
                 let repo = many::<RepoView>(came, "repos").pop();
@@ -200,6 +204,7 @@ impl World {
                 let load_milli = i64::try_from(self.rng.below(1_000)).unwrap_or(0);
                 let warm = self.rng.chance(300);
                 let sight = repo.map(|repo| Sight { repo, warm, load_milli, base_commit });
+                let sight = sight.ok_or_else(unheard);
                 Input::LookedAt { task, sight }
             }
             WorkerTag::Job(key, None) => match shown::<TaskView>(came) {
@@ -207,15 +212,15 @@ impl World {
                     let tag = WorkerTag::Job(key, Some(Box::new(view)));
                     return self.question(worker, What::Repos(List::default()), None, tag);
                 }
-                None => Input::LookedUp { key, job: Err("the task cannot be read".into()) },
+                None => Input::LookedUp { key, job: Err(unheard()) },
             },
             WorkerTag::Job(key, Some(task)) => {
-                let repo = many::<RepoView>(came, "repos").pop().ok_or("no repository");
+                let repo = many::<RepoView>(came, "repos").pop().ok_or_else(unheard);
                 let base_commit = self.git.head();
                 let repo_path = "/r".into();
                 let job =
                     repo.map(|repo| Box::new(Job { task: *task, repo, repo_path, base_commit }));
-                Input::LookedUp { key, job: job.map_err(str::to_owned) }
+                Input::LookedUp { key, job }
             }
             WorkerTag::Said(key, known) => Input::Said { key, words: said(came, known) },
             WorkerTag::Nothing => return,
@@ -227,6 +232,10 @@ impl World {
 fn said(came: Came, known: usize) -> Vec<String> {
     let said = shown::<TaskView>(came).map(|task| task.said).unwrap_or_default();
     said.iter().skip(known).map(|said| said.kind.clone()).collect()
+}
+
+fn unheard() -> Unable {
+    Unable::Unheard("the task or its repository cannot be read".into())
 }
 
 fn task_of(task: TaskId) -> What {

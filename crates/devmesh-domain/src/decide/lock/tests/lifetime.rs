@@ -123,7 +123,7 @@ fn a_request_given_back_gives_back_what_its_leases_were_made_into() {
     world.step("bob read b");
     world.step("alice read c");
     // A stronger mode gives the lease another number, a waited one too.
-    assert_eq!(world.step("alice convert a write"), "a is write");
+    assert_eq!(world.step("alice convert a write"), "a is write anew");
     world.step("alice convert b write wait 9000");
     world.step("bob release b");
     assert_eq!(world.step(&format!("alice withdraw {ask}")), "a free, b free");
