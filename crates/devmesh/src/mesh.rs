@@ -5,6 +5,7 @@
 mod add;
 mod begun;
 mod bus;
+mod checkout;
 mod child;
 mod detach;
 mod end;
@@ -39,10 +40,26 @@ pub(crate) async fn supervise(
         started = mesh.start() => started,
         () = signals.end() => Err(signals::interrupted()),
     };
+    let link = match &started {
+        Ok(()) => Some(mesh.person().await),
+        Err(_) => None,
+    };
+    // Ends with this process's watch, never before it.
+    let checkouts = async {
+        match link {
+            Some(Ok(link)) => checkout::watch(state.clone(), link).await,
+            Some(Err(error)) => tracing::warn!(error = error.lines().join(" "), "unwatched"),
+            None => {}
+        }
+        std::future::pending::<()>().await;
+    };
     let outcome = match started {
         Ok(()) => {
             ready(mesh.run());
-            mesh.watch(&mut signals).await
+            tokio::select! {
+                ended = mesh.watch(&mut signals) => ended,
+                () = checkouts => Ok(()),
+            }
         }
         Err(error) => Err(error),
     };

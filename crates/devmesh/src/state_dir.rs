@@ -115,6 +115,11 @@ impl StateDir {
         Ok(exclude(repo)? || made)
     }
 
+    /// Whether a repository was linked to this folder.
+    pub(crate) fn owns(&self, root: &Path) -> bool {
+        fs::read_link(root.join(LINK)).is_ok_and(|to| to == self.path)
+    }
+
     /// The logs of its processes.
     pub(crate) fn logs(&self) -> PathBuf {
         self.path.join("logs")

@@ -140,9 +140,6 @@ fn settings(config: &Config) -> Vec<(String, Value)> {
         let ms = config.number(key).map(|seconds| seconds * 1_000);
         settings.push((setting.to_owned(), json!(ms)));
     }
-    if config.is_said("hot.paths") {
-        settings.push(("hot".to_owned(), json!(config.list("hot.paths"))));
-    }
     settings
 }
 

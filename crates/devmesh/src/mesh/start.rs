@@ -42,7 +42,7 @@ impl Mesh {
         bus::provision(&self.state, &self.run.nats_url, &self.trust).await?;
         let admin = self.start_coordinator().await?;
         keys::register(&admin, &keys::users(&self.trust)?).await?;
-        let person = self.link(&self.plan.person.clone()).await?;
+        let person = self.person().await?;
         person.done(Verb::RepoAdd(self.plan.repo.clone())).await?;
         for (key, value) in self.plan.settings.clone() {
             person.done(Verb::SettingSet(SettingSet { key, value })).await?;
@@ -109,6 +109,11 @@ impl Mesh {
                 Error::failed("start the mesh").because("nothing runs")
             }
         }
+    }
+
+    /// A connection of whose mesh it is.
+    pub(super) async fn person(&self) -> Result<Link> {
+        self.link(&self.plan.person).await
     }
 
     async fn link(&self, actor: &ActorId) -> Result<Link> {

@@ -119,7 +119,7 @@ pub(crate) fn repo_add(repo: &Repo, config: &Config, verify: Vec<String>) -> Res
         setup: config.text("worktree.setup").map(str::to_owned),
         target: config.text("land.on").map(str::to_owned),
         ignore_case: config.flag("repo.ignore_case"),
-        hot: None,
+        hot: config.is_said("hot.paths").then(|| config.list("hot.paths")),
     })
 }
 
