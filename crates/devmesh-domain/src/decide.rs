@@ -14,8 +14,8 @@ use crate::state::State;
 pub use checkout::{Advisory, advisories};
 pub(crate) use lock::repo;
 pub use mesh::{SETTINGS, refusal, suppressed};
-pub(crate) use task::lasting_unfit;
 pub use task::{bidders, eligible, open_auctions};
+pub(crate) use task::{changed_by_hand, lasting_unfit};
 
 /// What a command leads to: the events of its record, or the refusal. No events: nothing changes,
 /// nothing is recorded, and the answer is made from the state as it stands.

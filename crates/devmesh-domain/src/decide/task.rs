@@ -12,9 +12,9 @@ mod talk;
 
 pub(super) use add::{add, edit};
 pub(super) use attempt::{abandon, complete, fail, progress, session_ended, start, verified};
-pub(crate) use auction::lasting_unfit;
 pub(super) use auction::{auction_close, bid};
 pub use auction::{bidders, eligible, open_auctions};
+pub(crate) use auction::{changed_by_hand, lasting_unfit};
 pub(super) use due::follow;
 pub(super) use hold::{cancel, pause, resume, retry, revert};
 pub(super) use land::{land_begin, land_end};

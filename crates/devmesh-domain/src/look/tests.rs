@@ -217,6 +217,19 @@ fn why_a_task_stands_where_it_does() {
 }
 
 #[test]
+fn what_a_person_changes_by_hand_is_a_reason() {
+    let mut world = World::new();
+    for name in crate::invariant::world::AGENTS {
+        world.send(name, "agent.drain", json!({ "agent": name })).ok();
+        world.send("alice", "agent.drain", json!({ "agent": name })).ok();
+    }
+    world.send("alice", "checkout.report", json!({ "paths": ["src/a.rs"] })).unwrap();
+    add(&mut world, json!({ "title": "x", "paths": ["src/"] }));
+    let why = ask(&world, "why", json!({ "about": "t-1" })).unwrap()["now"].to_string();
+    assert!(why.contains("alice changes src/a.rs by hand: other work goes first"), "{why}");
+}
+
+#[test]
 fn why_somebody_waits_and_until_when() {
     let mut world = World::new();
     for (n, who) in [(1, "codex"), (2, "claude")] {

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::task::{one, word};
 use super::value;
-use crate::decide::eligible;
+use crate::decide::{changed_by_hand, eligible};
 use crate::state::State;
 use crate::state::task::{Phase, Task};
 
@@ -116,6 +116,10 @@ fn standing(state: &State, id: TaskId, task: &Task) -> Vec<String> {
         .filter_map(|(actor, fit)| Some(format!("{actor}: {}", fit.err()?)))
         .take(AGENTS_NAMED_MAX)
         .collect();
+    if let Some(by_hand) = changed_by_hand(state, task) {
+        let (actor, path) = (by_hand.actor, by_hand.path);
+        reasons.push(format!("{actor} changes {path} by hand: other work goes first"));
+    }
     if let Some(at) = task.reopens_at {
         reasons.push(format!("the next auction opens at {at}"));
     }

@@ -1,6 +1,7 @@
 //! Auctions: which ready tasks have a bidder, who may bid, and who wins.
 
-use std::cmp::Reverse;
+mod rank;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use devmesh_protocol::command::task as body;
@@ -14,7 +15,7 @@ use devmesh_protocol::limits::{
 use devmesh_protocol::planted::{self, Fault};
 use devmesh_protocol::{ActorId, At, Code, Command, Event, Mode, Rejection, TaskId};
 
-use super::super::{agent, lock};
+use super::super::{Advisory, advisories, agent, lock};
 use super::guard::{find, permit};
 use crate::state::State;
 use crate::state::agent::Agent;
@@ -23,6 +24,9 @@ use crate::state::task::{AGE_MS, Phase, Task};
 
 /// Tasks in line for one path that are looked at before another one is let past them.
 const LINE_MAX: usize = 8;
+
+/// Tasks that other work is looked for before.
+const LATER_MAX: usize = 64;
 
 /// Agents that a reason names.
 const REASONS_MAX: usize = 8;
@@ -192,6 +196,15 @@ fn stands_in_the_way(state: &State, task: &Task, at: At) -> Option<String> {
     None
 }
 
+/// Who changes by hand what the task declares, and which path.
+pub(crate) fn changed_by_hand<'s>(state: &'s State, task: &Task) -> Option<Advisory<'s>> {
+    let spec = &task.spec;
+    if state.checkouts.is_empty() || spec.paths.is_empty() {
+        return None;
+    }
+    advisories(state, &spec.repo, &spec.paths).next()
+}
+
 /// How an award holds the declared paths.
 fn mode(task: &Task) -> Mode {
     if task.spec.share { Mode::CoWrite } else { Mode::Intent }
@@ -220,11 +233,11 @@ pub(super) fn open(state: &State, at: At) -> Vec<Event> {
         return Vec::new();
     }
     let mut search = Search::new(state, at);
-    let events: Vec<Event> = if stirred.all {
-        index.ready.iter().filter_map(|(_, id)| search.open(*id)).take(free).collect()
+    let events = if stirred.all {
+        search.open_first(index.ready.iter().map(|(_, id)| *id), free)
     } else {
         let stirred = stirred.places.iter().filter(|place| index.ready.contains(*place));
-        stirred.filter_map(|(_, id)| search.open(*id)).take(free).collect()
+        search.open_first(stirred.map(|(_, id)| *id), free)
     };
     if events.is_empty() {
         stirred.remember_nothing();
@@ -250,6 +263,36 @@ impl<'s> Search<'s> {
         Search { state, at, bidders, free, opened }
     }
 
+    /// Opens at most so many auctions in the order of the line; tasks whose paths a person is
+    /// changing by hand come after the others.
+    fn open_first(&mut self, line: impl Iterator<Item = TaskId>, most: usize) -> Vec<Event> {
+        let mut events = Vec::new();
+        let mut later = Vec::new();
+        for id in line {
+            if events.len() == most {
+                break;
+            }
+            if later.len() < LATER_MAX && self.yields(id) {
+                later.push(id);
+            } else {
+                events.extend(self.open(id));
+            }
+        }
+        for id in later {
+            if events.len() < most {
+                events.extend(self.open(id));
+            }
+        }
+        events
+    }
+
+    /// Whether other work goes first; a task that has waited for long yields no more.
+    fn yields(&self, id: TaskId) -> bool {
+        let Some(task) = self.state.tasks.get(&id) else { return false };
+        let is_new = task.ready_at.is_none_or(|since| self.at.since(since) < AGE_MS);
+        is_new && changed_by_hand(self.state, task).is_some()
+    }
+
     /// Opens the auction of a task that has a bidder, while there are idle agents without one.
     pub(super) fn open(&mut self, id: TaskId) -> Option<Event> {
         let (index, task) = (&self.state.index, self.state.tasks.get(&id)?);
@@ -258,8 +301,12 @@ impl<'s> Search<'s> {
         if stopped || self.opened.len() >= places {
             return None;
         }
-        (self.has_bidder(task) && self.is_free(task) && !self.would_overtake(task))
-            .then(|| AuctionOpened { task: id, closes_at: self.at + BID_WINDOW_MS }.into())
+        let opens = self.has_bidder(task) && self.is_free(task) && !self.would_overtake(task);
+        if !opens {
+            return None;
+        }
+        self.opened.insert(id);
+        Some(AuctionOpened { task: id, closes_at: self.at + BID_WINDOW_MS }.into())
     }
 
     fn has_bidder(&mut self, task: &'s Task) -> bool {
@@ -341,7 +388,7 @@ pub(crate) fn auction_close(state: &State, id: TaskId, bids: &[Bid], at: At) -> 
     };
     let (bids, declined): (Vec<&Bid>, Vec<&Bid>) =
         bids.iter().partition(|bid| bid.declined.is_none());
-    let ranked = rank(state, task, &bids);
+    let ranked = rank::rank(state, task, &bids);
     let award = match (stands_in_the_way(state, task, at), ranked.first()) {
         (Some(why), _) => Err(why),
         (None, None) if bids.is_empty() => return nobody_bid(state, task, &declined, at),
@@ -419,58 +466,4 @@ fn award(
     let mut events = vec![awarded.into()];
     events.extend(leases);
     Ok(events)
-}
-
-/// The bids that count, best first; of equal ones first the agent that has been idle longest.
-fn rank(state: &State, task: &Task, bids: &[&Bid]) -> Vec<Bid> {
-    let mut best: BTreeMap<ActorId, Bid> = BTreeMap::new();
-    for bid in bids {
-        let Some(agent) = state.agents.get(&bid.actor) else { continue };
-        if unfit(state, task, &bid.actor, agent).is_some() {
-            continue;
-        }
-        let mut score = bid.score.clone();
-        score.insert("capability".to_owned(), capability(task, agent));
-        score.extend(history(task, &bid.actor, agent));
-        let total = score.values().fold(0, |sum: i64, term| sum.saturating_add(*term));
-        let bid = Bid { actor: bid.actor.clone(), score, total, declined: None };
-        let better = |old: &Bid| (old.total, &old.score) < (bid.total, &bid.score);
-        if best.get(&bid.actor).is_none_or(better) {
-            best.insert(bid.actor.clone(), bid);
-        }
-    }
-    let mut ranked: Vec<Bid> = best.into_values().collect();
-    let since = |actor: &ActorId| state.agents.get(actor).map_or(u64::MAX, |a| a.idle_since);
-    ranked.sort_by_key(|bid| (Reverse(bid.total), since(&bid.actor), bid.actor.clone()));
-    ranked
-}
-
-/// What an agent has had to do with the task: whoever made what is parked still has it at hand,
-/// and whoever gave the task back without a try comes after the others.
-fn history(task: &Task, name: &ActorId, agent: &Agent) -> Vec<(String, i64)> {
-    let mut terms = Vec::new();
-    if let Some(parked) = &task.parked {
-        let kept =
-            i64::from(parked.actor == *name) * 100 + i64::from(parked.host == agent.host) * 50;
-        terms.push(("kept".to_owned(), kept));
-    }
-    let given_back = i64::try_from(task.given_back(Some(name))).unwrap_or(0);
-    if given_back > 0 {
-        terms.push(("gave_back".to_owned(), -300 * given_back));
-    }
-    terms
-}
-
-/// What the coordinator itself knows of how well an agent suits: the tool that is asked for
-/// before its backups, and specialists before those whom other tasks may need.
-fn capability(task: &Task, agent: &Agent) -> i64 {
-    let spec = &task.spec;
-    let spare = agent.capabilities.iter().filter(|has| !spec.needs.contains(has)).count();
-    let spare = i64::try_from(spare.min(20)).unwrap_or(20);
-    let tool = match &spec.tool {
-        Some(tool) if *tool == agent.tool => 100,
-        Some(_) => 50,
-        None => 0,
-    };
-    tool - spare
 }

@@ -570,3 +570,128 @@ fn the_days_budget_is_kept() {
     assert!(!tasks.step(&format!("after {}", midnight - 1)).contains("auction_opened"));
     assert!(tasks.step("after 1").contains("auction_opened"));
 }
+
+/// The bids of the award in a record, by agent, with one term of each.
+fn terms(tasks: &Tasks, term: &str) -> Vec<(String, Option<i64>)> {
+    let award = tasks.world.records.iter().rev().flat_map(|record| &record.events);
+    let award = award.filter_map(|event| {
+        let Event::TaskAwarded(award) = event else { return None };
+        Some(award)
+    });
+    let bids = award.take(1).flat_map(|award| &award.bids);
+    bids.map(|bid| (bid.actor.to_string(), bid.score.get(term).copied())).collect()
+}
+
+#[test]
+fn who_failed_on_these_paths_comes_after_who_did_not() {
+    let all = [("codex", 0), ("claude", 0), ("gemini", 0)];
+    let mut tasks = Tasks::after_all(&["alice add {\"paths\":[\"src/parser/\"]}"]);
+    tasks.close(1, &all);
+    assert_eq!(terms(&tasks, "success")[0], ("codex".to_owned(), None), "nothing is known");
+    tasks.step("codex start 1");
+    tasks.step("codex fail 1 test {\"hard\":true}");
+    tasks.step("alice add {\"paths\":[\"src/parser/a.rs\"]}");
+    tasks.close(2, &[("codex", 5), ("gemini", 0)]);
+    let known = [("gemini".to_owned(), Some(40)), ("codex".to_owned(), Some(26))];
+    assert_eq!(terms(&tasks, "success"), known);
+    // What landed makes up for it.
+    for number in 3..=6 {
+        tasks.step("alice add {\"paths\":[\"src/parser/b.rs\"]}");
+        tasks.close(number, &[("codex", 0)]);
+        for step in ["start", "verify", "begin", "land", "complete"] {
+            let came = tasks.step(&format!("codex {step} {number}"));
+            assert!(came.starts_with(char::is_lowercase), "{step}: {came}");
+        }
+    }
+    tasks.step("alice add {\"paths\":[\"src/parser/b.rs\"]}");
+    tasks.close(7, &all);
+    let known = terms(&tasks, "success");
+    assert!(known.contains(&("codex".to_owned(), Some(34))), "{known:?}");
+    // Elsewhere it counts for nothing.
+    let mut tasks = Tasks::after_all(&["alice add {\"paths\":[\"src/\"]}", "close 1 codex"]);
+    tasks.step("codex start 1");
+    tasks.step("codex fail 1 test {\"hard\":true}");
+    tasks.step("alice add {\"paths\":[\"docs/\"]}");
+    tasks.close(2, &all);
+    assert!(terms(&tasks, "success").iter().all(|(_, term)| term.is_none()));
+}
+
+/// Agents that are alike get alike many tasks, however long each takes and however it ends.
+#[test]
+fn equals_get_equal_shares() {
+    let names = crate::invariant::world::AGENTS;
+    let mut tasks = Tasks::new();
+    let mut won = [0_u64; crate::invariant::world::AGENTS.len()];
+    let mut chance = 7_u64;
+    let mut dice = |sides: u64| {
+        chance = chance.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        (chance >> 33) % sides
+    };
+    for number in 1..=1_000 {
+        tasks.step(&format!("alice add {{\"paths\":[\"src/{}\"]}}", dice(5)));
+        let open: Vec<TaskId> =
+            open_auctions(&tasks.world.state).into_iter().map(|(id, _)| id).collect();
+        assert_eq!(open, [TaskId(number)], "one at a time, and somebody is free");
+        let all: Vec<(&str, i64)> = names.iter().map(|name| (*name, 0)).collect();
+        assert!(tasks.close(number, &all).starts_with("task_awarded"));
+        let who = tasks.task(number).attempt.as_ref().unwrap().actor.to_string();
+        won[names.iter().position(|name| *name == who).unwrap()] += 1;
+        tasks.step(&format!("{who} start {number}"));
+        // At least one is free, and its path, before the next task comes.
+        let busy = |tasks: &Tasks| -> Vec<(String, u64)> {
+            let agents = tasks.world.state.agents.iter();
+            let busy = agents.filter_map(|(name, agent)| Some((name.to_string(), agent.task?.0)));
+            busy.collect()
+        };
+        while !busy(&tasks).is_empty() && (dice(2) == 0 || busy(&tasks).len() == names.len()) {
+            let running = busy(&tasks);
+            let (who, number) = &running[usize::try_from(dice(running.len() as u64)).unwrap()];
+            tasks.step(&format!("{who} fail {number} test {{\"hard\":true}}"));
+        }
+        let path = |tasks: &Tasks, number: u64| tasks.task(number).spec.paths.clone();
+        for (who, other) in busy(&tasks) {
+            if path(&tasks, other).iter().any(|it| it.overlaps(&path(&tasks, number)[0])) {
+                tasks.step(&format!("{who} fail {other} test {{\"hard\":true}}"));
+            }
+        }
+    }
+    let (sum, squares) = won.iter().fold((0, 0), |(sum, squares), n| (sum + n, squares + n * n));
+    let jain = sum as f64 * sum as f64 / (won.len() as f64 * squares as f64);
+    assert!(jain >= 0.95, "{won:?}: {jain}");
+}
+
+#[test]
+fn what_a_person_changes_by_hand_comes_after_other_work() {
+    let mut tasks = mesh(&[]);
+    tasks.send("alice", "checkout.report", json!({ "paths": ["src/a.rs"] }));
+    tasks.step("alice add {\"paths\":[\"src/\"]}");
+    tasks.step("alice add {\"paths\":[\"docs/\"],\"priority\":4}");
+    let body = json!({ "tool": "custom", "host": "h", "session": "s" });
+    assert!(tasks.send("ada", "agent.join", body).ends_with("auction_opened t-2"));
+    // With nothing else to do it is begun all the same.
+    let body = json!({ "tool": "custom", "host": "h", "session": "s2" });
+    assert!(tasks.send("eve", "agent.join", body).ends_with("auction_opened t-1"));
+    // Nor does it yield for ever.
+    let mut tasks = mesh(&[]);
+    tasks.send("alice", "checkout.report", json!({ "paths": ["src/a.rs"] }));
+    tasks.step("alice add {\"paths\":[\"src/\"]}");
+    tasks.step("after 600000");
+    tasks.step("alice add {\"paths\":[\"docs/\"]}");
+    let body = json!({ "tool": "custom", "host": "h", "session": "s" });
+    assert!(tasks.send("ada", "agent.join", body).ends_with("auction_opened t-1"));
+}
+
+#[test]
+fn tasks_that_meet_are_not_opened_together() {
+    let mut tasks = mesh(&[]);
+    tasks.step("alice add {\"paths\":[\"src/\"]}");
+    tasks.step("alice add {\"paths\":[\"src/a.rs\"]}");
+    tasks.step("alice add {\"paths\":[\"docs/\"]}");
+    tasks.send("alice", "mesh.pause", json!({}));
+    for name in ["ada", "eve", "ivy"] {
+        let body = json!({ "tool": "custom", "host": "h", "session": name });
+        tasks.send(name, "agent.join", body);
+    }
+    let came = tasks.send("alice", "mesh.resume", json!({}));
+    assert_eq!(came, "mesh_resumed mesh, auction_opened t-1, auction_opened t-3");
+}
