@@ -36,6 +36,8 @@ pub struct Parts {
     pub notes: Vec<(String, String, String)>,
     /// What people have said about the task, oldest first.
     pub said: Vec<String>,
+    /// What people change there by hand meanwhile: who, and which path.
+    pub by_hand: Vec<(String, String)>,
     /// The commands that will prove the work.
     pub verify: Vec<String>,
     /// The map of the repository.
@@ -52,6 +54,15 @@ pub fn first(parts: &Parts) -> String {
     }
     if !parts.paths.is_empty() {
         section(&mut text, "Paths", &parts.paths.join("\n"));
+    }
+    if !parts.by_hand.is_empty() {
+        let line = |(who, path): &(String, String)| format!("- {path} ({who})\n");
+        let list: String = parts.by_hand.iter().map(line).collect();
+        let words = format!(
+            "People have changes of their own here that are not committed, and that your \
+             worktree does not have. Keep your change to these files small:\n\n{list}"
+        );
+        section(&mut text, "Changed by hand", &words);
     }
     if !parts.said.is_empty() {
         section(&mut text, "Said about it", &parts.said.join("\n\n"));

@@ -17,6 +17,8 @@ use crate::input::{Input, Sight, Unable};
 use crate::land;
 use crate::view::{Job, Key};
 
+/// Paths that a prompt names as changed by hand; more would bury the rest of it.
+const NAMED_MAX: usize = 32;
 /// How long a question is asked again.
 const ASK: Duration = Duration::from_secs(20);
 
@@ -192,6 +194,24 @@ pub(super) fn words_of(task: &TaskView) -> Vec<String> {
         format!("{} ({}): {text}", said.by, said.kind)
     };
     task.said.iter().map(line).collect()
+}
+
+/// What people change by hand of what the task declares: who, and which path.
+pub(super) async fn by_hand(world: &World, task: &TaskView) -> Vec<(String, String)> {
+    if task.paths.is_empty() {
+        return Vec::new();
+    }
+    let body = json!({ "repo": task.repo, "paths": task.paths, "mode": "intent" });
+    let Some(value) = ask(world, "lock.check", body).await else { return Vec::new() };
+    advisories(&value)
+}
+
+/// The advisory holders that an answer names.
+fn advisories(value: &Value) -> Vec<(String, String)> {
+    let text = |one: &Value, name: &str| one.get(name)?.as_str().map(str::to_owned);
+    let one = |one: &Value| Some((text(one, "actor")?, text(one, "path")?));
+    let list = value.get("advisory").and_then(Value::as_array);
+    list.into_iter().flatten().filter_map(one).take(NAMED_MAX).collect()
 }
 
 /// What is known about paths of the task, the surest first.

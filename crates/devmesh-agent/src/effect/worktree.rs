@@ -93,6 +93,7 @@ async fn fill(
         rules,
         framework,
         notes: read::notes(world, view).await,
+        by_hand: read::by_hand(world, view).await,
         said,
         verify: view.verify.clone(),
         continues,

@@ -19,6 +19,14 @@ fn the_task_comes_first_and_in_its_authors_words() {
     assert!(!prompt.contains("Where it stands"));
 }
 
+#[test]
+fn what_people_change_by_hand_is_told() {
+    let by_hand = vec![("ada".to_owned(), "src/a.rs".to_owned())];
+    let prompt = first(&Parts { by_hand, ..Parts::default() });
+    assert!(prompt.contains("## Changed by hand\n") && prompt.contains("- src/a.rs (ada)\n"));
+    assert!(!first(&Parts::default()).contains("Changed by hand"));
+}
+
 #[tokio::test]
 async fn the_map_is_bounded_and_shows_names_near_the_task() {
     let repo = TestRepo::new();

@@ -34,7 +34,7 @@ pub(super) fn shared(view: &mut View, event: &LeaseShared) -> Vec<Effect> {
     vec![Effect::Tell { session, verb: Box::new(verb) }]
 }
 
-/// With whom a granted request is shared, as the tool reads it.
+/// Who else changes what was granted, as the tool reads it.
 pub(super) fn with_whom(result: &Value) -> Vec<String> {
     let text = |one: &Value, name: &str| one.get(name)?.as_str().map(str::to_owned);
     let line = |one: &Value| {
@@ -45,8 +45,16 @@ pub(super) fn with_whom(result: &Value) -> Vec<String> {
         };
         Some(words(&path, &with))
     };
-    let shared = result.get("shared").and_then(Value::as_array);
-    shared.into_iter().flatten().filter_map(line).take(ASIDES_MAX).collect()
+    let by_hand = |one: &Value| {
+        let (path, actor) = (text(one, "path")?, text(one, "actor")?);
+        Some(format!(
+            "- {path} is changed by {actor} by hand, in a checkout of their own, and is not \
+             committed there. Keep your change to it small."
+        ))
+    };
+    let list = |name: &str| result.get(name).and_then(Value::as_array).into_iter().flatten();
+    let shared = list("shared").filter_map(line);
+    shared.chain(list("advisory").filter_map(by_hand)).take(ASIDES_MAX).collect()
 }
 
 fn words(path: &str, with: &str) -> String {

@@ -94,8 +94,11 @@ fn who_gets_a_path_together_with_another_is_told_as_well() {
     let rest = vec!["a.txt".to_owned()];
     let mut view = at(Phase::Leasing { rest, refused: 0, verified: false });
     let shared = json!([{ "lease": "l-7-0", "actor": "claude-1", "task": "t-3", "path": "a.txt" }]);
-    let effects = answer(&mut view, "lock.acquire", done(json!({ "shared": shared })));
+    let advisory = json!([{ "actor": "ada", "holder": "you", "repo": "app", "path": "a.txt" }]);
+    let given = json!({ "shared": shared, "advisory": advisory });
+    let effects = answer(&mut view, "lock.acquire", done(given));
     assert_eq!(names(&effects), ["Refresh"]);
     let asides = &view.attempt.as_ref().unwrap().asides;
-    assert!(asides.len() == 1 && asides[0].contains("claude-1 (for t-3)"), "{asides:?}");
+    assert!(asides.len() == 2 && asides[0].contains("claude-1 (for t-3)"), "{asides:?}");
+    assert!(asides[1].contains("a.txt is changed by ada by hand"), "{asides:?}");
 }
