@@ -51,6 +51,7 @@ async fn it_follows_a_real_mesh_through_a_restart_of_its_bus() {
             mesh: mesh.clone(),
             node: Some("here".to_owned()),
             state_dir: Some(dir.path().join("coordinator")),
+            store_dir: None,
             trust_everybody: false,
         },
         stop.clone(),

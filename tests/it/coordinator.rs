@@ -183,6 +183,7 @@ async fn with_credentials_each_speaks_for_itself() {
         mesh: mesh.clone(),
         node: None,
         state_dir: None,
+        store_dir: None,
         trust_everybody: false,
     };
     let stop = CancellationToken::new();

@@ -78,6 +78,7 @@ impl World {
             mesh: self.mesh.clone(),
             node: Some(format!("c{number}")),
             state_dir: Some(state_dir),
+            store_dir: None,
             trust_everybody: true,
         };
         let stop = CancellationToken::new();

@@ -45,6 +45,7 @@ impl Mesh {
             mesh: MeshId::new(MESH).unwrap(),
             node: Some("here".to_owned()),
             state_dir: Some(world.dir.path().join("coordinator")),
+            store_dir: None,
             trust_everybody: false,
         };
         let stop = CancellationToken::new();

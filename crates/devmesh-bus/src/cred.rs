@@ -6,6 +6,7 @@
 
 mod claims;
 mod disk;
+mod health;
 mod jwt;
 mod role;
 mod sender;

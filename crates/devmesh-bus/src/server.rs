@@ -19,7 +19,7 @@ use std::time::Duration;
 pub use config::{Auth, Cluster, ServerOptions, SyncMode, Tls};
 pub use fetch::{FETCHED_VERSION, cache_path, fetch, fetch_into};
 pub use find::{Found, Places, Rejected, Source, VERSION_MIN, Version, find, find_in};
-pub use run::{Server, free, start};
+pub use run::{Server, free, room, start};
 
 /// What can go wrong with the managed server. Each names what to change where that is known.
 #[derive(Debug, thiserror::Error)]

@@ -12,6 +12,7 @@ mod end;
 mod plan;
 mod signals;
 mod start;
+mod store;
 mod watch;
 
 pub(crate) use add::add;

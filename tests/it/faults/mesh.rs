@@ -171,6 +171,11 @@ impl Mesh {
         Ok(())
     }
 
+    /// The folder of the only server's store.
+    pub(super) fn store(&self) -> PathBuf {
+        self.options[0].store_dir()
+    }
+
     /// The process of the only server.
     pub(super) fn server_pid(&self) -> i32 {
         i32::try_from(self.servers[0].pid()).unwrap()
@@ -204,6 +209,7 @@ impl Mesh {
         command.args(["--nats-url", &self.urls()]);
         let creds = self.creds("coordinator", Role::Coordinator, Account::Core);
         command.arg("--creds").arg(creds);
+        command.arg("--store-dir").arg(self.store());
         let state = self.dir.path().join(&node);
         std::fs::create_dir_all(&state).unwrap();
         command.arg("--state-dir").arg(state);

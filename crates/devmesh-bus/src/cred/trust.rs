@@ -17,6 +17,9 @@ use crate::server::Auth;
 /// The server and the system user have this long to take a changed account.
 const PUSH_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// What takes a changed account.
+const CLAIMS_UPDATE: &str = "$SYS.REQ.CLAIMS.UPDATE";
+
 /// The keys of one mesh, under `keys/` of its state folder.
 pub struct Trust {
     mesh: String,
@@ -263,20 +266,10 @@ impl Trust {
 
     /// Hands changed accounts to the running server, as a system user that exists for this alone.
     async fn push(&self, url: &str, ca: Option<&Path>, tokens: &[String]) -> Result<(), String> {
-        let creds = self.system_creds().map_err(|e| e.to_string())?;
-        let mut options = async_nats::ConnectOptions::with_credentials(&creds)
-            .map_err(|e| e.to_string())?
-            .name("devmesh system")
-            .custom_inbox_prefix("_INBOX.system")
-            .connection_timeout(PUSH_TIMEOUT)
-            .request_timeout(Some(PUSH_TIMEOUT));
-        if let Some(ca) = ca {
-            options = options.add_root_certificates(ca.to_owned()).require_tls(true);
-        }
-        let client = options.connect(url).await.map_err(|e| e.to_string())?;
+        let client = self.system_user(CLAIMS_UPDATE, url, ca).await?;
         for token in tokens {
             let reply = client
-                .request("$SYS.REQ.CLAIMS.UPDATE", token.clone().into())
+                .request(CLAIMS_UPDATE, token.clone().into())
                 .await
                 .map_err(|e| e.to_string())?;
             let answer: serde_json::Value =
@@ -288,10 +281,30 @@ impl Trust {
         client.drain().await.map_err(|e| e.to_string())
     }
 
-    fn system_creds(&self) -> Result<String, Error> {
+    /// A connection of a system user that may ask this one thing, for a minute.
+    pub(super) async fn system_user(
+        &self,
+        subject: &str,
+        url: &str,
+        ca: Option<&Path>,
+    ) -> Result<async_nats::Client, String> {
+        let creds = self.system_creds(subject).map_err(|e| e.to_string())?;
+        let mut options = async_nats::ConnectOptions::with_credentials(&creds)
+            .map_err(|e| e.to_string())?
+            .name("devmesh system")
+            .custom_inbox_prefix("_INBOX.system")
+            .connection_timeout(PUSH_TIMEOUT)
+            .request_timeout(Some(PUSH_TIMEOUT));
+        if let Some(ca) = ca {
+            options = options.add_root_certificates(ca.to_owned()).require_tls(true);
+        }
+        options.connect(url).await.map_err(|e| e.to_string())
+    }
+
+    fn system_creds(&self, subject: &str) -> Result<String, Error> {
         let user = KeyPair::new_user();
         let permissions = Permissions {
-            publish: vec!["$SYS.REQ.CLAIMS.UPDATE".to_owned()],
+            publish: vec![subject.to_owned()],
             subscribe: vec!["_INBOX.system.>".to_owned()],
         };
         let now = now();

@@ -118,7 +118,9 @@ impl ServerOptions {
         self.dir.join("ports")
     }
 
-    pub(super) fn store_dir(&self) -> PathBuf {
+    /// Where its streams are.
+    #[must_use]
+    pub fn store_dir(&self) -> PathBuf {
         self.dir.join("store")
     }
 

@@ -41,7 +41,7 @@ pub async fn start(options: &ServerOptions) -> Result<Server, Error> {
     prepare(options)?;
     let lock = lock_store(&options.dir)?;
     clear_ports(options)?;
-    check_space(options)?;
+    room(options)?;
     check_port(options)?;
     let config = options.dir.join("server.conf");
     write_private(&config, &options.render()?)?;
@@ -212,9 +212,13 @@ pub fn free(dir: &Path) -> std::io::Result<u64> {
     Ok(stat.blocks_available().saturating_mul(stat.fragment_size()))
 }
 
-/// Writes a block and syncs it: a read-only or full disk shows here, by name, and not as a server
-/// that ends for a reason of its own.
-fn check_space(options: &ServerOptions) -> Result<(), Error> {
+/// Whether the store can be written and has room enough for a start. Writes a block and syncs it:
+/// a read-only or full disk shows here, by name, and not as a server that ends for a reason of its
+/// own.
+///
+/// # Errors
+/// [`Error::DiskFull`] and [`Error::StoreUnwritable`].
+pub fn room(options: &ServerOptions) -> Result<(), Error> {
     let dir = options.store_dir();
     let full =
         |free| Error::DiskFull { dir: options.dir.clone(), free, needed: options.min_free_bytes };
@@ -222,7 +226,7 @@ fn check_space(options: &ServerOptions) -> Result<(), Error> {
     if free < options.min_free_bytes {
         return Err(full(free));
     }
-    let probe = options.dir.join("write.probe");
+    let probe = dir.join("write.probe");
     let written = File::create(&probe)
         .and_then(|mut file| file.write_all(&[0; 4096]).and_then(|()| file.sync_all()));
     let _ = fs::remove_file(&probe);

@@ -259,6 +259,10 @@ fn sync_interval(state: &StateDir) -> Finding {
 fn clock(mesh: &MeshView) -> Finding {
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or(Duration::ZERO);
     let now = u64::try_from(now.as_millis()).unwrap_or(u64::MAX);
+    if let Some(why) = &mesh.stale {
+        let fix = "give it room or make it writable; `devmesh explain STORE_REFUSES`";
+        return Finding::fail("store", why.clone(), fix);
+    }
     let ahead = mesh.at.0.saturating_sub(now);
     let text = format!("{} leads term {}, record {}", mesh.leader, mesh.epoch, mesh.seq);
     if ahead > CLOCK_MS_MAX {

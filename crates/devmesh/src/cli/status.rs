@@ -48,6 +48,12 @@ impl Args {
             .map_err(|error| Error::failed("read the answer to state").because(error))?;
         show_waiting(context, &waiting);
         let out = context.out;
+        if let Some(why) = &mesh.stale {
+            out.line(out.strong(&format!("nothing is recorded now: {}", clean(why))));
+            out.line("    what is shown is what was settled last");
+            out.line("    next  devmesh explain STORE_REFUSES");
+            out.line("");
+        }
         let paused = if mesh.paused { ", paused" } else { "" };
         out.line(format!("mesh       {}{paused}", state.mesh));
         out.line(format!("bus        {nats_url}"));

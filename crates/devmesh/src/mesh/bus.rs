@@ -13,12 +13,18 @@ use crate::state_dir::{Ports, StateDir};
 /// The seed's port of the dashboard.
 const DASHBOARD_PORT: u16 = 7701;
 
-/// Starts the server on the port that was asked for, else on last time's, else on a free one.
-pub(super) async fn start(state: &StateDir, plan: &Plan, trust: &Trust) -> Result<Server> {
+/// What the server is started with.
+pub(super) fn options(state: &StateDir, plan: &Plan, trust: &Trust) -> Result<ServerOptions> {
     let auth = trust.auth().map_err(|e| Error::failed("prepare the bus").because(chain(&e)))?;
     let mut options = ServerOptions::new(&plan.nats_server, state.path.join("nats"), auth);
     options.name = format!("devmesh-{}", state.mesh);
     options.log_file = Some(state.log_of("nats-server"));
+    Ok(options)
+}
+
+/// Starts the server on the port that was asked for, else on last time's, else on a free one.
+pub(super) async fn start(state: &StateDir, plan: &Plan, trust: &Trust) -> Result<Server> {
+    let mut options = options(state, plan, trust)?;
     options.port = plan.port.unwrap_or_else(|| free_or(Ports::read(state).nats, 0));
     server::start(&options).await.map_err(|error| {
         let hint = match &error {

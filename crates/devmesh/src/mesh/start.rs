@@ -82,7 +82,8 @@ impl Mesh {
     async fn start_coordinator(&mut self) -> Result<Link> {
         let url = self.run.nats_url.clone();
         let spec = Spec::new("coordinator", "coordinator", &self.state, &url);
-        self.launch(spec)?;
+        let store = bus::options(&self.state, &self.plan, &self.trust)?.store_dir();
+        self.launch(spec.with(["--store-dir".into(), store.into_os_string()]))?;
         let admin = keys::admin(&self.state, &url, LEADS_WITHIN).await?;
         let state: Value = tokio::select! {
             state = admin.get("state", json!({})) => state.map_err(|_| self.does_not_lead())?,
@@ -105,7 +106,7 @@ impl Mesh {
     async fn lost(&mut self) -> Error {
         match self.news.join_next().await {
             Some(Ok(News::Ended { name, how, .. })) => self.ended_at_once(&name, &how),
-            Some(Ok(News::Again { .. }) | Err(_)) | None => {
+            Some(Ok(News::Again { .. } | News::Store(_)) | Err(_)) | None => {
                 Error::failed("start the mesh").because("nothing runs")
             }
         }

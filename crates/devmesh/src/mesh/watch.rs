@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use devmesh_bus::cred::Trust;
@@ -13,6 +14,7 @@ use super::child::{Kind, Spec, last_words};
 use super::end;
 use super::plan::Plan;
 use super::signals::{Heard, Signals};
+use super::store::{Look, Store};
 use crate::error::{Error, Result};
 use crate::exit::Exit;
 use crate::keys;
@@ -32,10 +34,11 @@ const PAUSE_MIN: Duration = Duration::from_millis(200);
 pub(super) struct Mesh {
     pub(super) state: StateDir,
     pub(super) plan: Plan,
-    pub(super) trust: Trust,
+    pub(super) trust: Arc<Trust>,
     pub(super) run: RunFile,
     pub(super) specs: BTreeMap<String, Spec>,
     pub(super) news: JoinSet<News>,
+    pub(super) store: Store,
     crashes: BTreeMap<String, Vec<Instant>>,
     /// Held for as long as this process may write what runs.
     _alone: File,
@@ -57,17 +60,19 @@ pub(super) enum News {
         /// Which.
         name: String,
     },
+    /// The store was looked at.
+    Store(Look),
 }
 
 impl Mesh {
     /// Nothing is started yet. None where another process supervises this mesh.
     pub(super) fn new(state: StateDir, plan: Plan) -> Result<Option<Mesh>> {
         let Some(alone) = begun::alone(&state)? else { return Ok(None) };
-        let trust = keys::open(&state)?;
+        let trust = Arc::new(keys::open(&state)?);
         let run = RunFile::new(&state);
         let (specs, crashes) = (BTreeMap::new(), BTreeMap::new());
-        let news = JoinSet::new();
-        Ok(Some(Mesh { state, plan, trust, run, specs, news, crashes, _alone: alone }))
+        let (news, store) = (JoinSet::new(), Store::default());
+        Ok(Some(Mesh { state, plan, trust, run, specs, news, store, crashes, _alone: alone }))
     }
 
     /// What runs.
@@ -117,6 +122,7 @@ impl Mesh {
 
     /// Watches until a signal, or until the mesh cannot go on.
     pub(super) async fn watch(&mut self, signals: &mut Signals) -> Result<()> {
+        self.look_at_store()?;
         loop {
             tokio::select! {
                 heard = signals.next() => match heard {
@@ -141,12 +147,13 @@ impl Mesh {
         match news {
             News::Ended { name, how, code } => self.ended(&name, &how, code),
             News::Again { name } => self.again(&name).await,
+            News::Store(look) => self.store_looked_at(&look),
         }
     }
 
     fn ended(&mut self, name: &str, how: &str, code: Option<i32>) -> Result<()> {
         self.run.take(name);
-        self.run.write(&self.state)?;
+        self.keep();
         let kind = Kind::of(name);
         if kind == Kind::Agent && code == Some(i32::from(Exit::Ok.code())) {
             say(format!("{name} has left"));
@@ -198,11 +205,22 @@ impl Mesh {
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         let at = u64::try_from(now.as_millis()).unwrap_or(u64::MAX);
         self.run.given_up.insert(name.to_owned(), GivenUp { how: how.to_owned(), at });
-        self.run.write(&self.state)
+        self.keep();
+        Ok(())
+    }
+
+    /// Writes what runs. A disk without room must not end what still works on it.
+    fn keep(&self) {
+        if let Err(error) = self.run.write(&self.state) {
+            tracing::warn!(error = error.lines().join(" "), "what runs is not kept");
+        }
     }
 
     async fn again(&mut self, name: &str) -> Result<()> {
         if name == BUS {
+            if !self.has_room()? {
+                return Ok(());
+            }
             return match self.launch_bus().await {
                 Ok(()) => Ok(()),
                 Err(error) => self.ended(name, &error.lines().join(" "), None),
