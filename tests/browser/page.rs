@@ -92,5 +92,5 @@ fn check(desk: &Desk) {
     }
     assert_eq!(find("It appears by itself")["state"], "cancelled");
     assert_eq!(find("Recover from a missing brace")["question"], Value::Null);
-    assert_eq!(find("Accept tabs between tokens")["attempt"]["approved"], true);
+    assert_eq!(find("Accept tabs between tokens")["parked"]["approved"], true);
 }

@@ -87,11 +87,19 @@ async fn leases(ada: &mut Door, ben: &mut Door, pat: &mut Door, won: &Attempt) {
     assert!(error["retry_after_ms"].is_u64(), "{error}");
     let checked = ben.ask("lock.check", body).await;
     assert_eq!(checked["holders"][0]["actor"], "ada", "{checked}");
+    let why = ben.ask("lock.why", json!({ "path": "docs/" })).await;
+    assert_eq!(why["holders"][0]["actor"], "ada", "{why}");
     let listed = ben.ask("locks", json!({ "actor": "ada" })).await;
     let lease = converted["leases"][0]["lease"].clone();
     assert!(listed["leases"].as_array().unwrap().iter().any(|one| one["lease"] == lease));
     let reason = json!({ "lease": lease, "reason": "it is needed elsewhere" });
     assert_eq!(pat.ok("lock.break", reason).await["lease"], lease);
+
+    let edited = json!({ "repo": "web", "paths": ["notes.md"], "more": 0 });
+    let reported = pat.ok("checkout.report", edited).await;
+    assert_eq!(reported, json!({ "repo": "web", "paths": 1 }));
+    let checked = ben.ask("lock.check", json!({ "paths": ["notes.md"], "mode": "write" })).await;
+    assert_eq!(checked["advisory"][0]["holder"], "you", "{checked}");
 
     let body = json!({ "paths": ["README.md"], "mode": "read", "ttl_ms": 60_000 });
     let own = pat.ok("lock.acquire", body).await["leases"][0].clone();
@@ -107,8 +115,8 @@ async fn talk(ada: &mut Door, pat: &mut Door, won: &Attempt) {
     let task = &won.task;
     let said = pat.ok("task.say", json!({ "task": task, "text": "mind the tabs" })).await;
     assert_eq!(&said["task"], task);
-    let body =
-        json!({ "task": task, "question": "tabs or spaces?", "options": ["tabs", "spaces"] });
+    let body = json!({ "task": task, "question": "tabs or spaces?", "options": ["tabs", "spaces"],
+        "wait_s": 600 });
     let asked = ada.ok("task.ask", body).await;
     let question = asked["question"]["question"].clone();
     assert_eq!(asked["state"], "blocked");
@@ -148,10 +156,12 @@ async fn review_and_fail(ada: &mut Door, pat: &mut Door) -> Value {
     let won = win(ada, &task).await;
     let verified = ada.ok("task.verified", won.with(json!({ "receipt": receipt("passed") }))).await;
     assert_eq!(verified["state"], "review");
-    ada.refused("land.begin", won.with(json!({ "tree": TREE })), "REVIEW_REQUIRED").await;
+    // Its worker is free; whoever wins it after the approval goes on with its evidence.
+    ada.refused("land.begin", won.with(json!({ "tree": TREE })), "STALE_TOKEN").await;
     let body = json!({ "task": task, "verdict": "approve", "comments": "well done" });
     let reviewed = pat.ok("task.review", body).await;
-    assert_eq!(reviewed["attempt"]["approved"], true, "{reviewed}");
+    assert_eq!(reviewed["parked"]["approved"], true, "{reviewed}");
+    let won = win(ada, &task).await;
     let body = won.with(json!({ "class": "disk", "message": "the disk is full", "hard": true }));
     assert_eq!(ada.ok("task.fail", body).await["state"], "failed");
     let edited = pat.ok("task.edit", json!({ "task": task, "title": "rename all" })).await;
