@@ -3,7 +3,7 @@
 use devmesh_protocol::query::LockCheck;
 use serde_json::Value;
 
-use super::why::held;
+use super::why::{by_hand, held};
 use super::{Wanted, repo_of};
 use crate::cli::{paths::resolve, words};
 use crate::context::Context;
@@ -34,6 +34,10 @@ impl Args {
             let holders = result.get("holders").and_then(Value::as_array);
             for holder in holders.into_iter().flatten() {
                 context.out.line(held(holder));
+            }
+            let advisory = result.get("advisory").and_then(Value::as_array);
+            for one in advisory.into_iter().flatten() {
+                context.out.line(by_hand(one));
             }
             let word = |name: &str| result.get(name).map(words).unwrap_or_default();
             for (lead, said) in [("", word("reason")), ("comes ", word("expected_at"))] {

@@ -45,7 +45,7 @@ impl Args {
 }
 
 fn show(context: &Context, answer: &Answer) {
-    let mut table = Table::new(&["LEASE", "MODE", "HOLDER", "FOR", "UNTIL", "PATH"]);
+    let mut table = Table::new(&["LEASE", "MODE", "HOLDER", "FOR", "SINCE", "UNTIL", "PATH"]);
     for lease in &answer.leases {
         let until = lease.expires_at.map_or_else(|| "it is silent".to_owned(), |at| at.to_string());
         let task = lease.task.map_or_else(|| "-".to_owned(), |task| task.to_string());
@@ -54,6 +54,7 @@ fn show(context: &Context, answer: &Answer) {
             &lease.mode.to_string(),
             lease.actor.as_str(),
             &task,
+            &lease.granted_at.to_string(),
             &until,
             &format!("{}:{}", lease.repo, lease.path),
         ]);

@@ -10,7 +10,7 @@ use crate::error::Result;
 
 mod lines;
 
-pub(super) use lines::held;
+pub(super) use lines::{by_hand, held};
 
 /// Say who holds a path and since when, why a request waits, and when it is its turn
 ///

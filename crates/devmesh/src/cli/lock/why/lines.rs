@@ -12,10 +12,7 @@ pub(super) fn of(answer: &Value) -> Vec<String> {
     for wait in both("waits", "waiters") {
         all.extend(waits(wait));
     }
-    for one in list(answer, "advisory") {
-        let (path, whose) = (text(one, "path"), text(one, "actor"));
-        all.push(format!("{path} has changes of {whose} that are in no commit; nobody is blocked"));
-    }
+    all.extend(list(answer, "advisory").iter().map(by_hand));
     all.into_iter().map(|line| clean(&line).into_owned()).collect()
 }
 
@@ -40,6 +37,13 @@ pub(in crate::cli::lock) fn held(lease: &Value) -> String {
     if !reason.is_empty() {
         line += &format!(": {reason}");
     }
+    clean(&line).into_owned()
+}
+
+/// What a person has changed and not committed.
+pub(in crate::cli::lock) fn by_hand(one: &Value) -> String {
+    let (path, whose) = (text(one, "path"), text(one, "actor"));
+    let line = format!("{path} has changes of {whose} that are in no commit; nobody is blocked");
     clean(&line).into_owned()
 }
 
