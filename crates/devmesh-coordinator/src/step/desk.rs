@@ -177,6 +177,11 @@ impl Desk<'_> {
 
     /// A heartbeat: whether its session is live, and what it holds, as acknowledged.
     pub(crate) fn beat(&mut self, actor: ActorId, session: SessionId, caller: Caller) -> Fate {
+        // The proof's age is measured by a clock that stands still while the machine sleeps, and
+        // whoever took over meanwhile frees what this answer would say is held.
+        if let Some(end) = self.slept() {
+            return end;
+        }
         let proven = self.now.mono_ms.saturating_sub(self.term.confirmed) <= BEAT_PROOF_MS;
         if proven || planted::is(Fault::BeatWithoutProof) {
             self.answer_beat(&actor, &session, caller);

@@ -79,11 +79,16 @@ pub fn wake_at(view: &View, now: Now) -> u64 {
 }
 
 impl Desk<'_> {
-    fn tick(&mut self) -> Fate {
+    /// The end of a term whose clocks ran apart.
+    pub(super) fn slept(&self) -> Option<Fate> {
         let drift = self.term.drift_ms(self.now);
-        if drift > DRIFT_MS_MAX {
-            let why = format!("the clocks ran {drift} ms apart: this machine slept, or was set");
-            return Fate::End { why, claim: true };
+        let why = || format!("the clocks ran {drift} ms apart: this machine slept, or was set");
+        (drift > DRIFT_MS_MAX).then(|| Fate::End { why: why(), claim: true })
+    }
+
+    fn tick(&mut self) -> Fate {
+        if let Some(end) = self.slept() {
+            return end;
         }
         if self.now.mono_ms.saturating_sub(self.term.beat_at) >= LEADER_BEAT_MS {
             self.beat_as_leader();

@@ -56,6 +56,23 @@ fn a_beat_is_answered_only_by_a_leader_that_has_proved_it_within_a_second() {
 }
 
 #[test]
+fn a_beat_is_not_answered_by_a_leader_that_has_slept_since_it_proved_it() {
+    let mut world = World::led();
+    world.furnish();
+    join(&mut world, "codex-1", "s1");
+    world.pass(3_000);
+    world.beat(0, "b", "codex-1", "s1", 0);
+    world.work();
+    assert_eq!(world.answered("b").unwrap()["live"], true);
+    // The lid was closed, and the beat comes before the first tick: only the wall clock tells.
+    world.skew += 60_000;
+    world.beat(0, "c", "codex-1", "s1", 0);
+    world.work();
+    assert!(world.answered("c").is_none());
+    assert!(!world.nodes[0].view.is_leading());
+}
+
+#[test]
 fn a_silent_session_loses_its_leases_then_itself_and_never_early() {
     let mut world = World::led();
     world.furnish();
