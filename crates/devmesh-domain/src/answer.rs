@@ -149,7 +149,7 @@ fn worker(state: &State, task: TaskId, number: u32) -> Option<ActorId> {
 /// What somebody who waited is told.
 fn wait_over(state: &State, record: &Record, actor: &ActorId, id: &CommandId) -> Reply {
     let seq = Some(record.seq);
-    let given = lease::given(state, record, |waited| waited == Some(id));
+    let given = lease::given(state, record, actor, |waited| waited == Some(id));
     if given["leases"].as_array().is_some_and(|leases| !leases.is_empty()) {
         return Reply::Ok { seq, result: given };
     }

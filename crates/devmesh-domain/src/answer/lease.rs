@@ -1,9 +1,9 @@
 //! Answers about leases.
 
 use devmesh_protocol::command::lock::Acquire;
-use devmesh_protocol::event::lock::{LockConverted, WithdrawnWhy};
+use devmesh_protocol::event::lock::{LeaseShared, LockConverted, WithdrawnWhy};
 use devmesh_protocol::{
-    ActorId, Code, Command, CommandId, Event, LeaseId, Record, Rejection, RepoId, RepoPath, TaskId,
+    ActorId, Code, Command, CommandId, Event, LeaseId, Record, Rejection, RepoId, RepoPath,
 };
 use serde_json::{Value, json};
 
@@ -32,29 +32,17 @@ pub(super) fn converted(record: &Record, e: &LockConverted) -> LeaseId {
     e.index.map_or(e.lease, |index| LeaseId { seq: record.seq, index })
 }
 
-/// The same, with whom they are shared.
+/// The same, with whom they are shared: as it was shared then, whatever has become of it since.
 pub(super) fn given(
     state: &State,
     record: &Record,
+    actor: &ActorId,
     to: impl Fn(Option<&CommandId>) -> bool,
 ) -> Value {
-    let mut holder: Option<(&ActorId, Option<TaskId>)> = None;
-    for event in &record.events {
-        if let Event::LockGranted(e) = event
-            && to(e.waited.as_ref())
-        {
-            holder = Some((&e.actor, e.task));
-        } else if let Event::LockConverted(e) = event
-            && to(e.waited.as_ref())
-        {
-            let lease = state.leases.get(&converted(record, e));
-            holder = lease.map(|lease| (&lease.holder.actor, lease.holder.task)).or(holder);
-        }
-    }
     let mut shared = Vec::new();
     for event in &record.events {
         if let Event::LeaseShared(e) = event
-            && holder.is_some_and(|(actor, task)| *actor == e.with && task == e.with_task)
+            && record.events.iter().any(|given| is_shared_for(e, given, actor, &to))
         {
             shared.push(json!({
                 "lease": e.lease, "actor": e.actor, "task": e.task, "path": e.path,
@@ -70,6 +58,26 @@ pub(super) fn given(
         given["advisory"] = advisory.into();
     }
     given
+}
+
+/// Whether a lease was shared so that this could be given. A conversion does not name its task,
+/// and is told by its path.
+fn is_shared_for(
+    shared: &LeaseShared,
+    given: &Event,
+    actor: &ActorId,
+    to: impl Fn(Option<&CommandId>) -> bool,
+) -> bool {
+    if let Event::LockGranted(e) = given {
+        to(e.waited.as_ref()) && shared.with == e.actor && shared.with_task == e.task
+    } else if let Event::LockConverted(e) = given {
+        let path = shared.path.case_folded();
+        let overlaps = |converted: &RepoPath| converted.case_folded().overlaps(&path);
+        let is_there = e.path.as_ref().is_none_or(overlaps);
+        to(e.waited.as_ref()) && shared.with == *actor && is_there
+    } else {
+        false
+    }
 }
 
 /// What others change by hand of the paths that are given.

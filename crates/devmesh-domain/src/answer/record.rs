@@ -90,7 +90,9 @@ fn result(state: &State, record: &Record, event: &Event) -> Value {
         Event::LockGranted(_)
         | Event::LockConverted(_)
         | Event::LeaseShared(_)
-        | Event::WideWrite(_) => lease::given(state, record, |waited| waited.is_none()),
+        | Event::WideWrite(_) => {
+            lease::given(state, record, &record.actor, |waited| waited.is_none())
+        }
         Event::LockReleased(_) | Event::LockWithdrawn(_) => released(record),
         Event::LockRenewed(_) => renewed(record),
         Event::LockBroken(e) => json!({ "lease": e.lease }),

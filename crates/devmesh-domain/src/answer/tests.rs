@@ -478,3 +478,20 @@ fn a_recorded_refusal_spends_its_id() {
     desk.ok("alice", "framework.publish", json!({ "text": "x" }));
     assert_eq!(code(&desk.take(&counted).unwrap()), "ok");
 }
+
+#[test]
+fn with_whom_a_conversion_was_shared_is_told_again_when_it_is_over() {
+    let mut desk = Desk::new();
+    desk.world.attempt(1, "codex", json!({}));
+    desk.world.attempt(2, "claude", json!({}));
+    let ask =
+        |mode: &str, task: &str| json!({ "paths": ["Cargo.lock"], "mode": mode, "task": task });
+    let lease = desk.ok("codex", "lock.acquire", ask("read", "t-1"))["leases"][0]["lease"].clone();
+    let other = desk.ok("claude", "lock.acquire", ask("intent", "t-2"));
+    let command = desk.command("codex", "lock.convert", json!({ "lease": lease, "mode": "write" }));
+    let first = desk.take(&command).unwrap();
+    let Reply::Ok { result, .. } = &first else { panic!("{first:?}") };
+    assert_eq!(result["shared"][0]["lease"], other["leases"][0]["lease"], "{result}");
+    desk.ok("codex", "lock.release", json!({ "task": "t-1" }));
+    assert_eq!(desk.take(&command).unwrap(), first);
+}
