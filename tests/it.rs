@@ -8,6 +8,7 @@ mod coordinator_world;
 mod door;
 mod faults;
 mod forge;
+mod hosts;
 mod revoke;
 mod roles;
 mod streams;

@@ -13,6 +13,7 @@ use devmesh_protocol::{ActorId, HostId, RepoId, limits};
 use crate::dialect::Dialect;
 use crate::error::{Error, Result};
 use crate::mask::Mask;
+use crate::origin::Origin;
 use crate::process::{self, RunLimits};
 use crate::profile::{self, Permission, Profile};
 use crate::slot;
@@ -91,6 +92,10 @@ pub struct Args {
     /// Profiles of your own.
     #[arg(long, value_name = "DIR")]
     pub profiles: Option<PathBuf>,
+    /// Where the mesh's repositories are, as git's address with `{repo}` in it, on a host that is
+    /// not the one where they lie; the process that starts the agent says it.
+    #[arg(skip)]
+    pub origin: Option<String>,
     /// The command of a custom tool; the prompt comes by stdin.
     #[arg(last = true, value_name = "COMMAND")]
     pub command: Vec<String>,
@@ -123,6 +128,8 @@ pub struct Config {
     pub state: PathBuf,
     /// Where repositories lie, where the mesh does not know it right.
     pub repos: BTreeMap<RepoId, PathBuf>,
+    /// Where the repositories really are, where that is another host.
+    pub origin: Option<Origin>,
     /// The environment of tools and commands.
     pub env: Vec<(OsString, OsString)>,
     /// The bounds of a run.
@@ -171,6 +178,7 @@ impl Config {
             worktrees,
             state: base.join("agents").join(client.actor().as_str()),
             repos: args.repos.into_iter().collect(),
+            origin: args.origin.map(|address| Origin::new(address, base.join("repos"))),
             mask: Mask::of_env(&mask_env),
             env,
             limits,

@@ -62,6 +62,8 @@ pub struct Turn {
     pub work_base: String,
     /// What the log knows of the target.
     pub known: Known,
+    /// Where the branches really are, as git addresses it, where `repo` is but their mirror.
+    pub origin: Option<String>,
 }
 
 /// What the log knows of a branch.
@@ -142,6 +144,9 @@ pub async fn prepare(turn: &Turn) -> Result<Preparation> {
     if let Err(error) = obstacle::check_branch(&git, &turn.target).await {
         let Error::RefInTheWay { reason } = error else { return Err(error) };
         return Ok(Preparation::Blocked { reason, files: Vec::new() });
+    }
+    if let Some(address) = &turn.origin {
+        crate::origin::fetch(&git, address).await?;
     }
     let turn_ref = match refs::take_turn(&git, turn).await? {
         refs::Taken::Ours(object) => object,

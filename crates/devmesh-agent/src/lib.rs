@@ -32,6 +32,7 @@ mod id;
 pub mod input;
 pub mod land;
 pub mod mask;
+pub mod origin;
 pub mod outbox;
 pub mod process;
 pub mod profile;

@@ -12,10 +12,14 @@ pub use async_nats::Client as Connection;
 use async_nats::{Auth, AuthError, Client, ConnectOptions, ServerAddr};
 use nkeys::KeyPair;
 
+use crate::gate;
 use crate::server::{VERSION_MIN, Version};
 
 #[cfg(test)]
 mod tests;
+
+/// The file beside a joined host's credentials that holds the mesh's authority, PEM.
+pub const AUTHORITY: &str = "ca.pem";
 
 /// Why there is no connection.
 #[derive(Debug, thiserror::Error)]
@@ -51,6 +55,13 @@ pub enum Error {
         #[source]
         source: async_nats::ConnectError,
     },
+    /// The authority of the gate cannot be used.
+    #[error("trust the mesh's gate")]
+    Authority {
+        /// What is wrong with it.
+        #[source]
+        source: crate::Error,
+    },
     /// The server is too old.
     #[error("use the server at {url}: its version is {found}, at least {VERSION_MIN} is needed")]
     Version {
@@ -76,6 +87,7 @@ impl Error {
             Self::Creds { .. }
             | Self::CredsFormat { .. }
             | Self::Url { .. }
+            | Self::Authority { .. }
             | Self::Version { .. } => false,
         }
     }
@@ -167,6 +179,11 @@ pub async fn connect_with(
     }
     if let Some(ca) = &options.ca {
         connect = connect.add_root_certificates(ca.clone()).require_tls(true);
+    } else if let Some(ca) = authority_beside(url, creds) {
+        // A gate: TLS before a word of NATS is said, and no address but this one.
+        let config = gate::client_config(&gate::Trusted::File(ca))
+            .map_err(|source| Error::Authority { source })?;
+        connect = connect.tls_client_config(config).tls_first().ignore_discovered_servers();
     }
     let client = connect
         .connect(servers)
@@ -180,6 +197,13 @@ pub async fn connect_with(
         return Err(Error::Version { url: url.to_owned(), found });
     }
     Ok(client)
+}
+
+/// The authority of the gate that a host joined through. It lies beside the credentials that the
+/// host was given there, so that whoever has a credential knows whom to believe.
+fn authority_beside(url: &str, creds: Option<&Path>) -> Option<PathBuf> {
+    let path = creds?.with_file_name(AUTHORITY);
+    (url.starts_with("tls://") && path.is_file()).then_some(path)
 }
 
 /// What a credential file holds.

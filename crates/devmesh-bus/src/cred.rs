@@ -5,7 +5,7 @@
 //! touches no server, and revoking one is a new token of its account.
 
 mod claims;
-mod disk;
+pub(crate) mod disk;
 mod health;
 mod jwt;
 mod role;

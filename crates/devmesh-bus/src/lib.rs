@@ -17,6 +17,7 @@ pub mod connect;
 pub mod cred;
 pub mod error;
 mod feed;
+pub mod gate;
 pub mod intake;
 pub mod log;
 pub mod media;

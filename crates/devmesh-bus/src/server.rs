@@ -16,6 +16,7 @@ use std::path::PathBuf;
 use std::process::ExitStatus;
 use std::time::Duration;
 
+pub(crate) use config::bracket;
 pub use config::{Auth, Cluster, ServerOptions, SyncMode, Tls};
 pub use fetch::{FETCHED_VERSION, cache_path, fetch, fetch_into};
 pub use find::{Found, Places, Rejected, Source, VERSION_MIN, Version, find, find_in};

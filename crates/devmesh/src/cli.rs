@@ -18,6 +18,8 @@ mod down;
 mod environment;
 mod explain;
 mod hosts;
+mod invite;
+pub(crate) mod join;
 mod lock;
 mod log;
 mod note;
@@ -35,6 +37,7 @@ mod status;
 mod supervise;
 mod task;
 mod tools;
+mod tunnel;
 mod up;
 mod why;
 
@@ -69,6 +72,8 @@ enum Command {
     Note(note::Args),
     Repo(repo::Args),
     Cred(cred::Args),
+    Invite(invite::Args),
+    Join(join::Args),
     Agents(agents::Args),
     Hosts(hosts::Args),
     Tools(tools::Args),
@@ -85,6 +90,8 @@ enum Command {
     Dashboard(dashboard::Args),
     #[command(hide = true)]
     Supervise(supervise::Args),
+    #[command(hide = true)]
+    Tunnel(tunnel::Args),
 }
 
 /// What a process logs unless told otherwise; the bus tells each connection, which says little.
@@ -120,6 +127,8 @@ impl Command {
             Command::Note(args) => done(args.run(context).await),
             Command::Repo(args) => done(args.run(context).await),
             Command::Cred(args) => done(args.run(context).await),
+            Command::Invite(args) => done(args.run(context).await),
+            Command::Join(args) => done(args.run(context).await),
             Command::Agents(args) => done(args.run(context).await),
             Command::Hosts(args) => done(args.run(context).await),
             Command::Tools(args) => done(args.run(context).await),
@@ -135,6 +144,7 @@ impl Command {
             Command::Probe(args) => done(args.run(context).await),
             Command::Dashboard(args) => done(args.run(context).await),
             Command::Supervise(args) => done(args.run(context).await),
+            Command::Tunnel(args) => done(args.run(context).await),
         }
     }
 }

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use crate::error::{Error, Result};
 use crate::git::{self, Repo};
+use crate::host::Joined;
 use crate::keys;
 use crate::output::{Colour, Output};
 use crate::state_dir::{RunFile, StateDir};
@@ -130,6 +131,7 @@ impl Context {
         }
         match RunFile::read(state)? {
             Some(run) if !run.nats_url.is_empty() => Ok(run.nats_url),
+            Some(_) | None if Joined::is_at(state) => Ok(Joined::here(state)?.nats_url()),
             Some(_) | None => Err(Error::unreachable(format!("find mesh {}", state.mesh))
                 .because("it does not run on this machine")
                 .hint("start it with `devmesh up`, or name its bus with --nats-url")),
@@ -140,7 +142,11 @@ impl Context {
     pub(crate) async fn connect(&self) -> Result<Link> {
         let state = self.state()?;
         let url = self.nats_url(&state)?;
-        let actor = self.globals.speaker.clone().unwrap_or_else(Context::person);
+        let actor = match self.globals.speaker.clone() {
+            Some(speaker) => speaker,
+            None if Joined::is_at(&state) => Joined::here(&state)?.person,
+            None => Context::person(),
+        };
         let creds = self.globals.creds.clone().unwrap_or_else(|| state.creds_of(actor.as_str()));
         if !creds.exists() {
             let hint =

@@ -48,6 +48,11 @@ impl Error {
         Error::new(Exit::Rejected, rejection.to_string()).hint(hint)
     }
 
+    /// Another host refused, or is not to be trusted; `what` is a statement.
+    pub(crate) fn refused(what: impl Into<String>) -> Error {
+        Error::new(Exit::Rejected, what)
+    }
+
     /// No answer came to the command of this id.
     pub(crate) fn unknown(verb: &str, id: &CommandId, why: &str) -> Error {
         let what = format!("{verb} ({id}) was not answered: {why}; it may have happened");

@@ -13,6 +13,7 @@ mod error;
 mod exit;
 mod explain;
 mod git;
+mod host;
 mod keys;
 mod logging;
 mod mesh;

@@ -9,6 +9,7 @@ mod checkout;
 mod child;
 mod detach;
 mod end;
+mod gate;
 mod plan;
 mod signals;
 mod start;
@@ -20,7 +21,7 @@ pub(crate) use begun::begun;
 pub(crate) use child::{Kind, last_words};
 pub(crate) use detach::{READY, TAKEN, detach};
 pub(crate) use end::{AGENT_WITHIN, end_all};
-pub(crate) use plan::Plan;
+pub(crate) use plan::{Membership, Plan};
 pub(crate) use signals::shutdown;
 
 use crate::error::Result;

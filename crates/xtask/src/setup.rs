@@ -1,8 +1,9 @@
-//! What a fresh machine lacks: a nats-server that is new enough, and, where asked for, the real
-//! coding tools that `tests/tools` drives.
+//! What a fresh machine lacks: a nats-server that is new enough, what makes two hosts' network, and,
+//! where asked for, the real coding tools that `tests/tools` drives.
 
 use std::env;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
 use devmesh_bus::server::{Error as ServerError, FETCHED_VERSION, fetch, find};
 use devmesh_testkit::browser;
@@ -28,6 +29,7 @@ pub(crate) struct Args {
 /// Finds or fetches everything, and says what, where and why. Running it again changes nothing.
 pub(crate) fn setup(args: &Args) -> Result<()> {
     nats_server(args.nats_server.as_deref())?;
+    iproute2();
     if args.tools {
         coding_tools()?;
     }
@@ -41,6 +43,29 @@ pub(crate) fn setup(args: &Args) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// What makes the network of the test of two hosts. Only root can use it, and without it that test
+/// is skipped and says so: no reason to fail.
+fn iproute2() {
+    let runs = |program: &str, args: &[&str]| {
+        let mut command = Command::new(program);
+        command.args(args).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        command.env("DEBIAN_FRONTEND", "noninteractive");
+        command.status().is_ok_and(|status| status.success())
+    };
+    if runs("ip", &["-V"]) {
+        eprintln!("iproute2: already there");
+        return;
+    }
+    let install = ["install", "--yes", "--no-install-recommends", "iproute2"];
+    let done =
+        runs("apt-get", &install) || (runs("apt-get", &["update"]) && runs("apt-get", &install));
+    if done && runs("ip", &["-V"]) {
+        eprintln!("iproute2: installed now");
+    } else {
+        eprintln!("iproute2: not here; as root on Debian: apt-get install iproute2");
+    }
 }
 
 fn coding_tools() -> Result<()> {

@@ -99,7 +99,7 @@ pub(super) async fn look_at(world: World, task: TaskId) {
 
 async fn sight_of(world: &World, task: TaskId) -> Result<Sight, Unable> {
     let (task, repo) = asked(world, task, None).await?;
-    let path = repo_path(world, &repo)?;
+    let path = repo_path(world, &repo).await?;
     let base_commit = standing_point(&path, &task, &repo).await?;
     has_room(&world.config.worktrees)?;
     let warm = (1..=crate::slot::SLOTS_MAX).any(|number| {
@@ -120,8 +120,15 @@ async fn asked(
     Ok((task, repo))
 }
 
-/// Where the repository lies on this host.
-fn repo_path(world: &World, repo: &RepoView) -> Result<PathBuf, Unable> {
+/// Where the repository lies on this host. What is but a mirror of another host's is brought up to
+/// date first.
+async fn repo_path(world: &World, repo: &RepoView) -> Result<PathBuf, Unable> {
+    if let Some(origin) = &world.config.origin {
+        return origin.mirror(&repo.repo).await.map_err(|error| {
+            let why = super::worktree::chain(&error);
+            Unable::Unheard(format!("repository {} is not reached: {why}", repo.repo))
+        });
+    }
     let named = world.config.repos.get(&repo.repo).cloned();
     match named.or_else(|| repo.path.as_ref().map(PathBuf::from)) {
         Some(path) if path.is_dir() => Ok(path),
@@ -175,7 +182,7 @@ pub(super) async fn look_up(world: World, key: Key, seen: u64) {
 
 pub(super) async fn job_of(world: &World, key: Key, seen: u64) -> Result<Job, Unable> {
     let (task, repo) = asked(world, key.task, Some(seen)).await?;
-    let path = repo_path(world, &repo)?;
+    let path = repo_path(world, &repo).await?;
     let base = standing_point(&path, &task, &repo).await?;
     Ok(Job { task, repo, repo_path: path, base_commit: base })
 }

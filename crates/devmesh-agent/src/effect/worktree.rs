@@ -165,6 +165,9 @@ pub(super) async fn save(world: World, desk: Arc<Desk>) {
     let Some(bench) = bench.as_ref() else { return };
     match save::save(&save_spec(bench, &desk)).await {
         Ok(saved) => {
+            if saved.is_some() {
+                send(&world, &bench.job, &desk).await;
+            }
             let commit = saved.map(|saved| saved.commit);
             world.put(Input::Saved { key: desk.key, commit }).await;
         }
@@ -381,6 +384,7 @@ async fn turn_of(world: &World, desk: &Desk, job: &Job, work: &Work, message: &s
         work: work.commit.clone(),
         work_base: work.base.clone(),
         known: Known::default(),
+        origin: world.config.origin.as_ref().map(|origin| origin.address(&job.repo.repo)),
     }
 }
 
@@ -399,7 +403,7 @@ pub(super) async fn publish(
             let folder = world.config.state.join("patches");
             land::write_patch(&turn, &folder).await.map(|path| path.display().to_string())
         }
-        Flow::Merge | Flow::Branch | Flow::Pr => land::make_branch(&turn, &work.tree).await,
+        Flow::Merge | Flow::Branch | Flow::Pr => branch(&turn, &work.tree).await,
     };
     let done = match done {
         Ok(place) => {
@@ -411,6 +415,29 @@ pub(super) async fn publish(
     world.put(Input::Published { key: desk.key, done }).await;
 }
 
+/// A branch of its own, where the repository is.
+async fn branch(turn: &Turn, tree: &str) -> Result<String> {
+    let name = land::make_branch(turn, tree).await?;
+    if let Some(address) = &turn.origin {
+        let git = Git::at(&turn.repo);
+        crate::origin::send(&git, address, &format!("refs/heads/{name}")).await?;
+    }
+    Ok(name)
+}
+
+/// Sends the attempt's save to where the repository is, so that no work is on this host alone.
+async fn send(world: &World, job: &Job, desk: &Desk) {
+    let Some(origin) = &world.config.origin else { return };
+    let name = save::work_ref(&desk.key.task.to_string(), desk.key.attempt);
+    let (git, address) = (Git::at(&job.repo_path), origin.address(&job.repo.repo));
+    if let Ok(None) = crate::git::resolve(&git, &name).await {
+        return;
+    }
+    if let Err(error) = crate::origin::send(&git, &address, &name).await {
+        tracing::warn!(key = %desk.key, error = chain(&error), "the save is on this host alone");
+    }
+}
+
 /// Stops the tool, saves the work, gives the slot back.
 pub(super) async fn drop_all(world: World, desk: Arc<Desk>) {
     super::tool::stop(desk.clone()).await;
@@ -419,7 +446,11 @@ pub(super) async fn drop_all(world: World, desk: Arc<Desk>) {
         if let Err(error) = save::save(&save_spec(&bench, &desk)).await {
             // The slot keeps its note of whose work it holds: the next use saves it.
             tracing::warn!(key = %desk.key, error = chain(&error), "not saved");
-        } else if let Err(error) = bench.slot.release().await {
+            world.put(Input::Dropped(desk.key)).await;
+            return;
+        }
+        send(&world, &bench.job, &desk).await;
+        if let Err(error) = bench.slot.release().await {
             tracing::warn!(key = %desk.key, error = chain(&error), "slot not released");
         }
     }
@@ -433,6 +464,11 @@ pub(super) async fn finish(world: World, desk: Arc<Desk>) {
         let git = Git::at(&bench.job.repo_path);
         if let Err(error) = save::forget(&git, &desk.key.task.to_string()).await {
             tracing::warn!(key = %desk.key, error = chain(&error), "saves not forgotten");
+        }
+        if let Some(origin) = &world.config.origin
+            && let Err(error) = origin.forget(&git, &bench.job.repo.repo, desk.key.task).await
+        {
+            tracing::warn!(key = %desk.key, error = chain(&error), "saves not forgotten there");
         }
         if let Err(error) = bench.slot.release().await {
             tracing::warn!(key = %desk.key, error = chain(&error), "slot not released");

@@ -5,6 +5,7 @@ use std::path::Path;
 use super::{Prepared, Turn, refs};
 use crate::error::Result;
 use crate::git::{Checkout, Git, refused, resolve, worktrees};
+use crate::origin::{Move, Pushed};
 
 /// How the end of a turn went.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,6 +27,9 @@ pub enum Published {
 
 pub(super) async fn publish(git: &Git, turn: &Turn, prepared: &Prepared) -> Result<Published> {
     let branch = format!("refs/heads/{}", turn.target);
+    if let Some(address) = &turn.origin {
+        return push(git, turn, prepared, (address, &branch)).await;
+    }
     let holders: Vec<Checkout> = worktrees(git)
         .await?
         .into_iter()
@@ -70,6 +74,36 @@ async fn move_refs(git: &Git, turn: &Turn, prepared: &Prepared, branch: &str) ->
         return Ok(Published::Moved);
     }
     Err(refused(&args, &output))
+}
+
+/// As [`move_refs`], where the branches are: the turn ref moves too, to the same number written
+/// otherwise, so that the other end compares both.
+async fn push(
+    git: &Git,
+    turn: &Turn,
+    prepared: &Prepared,
+    (address, branch): (&str, &str),
+) -> Result<Published> {
+    let spent = format!("{}\n\n", turn.token);
+    let spent = git.run_with(&["hash-object", "-w", "--stdin"], spent.as_bytes()).await?;
+    let name = refs::turn_ref(&turn.target);
+    let moves = [
+        Move { name: branch, old: prepared.head.as_deref(), new: &prepared.commit },
+        Move { name: &name, old: Some(&prepared.turn_ref), new: &spent },
+    ];
+    let said = match crate::origin::push(git, address, &moves).await? {
+        Pushed::Done => return Ok(Published::Done),
+        Pushed::Refused { said } => said,
+    };
+    crate::origin::fetch(git, address).await?;
+    if !holds_turn(git, turn, prepared).await? {
+        return Ok(Published::TurnLost);
+    }
+    if resolve(git, branch).await? != prepared.head {
+        return Ok(Published::Moved);
+    }
+    let reason = format!("{} cannot be moved where it is: {said}", turn.target);
+    Ok(Published::Blocked { reason, files: Vec::new() })
 }
 
 /// Where the target is checked out its files move with it, as if its person had pulled.

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::{Turn, obstacle};
 use crate::error::{Error, Result};
 use crate::git::{Git, refused, resolve};
+use crate::origin::{Move, Pushed};
 
 /// Tries to move the turn ref; each loser reads again.
 const TRIES_MAX: u32 = 5;
@@ -72,10 +73,16 @@ pub(super) async fn take_turn(git: &Git, turn: &Turn) -> Result<Taken> {
                 return Ok(Taken::Later(stands));
             }
         }
+        let stood = old.clone();
         let old = old.unwrap_or_else(|| "0".repeat(ours.len()));
         let args = ["update-ref", "--no-deref", name.as_str(), ours.as_str(), old.as_str()];
         if git.try_run(&args, &[]).await?.code == 0 {
-            return Ok(Taken::Ours(ours));
+            let Some(address) = &turn.origin else { return Ok(Taken::Ours(ours)) };
+            let moves = [Move { name: &name, old: stood.as_deref(), new: &ours }];
+            match crate::origin::push(git, address, &moves).await? {
+                Pushed::Done => return Ok(Taken::Ours(ours)),
+                Pushed::Refused { .. } => crate::origin::fetch(git, address).await?,
+            }
         }
         tokio::time::sleep(PAUSE).await;
     }

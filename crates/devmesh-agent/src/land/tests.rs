@@ -59,6 +59,7 @@ fn turn(repo: &TestRepo, task: &str, token: u64, (work, work_base): (String, Str
         work,
         work_base,
         known: Known::default(),
+        origin: None,
     }
 }
 

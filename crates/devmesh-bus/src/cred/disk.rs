@@ -8,7 +8,7 @@ use std::path::Path;
 use super::Error;
 
 /// Makes a folder that only its owner can open, and closes one that others could.
-pub(super) fn private_dir(dir: &Path) -> Result<(), Error> {
+pub(crate) fn private_dir(dir: &Path) -> Result<(), Error> {
     fs::DirBuilder::new()
         .recursive(true)
         .mode(0o700)
@@ -18,7 +18,7 @@ pub(super) fn private_dir(dir: &Path) -> Result<(), Error> {
 }
 
 /// Writes beside the file and renames: a crash leaves the old file or the new one.
-pub(super) fn write_private(path: &Path, text: &str) -> Result<(), Error> {
+pub(crate) fn write_private(path: &Path, text: &str) -> Result<(), Error> {
     let dir = path.parent().unwrap_or(Path::new("."));
     // A temporary file is made 0600.
     tempfile::Builder::new()
@@ -35,7 +35,7 @@ pub(super) fn write_private(path: &Path, text: &str) -> Result<(), Error> {
 }
 
 /// The file's text, or none where there is no file.
-pub(super) fn read(path: &Path) -> Result<Option<String>, Error> {
+pub(crate) fn read(path: &Path) -> Result<Option<String>, Error> {
     match fs::read_to_string(path) {
         Ok(text) => Ok(Some(text)),
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
@@ -44,7 +44,7 @@ pub(super) fn read(path: &Path) -> Result<Option<String>, Error> {
 }
 
 /// Holds the folder's lock until the returned file closes.
-pub(super) fn lock(dir: &Path) -> Result<File, Error> {
+pub(crate) fn lock(dir: &Path) -> Result<File, Error> {
     let path = dir.join("lock");
     File::options()
         .create(true)

@@ -179,6 +179,35 @@ impl Trust {
         role: Role,
         valid_for: Option<Duration>,
     ) -> Result<Minted, Error> {
+        let _lock = disk::lock(&self.dir.join("keys"))?;
+        let mut files = Vec::new();
+        for (account, text) in self.enter(name, role, valid_for)? {
+            let path = self.creds_path(name, role, account);
+            disk::write_private(&path, &text)?;
+            files.push((account, path));
+        }
+        Ok(Minted { name: name.to_owned(), role, files })
+    }
+
+    /// As [`Trust::mint`], for a host that is not this one: gives the credential for the role's
+    /// first account, and keeps nothing of it but its key in the register.
+    ///
+    /// # Errors
+    /// As [`Trust::mint`].
+    pub fn mint_away(&self, name: &str, role: Role) -> Result<String, Error> {
+        let _lock = disk::lock(&self.dir.join("keys"))?;
+        let mut texts = self.enter(name, role, None)?.into_iter();
+        texts.next().map(|(_, text)| text).ok_or_else(|| Error::Unknown { name: name.to_owned() })
+    }
+
+    /// Signs a credential for each account of the role and enters it into the register: one that
+    /// nobody could revoke must not exist. The caller holds the lock.
+    fn enter(
+        &self,
+        name: &str,
+        role: Role,
+        valid_for: Option<Duration>,
+    ) -> Result<Vec<(Account, String)>, Error> {
         if !is_name(name) {
             return Err(Error::Name { name: name.to_owned() });
         }
@@ -187,7 +216,6 @@ impl Trust {
         if reserved.iter().any(|(reserved, only)| name == *reserved && role != *only) {
             return Err(Error::Reserved { name: name.to_owned(), asked: role });
         }
-        let _lock = disk::lock(&self.dir.join("keys"))?;
         let now = now();
         let mut users = self.users()?;
         if let Some(other) =
@@ -200,7 +228,7 @@ impl Trust {
         for account in accounts(role) {
             let user = KeyPair::new_user();
             let text = self.user_creds(name, role, *account, &user, (now, expires_at))?;
-            written.push((*account, self.creds_path(name, role, *account), text));
+            written.push((*account, text));
             users.push(User {
                 name: name.to_owned(),
                 role,
@@ -211,14 +239,8 @@ impl Trust {
                 revoked_at: None,
             });
         }
-        // The register first: a credential that nobody could revoke must not exist.
         self.write_register(&users)?;
-        let mut files = Vec::new();
-        for (account, path, text) in written {
-            disk::write_private(&path, &text)?;
-            files.push((account, path));
-        }
-        Ok(Minted { name: name.to_owned(), role, files })
+        Ok(written)
     }
 
     /// Ends every credential of `name`: recorded, its files removed, and told to the server at

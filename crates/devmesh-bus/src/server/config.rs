@@ -237,7 +237,7 @@ fn is_loopback(host: &str) -> bool {
 }
 
 /// An IPv6 address before a port needs brackets.
-pub(super) fn bracket(host: &str) -> String {
+pub(crate) fn bracket(host: &str) -> String {
     if host.contains(':') && !host.starts_with('[') { format!("[{host}]") } else { host.to_owned() }
 }
 

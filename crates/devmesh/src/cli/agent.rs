@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 
 use devmesh_bus::client::Client;
 use devmesh_bus::cred::Role;
-use devmesh_protocol::ActorId;
+use devmesh_protocol::{ActorId, HostId};
 
 use crate::context::Context;
 use crate::error::{Error, Result, chain};
+use crate::host::Joined;
 use crate::keys;
 use crate::mesh::shutdown;
 
@@ -30,10 +31,17 @@ impl Args {
             Some(name) => name,
             None => crate::agents::numbered(&self.inner.tool, 1)?,
         };
+        let joined = if Joined::is_at(&state) { Some(Joined::here(&state)?) } else { None };
+        let name = match &joined {
+            Some(joined) => joined.own(&name)?,
+            None => name,
+        };
         let creds = match context.globals.creds.clone() {
             Some(creds) => creds,
             None => {
-                if state.has_keys() {
+                if let Some(joined) = &joined {
+                    joined.ensure(&state, &name).await?;
+                } else if state.has_keys() {
                     keys::ensure(&keys::open(&state)?, &name, Role::Agent)?;
                     let admin = keys::admin(&state, &url, context.within()).await?;
                     let actor = BTreeMap::from([(name.to_string(), Role::Agent)]);
@@ -44,6 +52,10 @@ impl Args {
         };
         let client = Client::connect(&url, Some(&creds), &state.mesh, &name).await?;
         let mut inner = self.inner;
+        if let Some(joined) = &joined {
+            inner.origin = Some(Joined::origin(&state)?);
+            inner.host = inner.host.or_else(|| HostId::new(joined.host.as_str()).ok());
+        }
         inner.state_dir = Some(state.path);
         use devmesh_agent::Error as AgentError;
         devmesh_agent::run(inner, client, shutdown()?).await.map_err(|error| match error {

@@ -97,6 +97,18 @@ async fn revoke(
     reason: Option<String>,
 ) -> Result<()> {
     use devmesh_bus::cred::Error as CredError;
+    crate::host::members::forget(state, name)?;
+    // A host's agents came with it.
+    let own = format!("{name}-");
+    let agents = keys::users(trust)?;
+    let is_host = agents.get(name.as_str()) == Some(&Role::Probe);
+    for (agent, _) in agents
+        .iter()
+        .filter(|(one, role)| is_host && **role == Role::Agent && one.starts_with(&own))
+    {
+        let agent = ActorId::new(agent).map_err(|e| Error::failed("revoke it").because(e))?;
+        Box::pin(revoke(context, state, trust, &agent, reason.clone())).await?;
+    }
     let role = keys::users(trust)?.get(name.as_str()).copied();
     let url = context.nats_url(state).ok();
     // Where nothing runs there is nobody to tell: the next start knows it.

@@ -14,11 +14,13 @@ use crate::config::{AgentSpec, Config, User};
 use crate::context::{Context, Link};
 use crate::error::{Error, Result};
 use crate::git::Repo;
+use crate::host::Joined;
 use crate::mesh::{self, Plan};
 use crate::state_dir::{RunFile, StateDir};
 
 mod choose;
 mod join;
+mod joined;
 mod proposal;
 
 pub(crate) use proposal::{repo_add, verify_of};
@@ -55,6 +57,10 @@ pub(crate) struct Args {
     /// Start this agent; may be said again
     #[arg(long, value_name = "NAME=TOOL:COMMAND", value_parser = AgentSpec::parse)]
     agent: Vec<AgentSpec>,
+    /// Let other hosts join: listen for them here, with TLS; `devmesh invite` says how
+    #[arg(long, env = "DEVMESH_LISTEN", value_name = "HOST[:PORT]", hide_env_values = true,
+          value_parser = crate::host::listen_address)]
+    listen: Option<String>,
     /// Use this nats-server
     #[arg(long, value_name = "PATH")]
     nats_server: Option<PathBuf>,
@@ -62,6 +68,11 @@ pub(crate) struct Args {
 
 impl Args {
     pub(super) async fn run(self, context: &Context) -> Result<()> {
+        if let Ok(state) = context.state()
+            && Joined::is_at(&state)
+        {
+            return self.on_joined(context, &state).await;
+        }
         let repo = Repo::here()?;
         let config = Config::load(Some(&repo.root))?;
         let user = User::load()?;
@@ -118,7 +129,9 @@ impl Args {
             agents: agents::named(agents, user, &repo.root, BTreeSet::new())?,
             env_pass: config.list("env.pass"),
             person,
-            repo: repo_add(repo, config, verify)?,
+            repo: Some(repo_add(repo, config, verify)?),
+            listen: self.listen.clone(),
+            joined: None,
             settings: settings(config),
         })
     }
@@ -161,6 +174,9 @@ fn tell(context: &Context, state: &StateDir, run: &RunFile, detached: bool) {
     let dashboard = run.dashboard_url.as_deref().unwrap_or("none");
     context.out.line(format!("mesh       {}", state.mesh));
     context.out.line(format!("dashboard  {dashboard}"));
+    if let Some(listen) = &run.listen {
+        context.out.line(format!("listens    {listen}; `devmesh invite` lets another host join"));
+    }
     // The link is a secret: for the person at the terminal alone.
     let link = run.dashboard_url.as_deref().and_then(|url| super::dashboard::sign_in(state, url));
     if let Some(link) = link.filter(|_| std::io::stdout().is_terminal()) {

@@ -8,6 +8,16 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::AgentSpec;
 
+/// The mesh of another host, as seen from here.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Membership {
+    /// Its bus.
+    pub(crate) nats_url: String,
+    /// This host's name there.
+    pub(crate) host: ActorId,
+}
+
 /// What is to be started.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -26,8 +36,14 @@ pub(crate) struct Plan {
     pub(crate) env_pass: Vec<String>,
     /// Whose mesh it is.
     pub(crate) person: ActorId,
-    /// The repository it begins with.
-    pub(crate) repo: RepoAdd,
+    /// The repository it begins with; none on a host that joined.
+    pub(crate) repo: Option<RepoAdd>,
+    /// Where other hosts reach it, `HOST:PORT`.
+    #[serde(default)]
+    pub(crate) listen: Option<String>,
+    /// What this host joined, where the bus is another's.
+    #[serde(default)]
+    pub(crate) joined: Option<Membership>,
     /// What its file says for the whole mesh.
     pub(crate) settings: Vec<(String, serde_json::Value)>,
 }

@@ -13,6 +13,7 @@ use tokio::net::TcpStream;
 
 use super::bus;
 use super::child::{Kind, Spec, last_words};
+use super::plan::Membership;
 use super::watch::{Mesh, News};
 use crate::context::Link;
 use crate::error::{Error, Result};
@@ -36,24 +37,31 @@ impl Mesh {
         if let Some(own) = Known::own() {
             self.run.put(SUPERVISOR, &own);
         }
+        if let Some(joined) = self.plan.joined.clone() {
+            return self.start_joined(&joined).await;
+        }
         self.mint()?;
         self.launch_bus().await?;
         say(format!("bus          {}", self.run.nats_url));
-        bus::provision(&self.state, &self.run.nats_url, &self.trust).await?;
+        bus::provision(&self.state, &self.run.nats_url, self.keys()?).await?;
         let admin = self.start_coordinator().await?;
-        keys::register(&admin, &keys::users(&self.trust)?).await?;
+        keys::register(&admin, &keys::users(self.keys()?)?).await?;
         let person = self.person().await?;
-        person.done(Verb::RepoAdd(self.plan.repo.clone())).await?;
+        if let Some(repo) = self.plan.repo.clone() {
+            let base = repo.base.as_deref().unwrap_or("main").to_owned();
+            let told = format!("repository   {}, from {base}", repo.name);
+            person.done(Verb::RepoAdd(repo)).await?;
+            say(told);
+        }
         for (key, value) in self.plan.settings.clone() {
             person.done(Verb::SettingSet(SettingSet { key, value })).await?;
         }
-        let (repo, base) = (&self.plan.repo.name, self.plan.repo.base.as_deref());
-        say(format!("repository   {repo}, from {}", base.unwrap_or("main")));
         if !self.plan.lite {
-            self.start_probe(&person).await?;
+            self.start_probe(&person, &probe_name()).await?;
             self.start_dashboard().await?;
             self.start_agents(&person).await?;
         }
+        self.open_gate().await?;
         let port = self.plan.port.unwrap_or_default();
         let dashboard = self.plan.dashboard_port.unwrap_or_default();
         Ports { nats: port, dashboard }.write(&self.state)?;
@@ -61,8 +69,20 @@ impl Mesh {
         self.run.write(&self.state)
     }
 
+    /// On a host that joined: its probe and its agents.
+    async fn start_joined(&mut self, joined: &Membership) -> Result<()> {
+        self.run.nats_url = joined.nats_url.clone();
+        say(format!("bus          {}, of another host", joined.nats_url));
+        let person = self.link(&self.plan.person.clone()).await?;
+        self.start_probe(&person, &joined.host).await?;
+        self.start_agents(&person).await?;
+        self.run.ready = true;
+        self.run.write(&self.state)
+    }
+
     fn mint(&self) -> Result<()> {
-        keys::refresh(&self.trust, &self.state)?;
+        let trust = self.keys()?;
+        keys::refresh(trust, &self.state)?;
         let own = |name: &str| ActorId::new(name).expect("a plain word names an actor");
         let mut wanted = vec![
             (ActorId::admin(), Role::Admin),
@@ -76,13 +96,13 @@ impl Mesh {
         }
         let agents = self.plan.agents.iter().filter_map(|agent| agent.name.clone());
         wanted.extend(agents.map(|name| (name, Role::Agent)));
-        wanted.iter().try_for_each(|(name, role)| keys::ensure(&self.trust, name, *role))
+        wanted.iter().try_for_each(|(name, role)| keys::ensure(trust, name, *role))
     }
 
     async fn start_coordinator(&mut self) -> Result<Link> {
         let url = self.run.nats_url.clone();
         let spec = Spec::new("coordinator", "coordinator", &self.state, &url);
-        let store = bus::options(&self.state, &self.plan, &self.trust)?.store_dir();
+        let store = bus::options(&self.state, &self.plan, self.keys()?)?.store_dir();
         self.launch(spec.with(["--store-dir".into(), store.into_os_string()]))?;
         let admin = keys::admin(&self.state, &url, LEADS_WITHIN).await?;
         let state: Value = tokio::select! {
@@ -124,11 +144,11 @@ impl Mesh {
         Ok(Link::new(client, ANSWER))
     }
 
-    async fn start_probe(&mut self, person: &Link) -> Result<()> {
+    async fn start_probe(&mut self, person: &Link, host: &ActorId) -> Result<()> {
         let spec = Spec::new("probe", "probe", &self.state, &self.run.nats_url);
+        let spec = spec.with(["--host", host.as_str()]);
         let disk = self.state.path.clone().into_os_string();
         self.launch(spec.with(["--disk".into(), disk]))?;
-        let host = probe_name();
         let seen = async || {
             let hosts: Vec<HostView> = person.list("hosts", json!({})).await?;
             Ok(hosts.iter().any(|known| known.host.as_str() == host.as_str()))

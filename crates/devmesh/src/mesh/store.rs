@@ -42,8 +42,8 @@ pub(super) struct Look {
 impl Mesh {
     /// Looks at the store after a while, for ever.
     pub(super) fn look_at_store(&mut self) -> Result<()> {
-        let options = bus::options(&self.state, &self.plan, &self.trust)?;
-        let (trust, url) = (Arc::clone(&self.trust), self.run.nats_url.clone());
+        let options = bus::options(&self.state, &self.plan, self.keys()?)?;
+        let (trust, url) = (Arc::clone(self.keys()?), self.run.nats_url.clone());
         self.news.spawn(async move {
             tokio::time::sleep(LOOK).await;
             News::Store(look(&trust, &url, &options).await)
@@ -83,7 +83,7 @@ impl Mesh {
     /// Whether the bus can be started; where it cannot it is looked at again after a while, and
     /// that counts as no crash.
     pub(super) fn has_room(&mut self) -> Result<bool> {
-        let options = bus::options(&self.state, &self.plan, &self.trust)?;
+        let options = bus::options(&self.state, &self.plan, self.keys()?)?;
         let Err(error) = server::room(&options) else { return Ok(true) };
         let no_room = chain(&error);
         if !std::mem::replace(&mut self.store.is_told, true) {

@@ -34,7 +34,9 @@ const PAUSE_MIN: Duration = Duration::from_millis(200);
 pub(super) struct Mesh {
     pub(super) state: StateDir,
     pub(super) plan: Plan,
-    pub(super) trust: Arc<Trust>,
+    /// None on a host that joined: the keys are the other's.
+    pub(super) trust: Option<Arc<Trust>>,
+    pub(super) gate: Option<super::gate::Open>,
     pub(super) run: RunFile,
     pub(super) specs: BTreeMap<String, Spec>,
     pub(super) news: JoinSet<News>,
@@ -68,11 +70,17 @@ impl Mesh {
     /// Nothing is started yet. None where another process supervises this mesh.
     pub(super) fn new(state: StateDir, plan: Plan) -> Result<Option<Mesh>> {
         let Some(alone) = begun::alone(&state)? else { return Ok(None) };
-        let trust = Arc::new(keys::open(&state)?);
+        let trust = if plan.joined.is_none() { Some(Arc::new(keys::open(&state)?)) } else { None };
         let run = RunFile::new(&state);
         let (specs, crashes) = (BTreeMap::new(), BTreeMap::new());
-        let (news, store) = (JoinSet::new(), Store::default());
-        Ok(Some(Mesh { state, plan, trust, run, specs, news, store, crashes, _alone: alone }))
+        let (news, store, gate) = (JoinSet::new(), Store::default(), None);
+        Ok(Some(Mesh { state, plan, trust, run, specs, news, store, gate, crashes, _alone: alone }))
+    }
+
+    /// The mesh's keys.
+    pub(super) fn keys(&self) -> Result<&Arc<Trust>> {
+        let missing = || Error::failed("open the mesh's keys").because("they are another host's");
+        self.trust.as_ref().ok_or_else(missing)
     }
 
     /// What runs.
@@ -98,7 +106,7 @@ impl Mesh {
 
     /// Starts the bus and begins to watch it.
     pub(super) async fn launch_bus(&mut self) -> Result<()> {
-        let mut server = bus::start(&self.state, &self.plan, &self.trust).await?;
+        let mut server = bus::start(&self.state, &self.plan, self.keys()?).await?;
         self.run.nats_url = server.url().to_owned();
         // Whoever is connected comes back to the same port.
         self.plan.port = Some(server.port());
@@ -122,7 +130,10 @@ impl Mesh {
 
     /// Watches until a signal, or until the mesh cannot go on.
     pub(super) async fn watch(&mut self, signals: &mut Signals) -> Result<()> {
-        self.look_at_store()?;
+        // The store of a mesh that was joined is another host's.
+        if self.trust.is_some() {
+            self.look_at_store()?;
+        }
         loop {
             tokio::select! {
                 heard = signals.next() => match heard {

@@ -22,6 +22,9 @@ pub(crate) struct RunFile {
     pub(crate) nats_url: String,
     /// Where the dashboard is; none where there is none.
     pub(crate) dashboard_url: Option<String>,
+    /// Where other hosts reach the mesh; none where they do not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) listen: Option<String>,
     /// The processes by name.
     pub(crate) pids: BTreeMap<String, u32>,
     /// When each started, in the system's words: a number may be another process's later.
@@ -60,6 +63,7 @@ impl RunFile {
             mesh: state.mesh.to_string(),
             nats_url: String::new(),
             dashboard_url: None,
+            listen: None,
             pids: BTreeMap::new(),
             started: BTreeMap::new(),
             ready: false,

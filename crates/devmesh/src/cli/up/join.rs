@@ -67,6 +67,8 @@ impl Args {
             Some("--dashboard-port")
         } else if self.lite && run.dashboard_url.is_some() {
             Some("--lite")
+        } else if self.listen.is_some() && self.listen != run.listen {
+            Some("--listen")
         } else {
             None
         };
