@@ -154,7 +154,7 @@ async fn bad_codes(hosts: &Hosts, used: &str) {
     hosts.refused(&code.replace(pin, &"A".repeat(43)), 3, "its authority is another").await;
     hosts.refused(&code[..code.len() - 3], 2, "not a whole one").await;
     // Nothing of that has cost the last code; a name that is taken does not either.
-    hosts.refused(&code, 3, "choose another with --host").await;
+    hosts.refused(&code, 3, "choose one with --host").await;
 }
 
 #[tokio::test]

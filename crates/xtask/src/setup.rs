@@ -1,5 +1,5 @@
-//! What a fresh machine lacks: a nats-server that is new enough, what makes two hosts' network, and,
-//! where asked for, the real coding tools that `tests/tools` drives.
+//! What a fresh machine lacks: a nats-server that is new enough, what makes two hosts' network,
+//! and, where asked for, the real coding tools that `tests/tools` drives.
 
 use std::env;
 use std::path::{Path, PathBuf};

@@ -1,3 +1,5 @@
+//! Mirrors of a repository that lies elsewhere: they follow, and what they push moves as a whole.
+
 use super::*;
 use crate::fixture::TestRepo;
 

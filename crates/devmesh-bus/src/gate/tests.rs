@@ -1,3 +1,5 @@
+//! Who the gate lets in, and what of the bus is seen through it.
+
 use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;

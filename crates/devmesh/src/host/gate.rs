@@ -130,7 +130,7 @@ impl Door {
         service: &str,
     ) -> std::result::Result<(&'static str, String, String), String> {
         self.check(host, key)?;
-        let service = git::service(service).ok_or("git has no such service")?;
+        let service = git::named(service).ok_or("git has no such service")?;
         let admin = keys::admin(&self.state, &self.nats_url, ANSWERS_WITHIN).await.map_err(told)?;
         let repos: Vec<RepoView> = admin.list("repos", json!({})).await.map_err(told)?;
         let found = repos.into_iter().find(|one| one.repo == *repo);

@@ -14,7 +14,7 @@ use tokio::process::Command;
 const WITHIN: Duration = Duration::from_secs(30 * 60);
 
 /// What git is called; none for anything but the two services of a repository.
-pub(super) fn service(name: &str) -> Option<&'static str> {
+pub(super) fn named(name: &str) -> Option<&'static str> {
     match name {
         "git-upload-pack" => Some("upload-pack"),
         "git-receive-pack" => Some("receive-pack"),
@@ -23,16 +23,16 @@ pub(super) fn service(name: &str) -> Option<&'static str> {
 }
 
 /// Speaks git until it has said all.
-pub(super) async fn serve(wire: Served, service: &str, path: &str, target: &str) {
-    let talk = tokio::time::timeout(WITHIN, talk(wire, service, path, target)).await;
+pub(super) async fn serve(wire: Served, program: &str, path: &str, target: &str) {
+    let talk = tokio::time::timeout(WITHIN, talk(wire, program, path, target)).await;
     match talk {
         Ok(Ok(())) => {}
-        Ok(Err(error)) => tracing::warn!(%error, path, service, "git was not served"),
-        Err(_) => tracing::warn!(path, service, "git was not served in time"),
+        Ok(Err(error)) => tracing::warn!(%error, path, program, "git was not served"),
+        Err(_) => tracing::warn!(path, program, "git was not served in time"),
     }
 }
 
-async fn talk(wire: Served, service: &str, path: &str, target: &str) -> std::io::Result<()> {
+async fn talk(wire: Served, program: &str, path: &str, target: &str) -> std::io::Result<()> {
     let mut command = Command::new("git");
     for setting in [
         // Nobody's hooks run for an agent's move, here as little as on this host.
@@ -47,7 +47,7 @@ async fn talk(wire: Served, service: &str, path: &str, target: &str) -> std::io:
     ] {
         command.args(["-c", setting]);
     }
-    command.arg(service).arg(path);
+    command.arg(program).arg(path);
     let kept = ["PATH", "HOME", "LANG", "XDG_CONFIG_HOME"];
     command.env_clear().envs(kept.iter().filter_map(|key| Some((*key, std::env::var_os(key)?))));
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());

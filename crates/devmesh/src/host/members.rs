@@ -30,7 +30,9 @@ pub(crate) fn taken(name: &ActorId, users: &BTreeMap<String, Role>) -> Option<St
         user.as_str() == name.as_str() || user.starts_with(&own) || above
     });
     near.map(|(user, _)| {
-        format!("the name {name} is too near to {user}, which the mesh knows; choose another with --host")
+        format!(
+            "the name {name} is too near to {user}, which the mesh knows; choose one with --host"
+        )
     })
 }
 

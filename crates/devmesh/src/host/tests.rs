@@ -1,3 +1,5 @@
+//! Invitations, hosts and their keys, and the gate as another host meets it.
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
