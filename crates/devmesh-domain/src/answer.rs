@@ -212,6 +212,7 @@ fn unchanged(state: &State, command: &Command) -> (Option<u64>, Value) {
         Verb::AgentDrain(body) => json!({ "agent": body.agent }),
         Verb::ActorAdd(body) => json!({ "actor": body.actor, "role": body.role }),
         Verb::ActorEnd(body) => json!({ "actor": body.actor }),
+        Verb::FrameworkPublish(body) if body.task.is_some() => published(state, body.task),
         Verb::FrameworkPublish(_) => {
             json!({ "version": state.mesh().framework.map(|(version, _)| version) })
         }
@@ -238,6 +239,17 @@ fn unchanged(state: &State, command: &Command) -> (Option<u64>, Value) {
         | Verb::Internal(_) => json!({}),
     };
     (None, result)
+}
+
+/// What the plan that was published before has become, or that it waits.
+fn published(state: &State, id: Option<TaskId>) -> Value {
+    let Some(task) = id.and_then(|id| state.tasks.get(&id)) else { return Value::Null };
+    match task.plan.as_deref().and_then(|plan| Some((plan, plan.framework?))) {
+        Some((plan, version)) => {
+            json!({ "version": version, "tasks": plan.tasks, "unknown": plan.unknown })
+        }
+        None => record::task(state, task.spec.task),
+    }
 }
 
 /// The record that ended that attempt.

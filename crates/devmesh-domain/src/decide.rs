@@ -2,6 +2,7 @@
 
 mod agent;
 mod checkout;
+mod framework;
 mod lock;
 mod mesh;
 mod task;
@@ -56,8 +57,8 @@ pub fn decide(state: &State, command: &Command, at: At) -> Result<Vec<Event>, Re
         Verb::LockRenew(body) => lock::renew(state, command, body, at),
         Verb::LockConvert(body) => lock::convert(state, command, body, at),
         Verb::LockBreak(body) => lock::break_lease(state, command, body),
-        Verb::FrameworkPublish(body) => mesh::framework_publish(state, command, body),
-        Verb::FrameworkRead(body) => mesh::framework_read(state, command, body),
+        Verb::FrameworkPublish(body) => framework::publish(state, command, body),
+        Verb::FrameworkRead(body) => framework::read(state, command, body),
         Verb::NoteShare(body) => mesh::note_share(state, command, body),
         Verb::SettingSet(body) => mesh::setting_set(state, command, body),
         Verb::MeshPause(body) => mesh::pause(state, command, body),

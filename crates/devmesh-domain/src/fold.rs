@@ -77,6 +77,8 @@ fn apply(state: &mut State, record: &Record, event: &Event) {
         Event::TaskVerified(e) => task::verified(state, e),
         Event::TaskReviewed(e) => task::reviewed(state, record, e),
         Event::ReviewAssigned(e) => task::review_assigned(state, record, e),
+        Event::PlanProposed(e) => task::plan_proposed(state, record, e),
+        Event::TaskPlanned(e) => task::planned(state, record, e),
         Event::ReviewLapsed(e) => task::review_lapsed(state, record, e),
         Event::TaskAsked(e) => task::asked(state, record, e),
         Event::TaskAnswered(e) => task::answered(state, record, e),

@@ -108,7 +108,18 @@ fn task_texts(state: &State, task: TaskId) -> Vec<(String, Digest)> {
     let newest = failed.iter().filter(|(i, _)| i + 1 == task.past.len());
     let newest = newest.map(|(_, digest)| ("/failure/message".to_owned(), *digest));
     let each = failed.iter().map(|(i, digest)| (format!("/attempts/{i}/message"), *digest));
-    prompt.chain(question).chain(said).chain(each).chain(newest).collect()
+    let texts = prompt.chain(question).chain(said).chain(each).chain(newest);
+    texts.chain(plan_texts(task)).collect()
+}
+
+/// What a plan that waits for a person says, and its tasks.
+fn plan_texts(task: &Task) -> Vec<(String, Digest)> {
+    let Some(plan) = &task.plan else { return Vec::new() };
+    let text = plan.text.iter().map(|text| ("/plan/text".to_owned(), text.digest));
+    let prompts = plan.proposed.iter().enumerate();
+    let prompts = prompts
+        .filter_map(|(i, one)| Some((format!("/plan/proposed/{i}/prompt"), one.prompt?.digest)));
+    text.chain(prompts).collect()
 }
 
 fn note_texts(state: &State, value: &Value) -> Vec<(String, Digest)> {

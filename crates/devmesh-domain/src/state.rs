@@ -4,6 +4,7 @@ pub mod agent;
 pub mod index;
 pub mod lease;
 pub mod mesh;
+pub mod plan;
 pub mod task;
 
 use devmesh_protocol::command::task::Usage;

@@ -4,6 +4,7 @@
 pub mod agent;
 pub mod lock;
 pub mod mesh;
+pub mod plan;
 pub mod task;
 mod tell;
 
@@ -143,6 +144,10 @@ events! {
     TaskProgressed(task::TaskProgressed) = "task_progressed" by |e| e.task.to_string(),
     /// A verification ended.
     TaskVerified(task::TaskVerified) = "task_verified" by |e| e.task.to_string(),
+    /// A plan waits for a person.
+    PlanProposed(plan::PlanProposed) = "plan_proposed" by |e| e.task.to_string(),
+    /// A goal is planned.
+    TaskPlanned(plan::TaskPlanned) = "task_planned" by |e| e.task.to_string(),
     /// A reviewer judged.
     TaskReviewed(task::TaskReviewed) = "task_reviewed" by |e| e.task.to_string(),
     /// An agent is to look at another's work.

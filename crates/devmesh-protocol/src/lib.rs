@@ -18,6 +18,7 @@ pub mod id;
 pub mod limits;
 pub mod mode;
 pub mod path;
+pub mod plan;
 pub mod planted;
 pub mod query;
 pub mod record;

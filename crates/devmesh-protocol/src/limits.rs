@@ -85,6 +85,11 @@ pub const REVIEWS_MAX: u32 = 3;
 pub const LAND_AGAIN_MS: u64 = 5 * 60_000;
 /// Times that landing is tried again by itself.
 pub const LAND_AGAIN_MAX: u32 = 8;
+/// Tasks of one plan; all of them, with what ends the planning, are one record.
+pub const PLAN_TASKS_MAX: usize = 64;
+/// Bytes of a plan beside its texts, which are stored elsewhere: its tasks, with all that a task
+/// has besides, fit in a record.
+pub const PLAN_BYTES_MAX: usize = 96 * 1024;
 /// Tries of a task where none is asked for.
 pub const ATTEMPTS: u32 = 3;
 /// Most tries of a task.

@@ -31,12 +31,12 @@ pub const RULES: &[Rule] = &[
     Rule {
         id: "R01",
         text: "The first agent is the architect; when it leaves, the next in line is.",
-        enforced_by: "decide: agent.join, agent.leave",
+        enforced_by: "decide: agent.join, agent.leave, agent.drain; the auction of a plan",
     },
     Rule {
         id: "R02",
-        text: "Work on a goal with a framework waits until the framework is published.",
-        enforced_by: "decide: auction eligibility",
+        text: "Work on a goal waits until its framework is published.",
+        enforced_by: "fold: a task is ready when the plan that it is part of is",
     },
     Rule {
         id: "R03",

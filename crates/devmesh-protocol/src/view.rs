@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::command::agent::Needs;
-use crate::command::task::{Flow, Receipt, ReviewBy, Usage, Usd};
+use crate::command::task::{Flow, Kind, Receipt, ReviewBy, Usage, Usd};
 use crate::event::agent::{AgentSuspended, Capacity};
 use crate::event::task::{Bid, Blocked, Next};
 use crate::id::{ActorId, CommandId, HostId, LeaseId, QuestionId, RepoId, SessionId, TaskId};
@@ -169,6 +169,61 @@ pub struct TaskView {
     /// for.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub bids: Vec<Bid>,
+    /// What it is for.
+    #[serde(default, skip_serializing_if = "Kind::is_work")]
+    pub kind: Kind,
+    /// The task it is part of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent: Option<TaskId>,
+    /// The plan that it came to, where it plans; its tasks only where one task is asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plan: Option<PlanView>,
+}
+
+/// The plan of a goal.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct PlanView {
+    /// Who made it.
+    pub by: ActorId,
+    /// The attempt that made it.
+    pub attempt: u32,
+    /// What it says to everybody; only where one task is asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub text: Option<String>,
+    /// The tasks that wait to be added with it; only where one task is asked for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub proposed: Vec<PlannedView>,
+    /// Capabilities that it needs and that no agent had when it was made.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unknown: Vec<String>,
+    /// The version of the framework that it became.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub framework: Option<u64>,
+    /// The tasks that it became.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tasks: Vec<TaskId>,
+}
+
+/// A task that waits to be added with its plan.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct PlannedView {
+    /// By what the other tasks of the plan name it.
+    pub key: String,
+    /// One line that names it.
+    pub title: String,
+    /// What is to be done, in full.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prompt: Option<String>,
+    /// The paths it will touch.
+    pub paths: Vec<RepoPath>,
+    /// Keys of the tasks that must be completed before.
+    pub depends_on: Vec<String>,
+    /// Capabilities that the agent must have.
+    pub needs: Vec<String>,
+    /// 0 urgent … 4 idle.
+    pub priority: u8,
+    /// Who looks at the diff.
+    pub review: ReviewBy,
 }
 
 /// What keeps an agent from a task.

@@ -1,6 +1,7 @@
 //! The answer to a record's own command, made from its events. The same record gives the same
 //! answer again; a task is shown as it stands when somebody asks.
 
+use devmesh_protocol::event::plan::TaskPlanned;
 use devmesh_protocol::event::task::LandBegan;
 use devmesh_protocol::{
     ActorId, Code, CommandId, Event, Record, Rejection, Reply, RepoId, TaskId, rulebook,
@@ -30,6 +31,10 @@ pub(super) fn reply(state: &State, record: &Record, id: &CommandId) -> Option<Re
     }
     if let Event::RefusalsSuppressed(e) = first {
         return Some(Reply::Err { seq, error: suppressed(e.code) });
+    }
+    let is_plan = |e: &&Event| matches!(e, Event::TaskPlanned(_));
+    if let Some(Event::TaskPlanned(e)) = record.events.iter().find(is_plan) {
+        return Some(Reply::Ok { seq, result: planned(state, record, e) });
     }
     // Of a turn's end and its beginning there is more to tell than of what came with them.
     let is_turn = |e: &&Event| matches!(e, Event::LandBegan(_) | Event::LandEnded(_));
@@ -84,6 +89,18 @@ pub(super) fn joined(state: &State, actor: &ActorId) -> Value {
     })
 }
 
+/// What the plan of a goal has become: told to its author, and to the person who approved it.
+fn planned(state: &State, record: &Record, e: &TaskPlanned) -> Value {
+    if record.events.iter().any(|event| matches!(event, Event::TaskReviewed(_))) {
+        return task(state, e.task);
+    }
+    json!({ "version": e.framework, "tasks": e.tasks, "unknown": e.unknown })
+}
+
+fn match_added(event: &Event) -> Option<TaskId> {
+    if let Event::TaskAdded(e) = event { Some(e.task) } else { None }
+}
+
 fn result(state: &State, record: &Record, event: &Event) -> Value {
     let task = |id: TaskId| task(state, id);
     match event {
@@ -103,7 +120,16 @@ fn result(state: &State, record: &Record, event: &Event) -> Value {
         Event::ActorAdded(e) => json!({ "actor": e.actor, "role": e.role }),
         Event::ActorEnded(e) => json!({ "actor": e.actor }),
         Event::RepoAdded(e) => repo(state, &e.repo),
-        Event::FrameworkPublished(e) => json!({ "version": e.version }),
+        Event::FrameworkPublished(e) => {
+            let tasks = record.events.iter().filter_map(|event| match_added(event));
+            let tasks: Vec<TaskId> = tasks.collect();
+            match tasks.is_empty() {
+                true => json!({ "version": e.version }),
+                false => json!({ "version": e.version, "tasks": tasks }),
+            }
+        }
+        Event::PlanProposed(e) => task(e.task),
+        Event::TaskPlanned(e) => planned(state, record, e),
         Event::FrameworkRead(e) => json!({ "version": e.version }),
         Event::NoteShared(e) => json!({ "key": e.key }),
         Event::SettingChanged(e) => {

@@ -193,7 +193,9 @@ pub(super) fn join(
         for_persons: body.for_persons.clone(),
     };
     let mut events = vec![joined.into()];
-    if state.agents.is_empty() {
+    let architect = state.mesh().architect.as_ref().and_then(|name| state.agents.get(name));
+    // One that gets nothing new plans nothing new.
+    if state.agents.is_empty() || architect.is_some_and(|agent| agent.draining) {
         events.push(ArchitectNamed { actor: Some(actor.clone()) }.into());
     }
     Ok(events)
@@ -216,8 +218,23 @@ pub(super) fn drain(
             Err(Rejection::new(Code::AgentNotRegistered, text))
         }
         Some(agent) if agent.draining => Ok(Vec::new()),
-        Some(_) => Ok(vec![event::AgentDrained { actor: body.agent.clone() }.into()]),
+        Some(_) => {
+            let mut events = vec![event::AgentDrained { actor: body.agent.clone() }.into()];
+            let next = successor(state, Some(&body.agent));
+            if state.mesh().architect.as_ref() == Some(&body.agent) && next.is_some() {
+                events.push(ArchitectNamed { actor: next.cloned() }.into());
+            }
+            Ok(events)
+        }
     }
+}
+
+/// The first in line who gets new work, but for one.
+fn successor<'s>(state: &'s State, but: Option<&ActorId>) -> Option<&'s ActorId> {
+    let takes = |name: &&ActorId| {
+        Some(*name) != but && state.agents.get(name).is_some_and(|agent| !agent.draining)
+    };
+    state.index.line.iter().map(|(_, actor)| actor).find(takes)
 }
 
 /// These two names have their role from the start and for ever.
@@ -279,7 +296,8 @@ pub(super) fn follow(state: &State, _at: At) -> Vec<Event> {
     if architect.is_some_and(|actor| state.agents.contains_key(actor)) {
         return Vec::new();
     }
-    let next = state.index.line.first().map(|(_, actor)| actor);
+    let first = state.index.line.first().map(|(_, actor)| actor);
+    let next = successor(state, None).or(first);
     if architect == next {
         return Vec::new();
     }

@@ -9,8 +9,8 @@ use devmesh_protocol::command::lock::Release;
 use devmesh_protocol::command::mesh as body;
 use devmesh_protocol::event::TextRef;
 use devmesh_protocol::event::mesh::{
-    Checkpoint, CommandRejected, EpochStarted, FrameworkPublished, FrameworkRead, MeshPaused,
-    MeshResumed, NoteShared, Redacted, RefusalsSuppressed, RepoAdded,
+    Checkpoint, CommandRejected, EpochStarted, MeshPaused, MeshResumed, NoteShared, Redacted,
+    RefusalsSuppressed, RepoAdded,
 };
 use devmesh_protocol::limits::REFUSALS_PER_MINUTE_MAX;
 use devmesh_protocol::version::FORMAT;
@@ -69,50 +69,6 @@ pub(super) fn repo_add(state: &State, command: &Command, body: &body::RepoAdd) -
         hot: body.hot.clone().or_else(|| old.and_then(|old| old.hot.clone())),
     };
     Ok(if old == Some(&added) { Vec::new() } else { vec![added.into()] })
-}
-
-/// The architect's plan, or a person's.
-pub(super) fn framework_publish(
-    state: &State,
-    command: &Command,
-    body: &body::FrameworkPublish,
-) -> Decided {
-    let architect = state.mesh().architect.as_ref() == Some(&command.actor);
-    if !agent::is_person(state, &command.actor) && !architect {
-        let text = "the framework is published by the architect or a person";
-        return Err(Rejection::new(Code::NotPermitted, text)
-            .with("architect", state.mesh().architect.as_ref().map(ActorId::to_string)));
-    }
-    let text = TextRef::to(&body.text);
-    let version = match state.mesh().framework {
-        Some((_, published)) if published == text => return Ok(Vec::new()),
-        Some((version, _)) => version + 1,
-        None => 1,
-    };
-    Ok(vec![FrameworkPublished { version, text, by: command.actor.clone() }.into()])
-}
-
-pub(super) fn framework_read(
-    state: &State,
-    command: &Command,
-    body: &body::FrameworkRead,
-) -> Decided {
-    if agent::is_person(state, &command.actor) {
-        let text = "agents say that they have read the framework; a person need not";
-        return Err(Rejection::new(Code::NotPermitted, text));
-    }
-    let agent = agent::live_session(state, command)?;
-    let Some((version, _)) = state.mesh().framework else {
-        return Err(Rejection::bad_field("version", "no framework is published yet"));
-    };
-    if body.version != version {
-        let text = format!("version {version} of the framework is the one to read");
-        return Err(Rejection::new(Code::FrameworkUnread, text).with("version", version));
-    }
-    if agent.framework_read == Some(version) {
-        return Ok(Vec::new());
-    }
-    Ok(vec![FrameworkRead { actor: command.actor.clone(), version }.into()])
 }
 
 pub(super) fn note_share(state: &State, command: &Command, body: &body::NoteShare) -> Decided {
@@ -212,6 +168,7 @@ fn about(verb: &Verb) -> (Option<TaskId>, Option<LeaseId>) {
         Verb::TaskReview(b) => (Some(b.task), None),
         Verb::LandBegin(b) => (Some(b.task), None),
         Verb::LandEnd(b) => (Some(b.task), None),
+        Verb::FrameworkPublish(b) => (b.task, None),
         Verb::LockAcquire(b) => (b.task, None),
         Verb::LockRelease(Release { leases, task, .. }) => (*task, leases.first().copied()),
         Verb::LockRenew(b) => (None, b.leases.first().copied()),
@@ -226,7 +183,6 @@ fn about(verb: &Verb) -> (Option<TaskId>, Option<LeaseId>) {
         | Verb::ActorEnd(_)
         | Verb::RepoAdd(_)
         | Verb::CheckoutReport(_)
-        | Verb::FrameworkPublish(_)
         | Verb::FrameworkRead(_)
         | Verb::NoteShare(_)
         | Verb::SettingSet(_)

@@ -4,6 +4,7 @@ mod attempt;
 mod auction;
 mod land;
 mod list;
+mod plan;
 mod review;
 
 use devmesh_protocol::command::task::{Judgement, ReviewBy, Usage, Verdict};
@@ -20,6 +21,7 @@ pub(super) use auction::{auction_lapsed, auction_opened};
 pub(super) use land::{land_began, land_ended, land_queued, land_withdrawn};
 pub(crate) use list::overlapping;
 pub(super) use list::{foresee, review_stir};
+pub(super) use plan::{plan_proposed, planned};
 pub(super) use review::{review_assigned, review_lapsed, reviewed};
 
 use crate::state::State;
@@ -56,6 +58,7 @@ pub(super) fn added(state: &mut State, record: &Record, e: &TaskAdded) {
         reviewer: None,
         reviews_lapsed: Vec::new(),
         rejections: 0,
+        plan: None,
         parks_at: None,
         ended_at: None,
         ended_seq: None,
@@ -225,6 +228,9 @@ fn end(task: &mut Task, record: &Record, phase: Phase) {
     task.auction = None;
     task.reopens_at = None;
     task.parked = None;
+    if task.is_proposed() {
+        task.plan = None;
+    }
     task.parks_at = None;
     task.reviews_lapsed.clear();
     task.rejections = 0;

@@ -17,7 +17,8 @@ pub fn s10_one_state(state: &State) -> Result<(), String> {
     let mut tokens = BTreeSet::new();
     for (id, task) in state.tasks.iter() {
         let name = task.state_name();
-        let parked = task.phase == Phase::Review && task.parked.is_some() && task.attempt.is_none();
+        let waits = task.parked.is_some() || task.is_proposed();
+        let parked = task.phase == Phase::Review && waits && task.attempt.is_none();
         let works = !task.phase.has_ended() && task.phase != Phase::Queued && !parked;
         if works != task.attempt.is_some() {
             return Err(format!("{id} is {name} and has attempt {:?}", task.attempt));
@@ -29,7 +30,14 @@ pub fn s10_one_state(state: &State) -> Result<(), String> {
         if task.auction.is_some() && (task.ready_at.is_none() || task.phase != Phase::Queued) {
             return Err(format!("{id} is {name} and has an open auction"));
         }
-        if (task.phase == Phase::Completed) != task.landed.is_some() {
+        if task.is_proposed() && task.phase != Phase::Review {
+            return Err(format!("{id} is {name} and its plan waits for a person"));
+        }
+        let planned = task.plan.as_ref().is_some_and(|plan| plan.framework.is_some());
+        if task.plan.is_some() && !task.plans() {
+            return Err(format!("{id} is work and has a plan"));
+        }
+        if (task.phase == Phase::Completed) != (task.landed.is_some() || planned) {
             return Err(format!("{id} is {name} and what landed is {:?}", task.landed));
         }
         if !ended && task.tries >= task.spec.max_attempts {
@@ -64,8 +72,8 @@ pub fn s10_no_strand(state: &State) -> Result<(), String> {
         if task.phase.has_ended() || waits || task.auction.is_some() {
             continue;
         }
-        let dependency = task.spec.depends_on.iter().any(|dependency| {
-            state.tasks.get(dependency).is_some_and(|task| !task.phase.has_ended())
+        let dependency = state.before(&task.spec).any(|dependency| {
+            state.tasks.get(&dependency).is_some_and(|task| !task.phase.has_ended())
         });
         let due =
             task.reopens_at.is_some_and(|at| state.index.due.contains(&(at, Due::Auction(*id))));
@@ -146,12 +154,8 @@ pub fn task_indexes_match(state: &State) -> Result<(), String> {
 }
 
 fn list(state: &State, id: TaskId, task: &Task, index: &mut Index) {
-    let phases: BTreeMap<TaskId, Phase> = task
-        .spec
-        .depends_on
-        .iter()
-        .filter_map(|id| Some((*id, state.tasks.get(id)?.phase)))
-        .collect();
+    let phases: BTreeMap<TaskId, Phase> =
+        state.before(&task.spec).filter_map(|id| Some((id, state.tasks.get(&id)?.phase))).collect();
     let open = phases.iter().filter(|(_, phase)| **phase != Phase::Completed);
     let free = phases.values().all(|phase| *phase == Phase::Completed);
     *index.task_counts.entry(task.state_name()).or_default() += 1;

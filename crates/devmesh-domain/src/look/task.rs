@@ -1,11 +1,12 @@
 //! Tasks as people and programs see them.
 
 use devmesh_protocol::command::task::{Judgement, ReviewBy, Usd};
+use devmesh_protocol::event::plan::PlannedTask;
 use devmesh_protocol::event::task::{Blocked, Ended};
 use devmesh_protocol::query::Tasks;
 use devmesh_protocol::view::{
-    AttemptView, FailureView, ParkedView, PastAttemptView, QuestionView, ReviewerView, SaidView,
-    TaskView, UnfitView,
+    AttemptView, FailureView, ParkedView, PastAttemptView, PlanView, PlannedView, QuestionView,
+    ReviewerView, SaidView, TaskView, UnfitView,
 };
 use devmesh_protocol::{ActorId, Code, Rejection, TaskId};
 use serde_json::Value;
@@ -15,6 +16,7 @@ use super::value;
 use crate::decide::lasting_unfit;
 use crate::state::State;
 use crate::state::agent::Agent;
+use crate::state::plan::Plan;
 use crate::state::task::{Attempt, Past, Phase, Task};
 
 /// Agents that are named with what keeps them from a task.
@@ -59,6 +61,7 @@ pub(super) fn one(state: &State, id: TaskId) -> Result<TaskView, Rejection> {
         waits: super::why::now(state, id, task),
         nobody: nobody.into_iter().take(NOBODY_MAX).collect(),
         bids: task.bids.clone(),
+        plan: task.plan.as_deref().map(plan_view),
         ..row
     })
 }
@@ -127,7 +130,37 @@ fn task_row(state: &State, task: &Task) -> TaskView {
             deadline: reviewer.deadline,
         }),
         bids: Vec::new(),
+        kind: spec.kind,
+        parent: spec.parent,
+        plan: task.plan.as_deref().map(plan_row),
     }
+}
+
+/// A plan without its texts and the tasks that it proposes.
+fn plan_row(plan: &Plan) -> PlanView {
+    PlanView {
+        by: plan.actor.clone(),
+        attempt: plan.attempt,
+        text: None,
+        proposed: Vec::new(),
+        unknown: plan.unknown.clone(),
+        framework: plan.framework,
+        tasks: plan.tasks.clone(),
+    }
+}
+
+fn plan_view(plan: &Plan) -> PlanView {
+    let one = |task: &PlannedTask| PlannedView {
+        key: task.key.clone(),
+        title: task.title.clone(),
+        prompt: None,
+        paths: task.paths.clone(),
+        depends_on: task.depends_on.clone(),
+        needs: task.needs.clone(),
+        priority: task.priority,
+        review: task.review,
+    };
+    PlanView { proposed: plan.proposed.iter().map(one).collect(), ..plan_row(plan) }
 }
 
 /// Whether it stands still until a person does something.

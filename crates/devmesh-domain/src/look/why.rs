@@ -76,10 +76,11 @@ pub(super) fn now(state: &State, id: TaskId, task: &Task) -> Vec<String> {
             Blocked::Base(what) => format!("its base cannot be worked on: {what}"),
         });
     }
-    let open = task.spec.depends_on.iter().filter(|dependency| {
+    let open = state.before(&task.spec).filter(|dependency| {
         state.tasks.get(dependency).is_some_and(|task| task.phase != Phase::Completed)
     });
-    let named = |id: &TaskId| match state.tasks.get(id) {
+    let named = |id: TaskId| match state.tasks.get(&id) {
+        Some(task) if task.plans() => format!("{id}, which plans it"),
         Some(task) if task.blocked.is_some() => format!("{id}, which is blocked"),
         Some(_) | None => id.to_string(),
     };
@@ -100,6 +101,7 @@ fn reviewed(task: &Task) -> String {
     match (&task.reviewer, task.waits_for()) {
         (Some(reviewer), _) => format!("{} reviews it", reviewer.actor),
         (None, ReviewBy::Agent) => "it waits for another agent to review it".to_owned(),
+        (None, _) if task.is_proposed() => "its plan waits for a person's look".to_owned(),
         (None, ReviewBy::Person | ReviewBy::None) => "it waits for a person's review".to_owned(),
     }
 }

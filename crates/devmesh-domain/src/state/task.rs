@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use devmesh_protocol::command::agent::Needs;
-use devmesh_protocol::command::task::{Judgement, LandOutcome, Receipt, ReviewBy, Usage};
+use devmesh_protocol::command::task::{Judgement, Kind, LandOutcome, Receipt, ReviewBy, Usage};
 use devmesh_protocol::event::mesh::TextRef;
 use devmesh_protocol::event::task::{Bid, Blocked, Ended, Next, TaskAdded};
 use devmesh_protocol::limits::{LAND_AGAIN_MAX, LAND_AGAIN_MS};
@@ -12,6 +12,7 @@ use devmesh_protocol::{ActorId, At, HostId, QuestionId, RepoId, SessionId, TaskI
 use serde::Serialize;
 
 use super::Target;
+use super::plan::Plan;
 
 /// Past attempts that are kept in the state; the log has them all.
 pub const PAST_MAX: usize = 16;
@@ -87,6 +88,9 @@ pub struct Task {
     /// Rejections by agents in a row, without a person's word.
     #[serde(skip_serializing_if = "is_zero")]
     pub rejections: u32,
+    /// What it has come to, where it plans a goal.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub plan: Option<Box<Plan>>,
     /// When the attempt that is held now is parked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub parks_at: Option<At>,
@@ -147,6 +151,16 @@ impl Task {
         let live = self.attempt.as_ref().and_then(|attempt| attempt.receipt.as_ref());
         let receipt = live.or(self.parked.as_ref().map(|parked| &parked.receipt));
         receipt.map_or(self.spec.review, |receipt| self.reviewer(receipt))
+    }
+
+    /// Whether it plans a goal.
+    pub fn plans(&self) -> bool {
+        self.spec.kind == Kind::Plan
+    }
+
+    /// Whether its plan waits for a person.
+    pub fn is_proposed(&self) -> bool {
+        self.plan.as_ref().is_some_and(|plan| plan.text.is_some())
     }
 
     /// How often in a row it was given back without a try, lately by everybody, or by one.

@@ -3,6 +3,7 @@
 
 use super::{Command, Verb, agent, lock, mesh, task};
 use crate::limits::{LINE_CHARS_MAX, LIST_MAX, PATHS_MAX, TEXT_BYTES_MAX};
+use crate::plan;
 use crate::reply::{Code, Rejection};
 
 type Checked = Result<(), Rejection>;
@@ -141,7 +142,7 @@ impl Command {
             Verb::LockRenew(body) => few("leases", &body.leases, PATHS_MAX),
             Verb::LockConvert(_) | Verb::Internal(_) => Ok(()),
             Verb::LockBreak(body) => named("reason", &body.reason),
-            Verb::FrameworkPublish(body) => free_text("text", &body.text),
+            Verb::FrameworkPublish(body) => publish(body),
             Verb::NoteShare(body) => note(body),
             Verb::SettingSet(body) => named("key", &body.key),
             Verb::MeshPause(body) => maybe("reason", body.reason.as_ref()),
@@ -164,7 +165,10 @@ impl Command {
             Verb::TaskReview(body) => body.comments.as_deref().into_iter().collect(),
             Verb::TaskComplete(body) => body.message.as_deref().into_iter().collect(),
             Verb::TaskFail(body) => vec![&body.message],
-            Verb::FrameworkPublish(body) => vec![&body.text],
+            Verb::FrameworkPublish(body) => {
+                let prompts = body.graph.iter().filter_map(|task| task.prompt.as_deref());
+                std::iter::once(&*body.text).chain(prompts).collect()
+            }
             Verb::NoteShare(body) => vec![&body.value],
             _ => Vec::new(),
         }
@@ -219,7 +223,33 @@ fn add(body: &task::Add) -> Checked {
     if body.max_wall_s.is_some_and(|s| s == 0 || s > 7 * 86_400) {
         return Err(Rejection::bad_field("max_wall_s", "1 to 604800 seconds are expected"));
     }
+    if body.kind == task::Kind::Plan { plans(body) } else { Ok(()) }
+}
+
+/// What plans touches no files; only people look at a plan.
+fn plans(body: &task::Add) -> Checked {
+    let refuse = |field: &str, text: &str| Err(Rejection::bad_field(field, text));
+    if !body.paths.is_empty() {
+        return refuse("paths", "a plan touches no files; its tasks say which they do");
+    }
+    if body.review == task::ReviewBy::Agent {
+        return refuse("review", "a plan is looked at by a person, or by nobody");
+    }
     Ok(())
+}
+
+/// What belongs to the attempt of a planning task is given as a whole or not at all.
+fn publish(body: &mesh::FrameworkPublish) -> Checked {
+    free_text("text", &body.text)?;
+    let given = [body.task.is_some(), body.attempt.is_some(), body.token.is_some()];
+    if given.contains(&true) && given.contains(&false) {
+        let text = "a plan is published with task, attempt and token, or with none of them";
+        return Err(Rejection::bad_field("task", text));
+    }
+    if body.graph.is_empty() && body.task.is_none() {
+        return Ok(());
+    }
+    plan::check(&body.text, &body.graph).map_err(|bad| bad.rejection())
 }
 
 fn priority(priority: Option<u8>) -> Checked {

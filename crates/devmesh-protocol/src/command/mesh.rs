@@ -3,9 +3,11 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::task::Usage;
 use crate::digest::Digest;
-use crate::id::RepoId;
+use crate::id::{RepoId, TaskId};
 use crate::path::RepoPath;
+use crate::plan::Planned;
 
 /// `repo.add`: `url` or `path`. Adding what is there changes what is given.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -55,12 +57,30 @@ pub struct CheckoutReport {
     pub more: u32,
 }
 
-/// `framework.publish`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+/// `framework.publish`: the plan's text, and the tasks that it takes.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FrameworkPublish {
     /// The plan, for everybody.
     pub text: String,
+    /// The tasks, all added in one decision; of an agent only as the plan of a task of that kind.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub graph: Vec<Planned>,
+    /// The task of kind `plan` whose plan it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub task: Option<TaskId>,
+    /// The number of its attempt.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attempt: Option<u32>,
+    /// The attempt's token.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token: Option<u64>,
+    /// What was used in all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub usage: Option<Usage>,
+    /// Where a person's tasks go; may be left out where the mesh has one repository.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub repo: Option<RepoId>,
 }
 
 /// `framework.read`.

@@ -24,6 +24,14 @@ pub enum ReviewBy {
     Person,
 }
 
+impl ReviewBy {
+    /// Whether nobody looks.
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "the shape that serde calls")]
+    pub(crate) fn is_none(&self) -> bool {
+        *self == ReviewBy::None
+    }
+}
+
 /// What becomes of verified work.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
@@ -39,6 +47,28 @@ pub enum Flow {
     Pr,
     /// It becomes a patch file.
     Patch,
+}
+
+/// What a task is for.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// Something is changed, proven and landed.
+    #[default]
+    Work,
+    /// A goal is made into a framework and tasks; nothing is changed. It is the architect's, and
+    /// `review` says whether a person looks at the plan before it is worked to.
+    Plan,
+}
+
+impl Kind {
+    /// Whether it is what a task is where nothing is said.
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "the shape that serde calls")]
+    pub(crate) fn is_work(&self) -> bool {
+        *self == Kind::Work
+    }
 }
 
 /// `task.add`.
@@ -101,6 +131,12 @@ pub struct Add {
     /// Its declared paths may be written by others at the same time (`co_write`).
     #[serde(default)]
     pub share: bool,
+    /// What it is for; people only where it is not work.
+    #[serde(default, skip_serializing_if = "Kind::is_work")]
+    pub kind: Kind,
+    /// Who looks, at least, at the diffs of the tasks that a plan becomes.
+    #[serde(default, skip_serializing_if = "ReviewBy::is_none")]
+    pub review_each: ReviewBy,
 }
 
 /// An amount of money: a decimal of US dollars in JSON, micro-dollars elsewhere.

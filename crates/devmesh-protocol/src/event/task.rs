@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::mesh::TextRef;
 use crate::command::agent::Needs;
 use crate::command::task::{
-    Flow, Judgement, LandOutcome, Phase, Receipt, ReviewBy, Reviewed, Usage,
+    Flow, Judgement, Kind, LandOutcome, Phase, Receipt, ReviewBy, Reviewed, Usage,
 };
 use crate::id::{ActorId, CommandId, HostId, QuestionId, RepoId, SessionId, TaskId};
 use crate::path::RepoPath;
@@ -75,6 +75,12 @@ pub struct TaskAdded {
     pub share: bool,
     /// The person it is for.
     pub by: ActorId,
+    /// What it is for.
+    #[serde(default, skip_serializing_if = "Kind::is_work")]
+    pub kind: Kind,
+    /// Who looks, at least, at the diffs of the tasks that a plan becomes.
+    #[serde(default, skip_serializing_if = "ReviewBy::is_none")]
+    pub review_each: ReviewBy,
 }
 
 /// A task was changed; what is given replaces what was.

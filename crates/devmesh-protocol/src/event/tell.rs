@@ -178,6 +178,13 @@ impl Event {
                 };
                 write!(f, "{} {how} (tree {})", e.task, short(&e.receipt.tree))
             }
+            Event::PlanProposed(e) => {
+                write!(f, "{} has a plan of {} tasks to be looked at", e.task, e.tasks.len())
+            }
+            Event::TaskPlanned(e) => {
+                write!(f, "{} is planned: framework {}", e.task, e.framework)?;
+                e.tasks.iter().try_for_each(|task| write!(f, ", {task}"))
+            }
             Event::TaskReviewed(e) => {
                 let how = match e.verdict {
                     Judgement::Approve => "approved",

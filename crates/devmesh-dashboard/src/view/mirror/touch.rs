@@ -58,6 +58,8 @@ fn parts(event: &Event) -> &'static [&'static str] {
         | Event::ReviewAssigned(_)
         | Event::ReviewLapsed(_)
         | Event::TaskReviewed(_)
+        | Event::PlanProposed(_)
+        | Event::TaskPlanned(_)
         | Event::TaskCancelled(_)
         | Event::TaskRetried(_) => ALL,
         Event::RepoAdded(_)

@@ -311,7 +311,8 @@ fn draining_is_asked_for_by_people_or_oneself() {
         ("codex", drain("claude"), "NOT_PERMITTED"),
         ("alice", drain("claude"), "agent_drained claude"),
         ("alice", drain("claude"), "nothing"),
-        ("codex", drain("codex"), "agent_drained codex"),
+        // The architect: the next in line who gets new work is it from now on.
+        ("codex", drain("codex"), "agent_drained codex, architect_named mesh"),
         ("alice", drain("nobody"), "AGENT_NOT_REGISTERED"),
         ("alice", drain("alice"), "AGENT_NOT_REGISTERED"),
     ] {

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use devmesh_protocol::command::task::{Add, Edit};
-use devmesh_protocol::event::mesh::TextRef;
+use devmesh_protocol::command::task::{Add, Edit, Kind};
+use devmesh_protocol::event::mesh::{RepoAdded, TextRef};
 use devmesh_protocol::event::task::{TaskAdded, TaskEdited};
 use devmesh_protocol::limits::{ATTEMPTS, COST_MICRO_USD, LINE_CHARS_MAX, TASKS_LIVE_MAX, WALL_S};
 use devmesh_protocol::{ActorId, Code, Command, Event, Rejection, TaskId};
@@ -15,20 +15,46 @@ use crate::state::agent::Agent;
 use crate::state::task::{Phase, Task};
 
 pub(crate) fn add(state: &State, command: &Command, body: &Add) -> Result<Vec<Event>, Rejection> {
-    let person = agent::is_person(state, &command.actor);
-    if !person {
-        only_for_people("verify", !body.verify.is_empty())?;
-        only_for_people("max_cost_usd", body.max_cost_usd.is_some())?;
-    }
-    let agent = actor(state, command)?;
-    let repo = lock::repo(state, body.repo.as_ref())?;
-    let repo = &state.repos.get(&repo).expect("it was just found").added;
+    let (agent, repo) = allowed(state, command, body)?;
     if let Some(key) = &body.key
         && state.index.task_keys.contains_key(&(repo.repo.clone(), key.clone()))
     {
         return Ok(Vec::new());
     }
-    room(state)?;
+    room(state, 1)?;
+    Ok(vec![filled_in(state, command, body, agent, repo)?.into()])
+}
+
+/// The next task as somebody would add it, to make others after.
+pub(crate) fn shaped(state: &State, command: &Command, body: &Add) -> Result<TaskAdded, Rejection> {
+    let (agent, repo) = allowed(state, command, body)?;
+    filled_in(state, command, body, agent, repo)
+}
+
+/// Who adds it, and where, if they may.
+fn allowed<'s>(
+    state: &'s State,
+    command: &Command,
+    body: &Add,
+) -> Result<(Option<&'s Agent>, &'s RepoAdded), Rejection> {
+    if !agent::is_person(state, &command.actor) {
+        only_for_people("verify", !body.verify.is_empty())?;
+        only_for_people("max_cost_usd", body.max_cost_usd.is_some())?;
+        only_for_people("kind", body.kind != Kind::Work)?;
+    }
+    let agent = actor(state, command)?;
+    let repo = lock::repo(state, body.repo.as_ref())?;
+    Ok((agent, &state.repos.get(&repo).expect("it was just found").added))
+}
+
+/// The task with all defaults filled in.
+fn filled_in(
+    state: &State,
+    command: &Command,
+    body: &Add,
+    agent: Option<&Agent>,
+    repo: &RepoAdded,
+) -> Result<TaskAdded, Rejection> {
     let depends_on = dependencies(state, &body.depends_on)?;
     if let Some(parent) = body.parent {
         find(state, parent)?;
@@ -39,7 +65,8 @@ pub(crate) fn add(state: &State, command: &Command, body: &Add) -> Result<Vec<Ev
         true => repo.target.clone(),
         false => format!("devmesh/landed/{base}"),
     };
-    let added = TaskAdded {
+    let priority = if body.kind == Kind::Plan { 1 } else { 2 };
+    Ok(TaskAdded {
         task: next(state),
         title: body.title.clone(),
         prompt: body.prompt.as_deref().map(TextRef::to),
@@ -47,7 +74,7 @@ pub(crate) fn add(state: &State, command: &Command, body: &Add) -> Result<Vec<Ev
         base,
         target,
         paths: body.paths.clone(),
-        priority: body.priority.unwrap_or(2),
+        priority: body.priority.unwrap_or(priority),
         depends_on,
         needs: body.needs.clone(),
         tool: body.tool.clone(),
@@ -63,8 +90,9 @@ pub(crate) fn add(state: &State, command: &Command, body: &Add) -> Result<Vec<Ev
         reverts: None,
         share: body.share,
         by: on_behalf(state, command, agent, body.parent),
-    };
-    Ok(vec![added.into()])
+        kind: body.kind,
+        review_each: body.review_each,
+    })
 }
 
 fn only_for_people(field: &str, given: bool) -> Result<(), Rejection> {
@@ -80,9 +108,9 @@ fn next(state: &State) -> TaskId {
     TaskId(state.mesh().tasks_added + 1)
 }
 
-/// Refuses where the mesh has as many tasks as it takes.
-fn room(state: &State) -> Result<(), Rejection> {
-    if state.index.live_tasks < TASKS_LIVE_MAX as u64 {
+/// Refuses where the mesh would have more tasks than it takes.
+pub(crate) fn room(state: &State, more: usize) -> Result<(), Rejection> {
+    if state.index.live_tasks + more as u64 <= TASKS_LIVE_MAX as u64 {
         return Ok(());
     }
     let text = format!("the mesh has {TASKS_LIVE_MAX} tasks that are not ended; it takes no more");
@@ -140,7 +168,7 @@ fn no_cycle(state: &State, id: TaskId, depends_on: &[TaskId]) -> Result<(), Reje
         }
         if seen.insert(next) {
             let task = state.tasks.get(&next);
-            open.extend(task.into_iter().flat_map(|task| &task.spec.depends_on));
+            open.extend(task.into_iter().flat_map(|task| state.before(&task.spec)));
         }
     }
     Ok(())
@@ -186,7 +214,7 @@ pub(super) fn following(
     title: &str,
     prompt: Option<&str>,
 ) -> Result<TaskAdded, Rejection> {
-    room(state)?;
+    room(state, 1)?;
     let title = format!("{title}: {}", of.spec.title).chars().take(LINE_CHARS_MAX).collect();
     let person = agent::is_person(state, &command.actor);
     Ok(TaskAdded {

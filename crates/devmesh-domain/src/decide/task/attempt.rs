@@ -94,7 +94,7 @@ pub(crate) fn verified(state: &State, command: &Command, body: &Verified) -> Dec
 }
 
 /// The end of an attempt that has to wait: its agent is free, its task goes on from the save.
-pub(super) fn parked(task: &Task, attempt: &Attempt, next: Next) -> Event {
+pub(crate) fn parked(task: &Task, attempt: &Attempt, next: Next) -> Event {
     let ended = AttemptEnded {
         task: task.spec.task,
         attempt: attempt.number,
@@ -190,12 +190,12 @@ fn completed(
 }
 
 /// A report that came before: the same answer, to the same worker.
-pub(super) fn same_worker(task: &Task, command: &Command, worker: &ActorId) -> Decided {
+pub(crate) fn same_worker(task: &Task, command: &Command, worker: &ActorId) -> Decided {
     if command.actor == *worker { Ok(Vec::new()) } else { Err(not_owner(task, worker)) }
 }
 
 /// Whether that attempt has ended already, in that way.
-pub(super) fn ended_so(
+pub(crate) fn ended_so(
     task: &Task,
     (number, token): (u32, u64),
     so: impl Fn(&Ended) -> bool,

@@ -4,7 +4,7 @@ mod rank;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use devmesh_protocol::command::task as body;
+use devmesh_protocol::command::task::{self as body, Kind};
 use devmesh_protocol::event::task::{
     AuctionLapsed, AuctionOpened, Bid, Blocked, TaskAwarded, TaskBlocked,
 };
@@ -39,7 +39,27 @@ fn unfit(state: &State, task: &Task, name: &ActorId, agent: &Agent) -> Option<(C
     if let Some(text) = mismatch(task, agent) {
         return Some((Code::NotPermitted, text));
     }
+    if let Some(planner) = planner(state, task).filter(|planner| *planner != name) {
+        return Some((
+            Code::NotPermitted,
+            format!("goals are planned by {planner}, the architect"),
+        ));
+    }
     unprepared(state, name, agent)
+}
+
+/// Whose a goal is to plan (R01): the architect's, or of the next in line that can plan it at
+/// all. None where it is not a goal, or nobody can.
+fn planner<'s>(state: &'s State, task: &Task) -> Option<&'s ActorId> {
+    if !task.plans() {
+        return None;
+    }
+    let can = |name: &&ActorId| {
+        let agent = state.agents.get(*name);
+        agent.is_some_and(|agent| !agent.draining && mismatch(task, agent).is_none())
+    };
+    let architect = state.mesh().architect.as_ref().filter(can);
+    architect.or_else(|| state.index.line.iter().map(|(_, name)| name).find(can))
 }
 
 /// Why an agent could not review what a task has parked.
@@ -255,7 +275,7 @@ pub(super) struct Search<'s> {
 }
 
 /// All that decides which agents a task could go to.
-type Terms<'s> = (&'s str, Option<&'s str>, &'s [String], &'s [String], &'s ActorId);
+type Terms<'s> = (Kind, &'s str, Option<&'s str>, &'s [String], &'s [String], &'s ActorId);
 
 impl<'s> Search<'s> {
     pub(super) fn new(state: &'s State, at: At) -> Search<'s> {
@@ -312,7 +332,8 @@ impl<'s> Search<'s> {
     fn has_bidder(&mut self, task: &'s Task) -> bool {
         let spec = &task.spec;
         let backup: &[String] = if task.tries == 0 { &[] } else { &spec.backup_tools };
-        let terms = (spec.repo.as_str(), spec.tool.as_deref(), &*spec.needs, backup, &spec.by);
+        let (repo, tool) = (spec.repo.as_str(), spec.tool.as_deref());
+        let terms = (spec.kind, repo, tool, &*spec.needs, backup, &spec.by);
         let state = self.state;
         *self.bidders.entry(terms).or_insert_with(|| {
             idle(state).any(|(name, agent)| unfit(state, task, name, agent).is_none())

@@ -30,6 +30,7 @@ const VERBS: &[&str] = &[
     "task.edit",
     "task.revert",
     "task.say",
+    "framework.publish",
 ];
 
 /// The table: whether a verb has a meaning for a task as it stands.
@@ -53,7 +54,13 @@ fn may(task: &Task, verb: &str) -> bool {
                 | Blocked::GivenBack(_)
         )
     );
+    if task.plans() && matches!(verb, "task.verified" | "land.begin" | "land.end") {
+        return false;
+    }
     match verb {
+        "framework.publish" => task.plans() && works && !task.paused && task.blocked.is_none(),
+        "task.review" if task.plans() => phase == Review && task.is_proposed(),
+        "task.complete" | "task.revert" if task.plans() => false,
         "task.bid" => task.auction.is_some(),
         "task.start" => phase == Claimed && !task.paused,
         "task.progress" => works || phase == Landing,
@@ -87,12 +94,12 @@ fn allowed(task: &Task) -> Vec<&'static str> {
 }
 
 /// Refuses what has no meaning for the task as it stands.
-pub(super) fn permit(task: &Task, verb: &'static str) -> Result<(), Rejection> {
+pub(crate) fn permit(task: &Task, verb: &'static str) -> Result<(), Rejection> {
     if may(task, verb) { Ok(()) } else { Err(wrong_state(task, verb)) }
 }
 
 /// The refusal that names the state, and what would be possible in it.
-pub(super) fn wrong_state(task: &Task, verb: &str) -> Rejection {
+pub(crate) fn wrong_state(task: &Task, verb: &str) -> Rejection {
     let (id, state) = (task.spec.task, task.state_name());
     let allowed = allowed(task);
     let text = format!("{id} is {state}; {verb} is not possible now, but {}", allowed.join(", "));
@@ -103,7 +110,7 @@ pub(super) fn wrong_state(task: &Task, verb: &str) -> Rejection {
 }
 
 /// The task.
-pub(super) fn find(state: &State, id: TaskId) -> Result<&Task, Rejection> {
+pub(crate) fn find(state: &State, id: TaskId) -> Result<&Task, Rejection> {
     state.tasks.get(&id).ok_or_else(|| {
         let text = format!("there is no task {id}");
         Rejection::new(Code::TaskNotFound, text).with("task", id.to_string())
@@ -133,7 +140,7 @@ pub(super) fn not_owner(task: &Task, owner: &ActorId) -> Rejection {
 }
 
 /// The task and its running attempt, where the command comes from its own live worker.
-pub(super) fn own<'s>(
+pub(crate) fn own<'s>(
     state: &'s State,
     command: &Command,
     id: TaskId,

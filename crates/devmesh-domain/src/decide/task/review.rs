@@ -9,7 +9,7 @@ use devmesh_protocol::event::task::{
 use devmesh_protocol::limits::{REVIEW_MS, REVIEWS_MAX};
 use devmesh_protocol::{ActorId, At, Code, Command, Event, Rejection, TaskId};
 
-use super::super::agent;
+use super::super::{agent, framework};
 use super::attempt::{parked, proves};
 use super::auction::{idle, over_budget, unfit_to_review};
 use super::guard::{actor, find, permit, wrong_state};
@@ -30,6 +30,9 @@ pub(crate) fn review(
         return Err(Rejection::new(Code::NotPermitted, text).with("review", "person"));
     }
     actor(state, command)?;
+    if task.plans() {
+        return framework::judge(state, command, task, body);
+    }
     let (number, author, receipt) = match (&task.attempt, &task.parked) {
         (Some(attempt), _) => (attempt.number, &attempt.actor, attempt.receipt.as_ref()),
         (None, Some(parked)) => (parked.attempt, &parked.actor, Some(&parked.receipt)),

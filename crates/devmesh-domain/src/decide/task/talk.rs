@@ -19,6 +19,9 @@ pub(crate) fn say(state: &State, command: &Command, body: &Say) -> Decided {
     actor(state, command)?;
     let task = find(state, body.task)?;
     if task.phase == Phase::Completed {
+        if task.plans() {
+            agent::require_person(state, command)?;
+        }
         let added = following(state, command, task, "follow-up", Some(&body.text))?;
         return Ok(vec![added.into()]);
     }

@@ -4,6 +4,7 @@ mod auction;
 mod land;
 mod life;
 mod park;
+mod plan;
 mod random;
 mod states;
 
@@ -58,7 +59,8 @@ impl Tasks {
         let live = task.attempt.as_ref().map(|a| (a.number, a.token));
         let landed = task.landed.as_ref().map(|l| (l.attempt, l.token));
         let past = task.past.back().map(|past| (past.number, past.token));
-        live.or(landed).or(past).unwrap_or((1, 1))
+        let planned = task.plan.as_ref().map(|plan| (plan.attempt, plan.token));
+        live.or(landed).or(planned).or(past).unwrap_or((1, 1))
     }
 
     pub(super) fn close(&mut self, number: u64, bids: &[(&str, i64)]) -> String {
@@ -93,6 +95,10 @@ impl Tasks {
                 self.close(number(task), &bids)
             }
             [who, "add"] => self.send(who, "task.add", merge(json!({ "title": "x" }), rest)),
+            [who, "plan"] => {
+                let goal = json!({ "title": "goal", "kind": "plan" });
+                self.send(who, "task.add", merge(goal, rest))
+            }
             [who, "answer", question] => {
                 let body = json!({ "question": question, "answer": "yes" });
                 self.send(who, "task.answer", body)
@@ -149,6 +155,14 @@ impl Tasks {
                 ("task.review", merge(plain, body))
             }
             "abstain" => ("task.review", merge(plain, json!({ "verdict": "abstain" }))),
+            "publish" => {
+                let graph = json!([
+                    { "key": "a", "title": "a", "prompt": "do a" },
+                    { "key": "b", "title": "b", "depends_on": ["a"] },
+                ]);
+                let body = json!({ "text": "plan", "graph": graph });
+                ("framework.publish", merge(own, body))
+            }
             "edit" => ("task.edit", merge(plain, json!({ "title": "y" }))),
             "pause" => ("task.pause", plain),
             "resume" => ("task.resume", plain),

@@ -180,7 +180,7 @@ fn landed(task: &Task, record: &Record, e: &TaskCompleted) -> Landed {
 }
 
 /// What an attempt held is free: leases, waits, its turn to land, its place and its agent.
-fn free(state: &mut State, record: &Record, id: TaskId, attempt: &Attempt) {
+pub(super) fn free(state: &mut State, record: &Record, id: TaskId, attempt: &Attempt) {
     super::super::lock::free_task(state, id);
     land::leave(state, id);
     state.index.unreserve(&attempt.host, &attempt.needs, attempt.device);
@@ -207,7 +207,7 @@ pub(super) fn freed(state: &mut State, actor: &ActorId) {
     agent_free(state);
 }
 
-fn sum(one: Usage, other: Usage) -> Usage {
+pub(super) fn sum(one: Usage, other: Usage) -> Usage {
     let cost_micro_usd = match (one.cost_micro_usd, other.cost_micro_usd) {
         (None, None) => None,
         (one, other) => Some(one.unwrap_or(0).saturating_add(other.unwrap_or(0))),

@@ -55,6 +55,7 @@ fn unlist(state: &mut State, id: TaskId) {
         Some(_) => path_keys(state, &task.spec.repo, &task.spec.paths),
         None => Vec::new(),
     };
+    let before: Vec<TaskId> = state.before(&task.spec).collect();
     let index = &mut state.index;
     let name = task.state_name();
     if let Some(n) = index.task_counts.get_mut(name) {
@@ -65,11 +66,11 @@ fn unlist(state: &mut State, id: TaskId) {
     }
     if !task.phase.has_ended() {
         index.live_tasks -= 1;
-        for dependency in &task.spec.depends_on {
-            if let Some(set) = index.dependants.get_mut(dependency) {
+        for dependency in before {
+            if let Some(set) = index.dependants.get_mut(&dependency) {
                 set.remove(&id);
                 if set.is_empty() {
-                    index.dependants.remove(dependency);
+                    index.dependants.remove(&dependency);
                 }
             }
         }
@@ -106,15 +107,15 @@ pub(super) fn list(state: &mut State, id: TaskId) {
         Some(_) => path_keys(state, &task.spec.repo, &task.spec.paths),
         None => Vec::new(),
     };
+    let is_open =
+        |id: &TaskId| state.tasks.get(id).is_some_and(|before| before.phase != Phase::Completed);
+    let before: Vec<TaskId> = state.before(&task.spec).filter(is_open).collect();
     let index = &mut state.index;
     *index.task_counts.entry(task.state_name()).or_default() += 1;
     if !task.phase.has_ended() {
         index.live_tasks += 1;
-        for dependency in &task.spec.depends_on {
-            let dep = state.tasks.get(dependency);
-            if dep.is_some_and(|dep| dep.phase != Phase::Completed) {
-                index.dependants.entry(*dependency).or_default().insert(id);
-            }
+        for dependency in before {
+            index.dependants.entry(dependency).or_default().insert(id);
         }
     }
     if let Some(place) = task.path_place(id) {
@@ -148,11 +149,11 @@ fn settle(state: &mut State, id: TaskId) {
     if task.phase == Phase::Queued {
         let mut completed = true;
         let mut lost = None;
-        for dependency in &task.spec.depends_on {
-            let phase = state.tasks.get(dependency).map(|dep| dep.phase);
+        for dependency in state.before(&task.spec) {
+            let phase = state.tasks.get(&dependency).map(|dep| dep.phase);
             completed &= phase == Some(Phase::Completed);
             if matches!(phase, Some(Phase::Failed | Phase::Cancelled)) {
-                lost = lost.or(Some(*dependency));
+                lost = lost.or(Some(dependency));
             }
         }
         if matches!(blocked, None | Some(Blocked::Dependency(_))) {
@@ -289,6 +290,8 @@ pub(crate) fn review_stir(state: &mut State, event: &Event) {
             | Event::LeasesLapsed(_)
             | Event::SessionLost(_)
             | Event::AgentLeft(_)
+            | Event::AgentDrained(_)
+            | Event::ArchitectNamed(_)
             | Event::LockWithdrawn(_)
             | Event::MeshResumed(_)
             | Event::EpochStarted(_)

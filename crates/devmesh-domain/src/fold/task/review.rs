@@ -71,6 +71,10 @@ pub(crate) fn reviewed(state: &mut State, record: &Record, e: &TaskReviewed) {
         }
         if e.what == Reviewed::Diff {
             judge(task, e, by_agent);
+        } else if e.verdict == Judgement::Reject && task.is_proposed() {
+            // It is planned again, by whoever is architect then, with what was said of it.
+            task.plan = None;
+            task.phase = Phase::Queued;
         }
     });
 }

@@ -9,9 +9,9 @@ use crate::answer::{Known, answers, known};
 use crate::invariant::world::AGENTS;
 
 const LETTERS: [&str; 3] = ["a", "b", "c"];
-const VERBS: [&str; 14] = [
-    "start", "progress", "verify", "begin", "land", "complete", "fail", "abandon", "ask",
-    "approve", "reject", "bid", "start", "abstain",
+const VERBS: [&str; 16] = [
+    "publish", "publish", "start", "progress", "verify", "begin", "land", "complete", "fail",
+    "abandon", "ask", "approve", "reject", "bid", "start", "abstain",
 ];
 const ORDERS: [&str; 8] = ["pause", "resume", "cancel", "retry", "edit", "revert", "say", "resume"];
 const ENDS: [&str; 3] = ["conflict", "blocked", "yielded"];
@@ -26,6 +26,8 @@ enum Step {
         review: usize,
         max: u32,
         priority: u8,
+        plans: bool,
+        parent: u64,
     },
     Close {
         nth: usize,
@@ -87,20 +89,18 @@ enum Step {
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     let task = || 1..7_u64;
-    let add = (
-        proptest::collection::vec(0..PATHS.len(), 0..2),
-        proptest::collection::vec(1..6_u64, 0..2),
-        0..3_usize,
-        1..4_u32,
-        0..5_u8,
-    )
-        .prop_map(|(paths, depends_on, review, max, priority)| Step::Add {
-            paths,
-            depends_on,
-            review,
-            max,
-            priority,
-        });
+    let add =
+        (
+            proptest::collection::vec(0..PATHS.len(), 0..2),
+            proptest::collection::vec(1..6_u64, 0..2),
+            0..3_usize,
+            1..4_u32,
+            0..5_u8,
+            (proptest::bool::weighted(0.3), 0..6_u64),
+        )
+            .prop_map(|(paths, depends_on, review, max, priority, (plans, parent))| {
+                Step::Add { paths, depends_on, review, max, priority, plans, parent }
+            });
     let close = (0..3_usize, proptest::collection::vec((0..3_usize, -5..5_i64), 0..4))
         .prop_map(|(nth, bids)| Step::Close { nth, bids });
     let works = (task(), 0..VERBS.len(), 0..3_usize, 0..4_usize)
@@ -144,16 +144,21 @@ fn session(tasks: &Tasks, who: &str) -> String {
 
 fn apply(tasks: &mut Tasks, step: &Step) {
     match step {
-        Step::Add { paths, depends_on, review, max, priority } => {
+        Step::Add { paths, depends_on, review, max, priority, plans, parent } => {
             let paths: Vec<&str> = paths.iter().map(|path| PATHS[*path]).collect();
             let there = tasks.world.state.tasks.len() as u64;
             let depends_on: Vec<String> =
                 depends_on.iter().filter(|n| **n <= there).map(|n| format!("t-{n}")).collect();
-            let review = ["none", "agent", "person"][*review];
-            let body = json!({
+            let review = ["none", if *plans { "person" } else { "agent" }, "person"][*review];
+            let paths = if *plans { Vec::new() } else { paths };
+            let mut body = json!({
                 "title": "x", "paths": paths, "depends_on": depends_on, "review": review,
                 "max_attempts": max, "priority": priority,
+                "kind": if *plans { "plan" } else { "work" },
             });
+            if (1..=there).contains(parent) {
+                body["parent"] = json!(format!("t-{parent}"));
+            }
             tasks.send("alice", "task.add", body);
         }
         Step::Close { nth, bids } => {
@@ -228,7 +233,10 @@ fn happen(tasks: &mut Tasks, step: &Step) {
             let session = session(tasks, AGENTS[*who]);
             tasks.send(AGENTS[*who], "agent.leave", json!({ "session": session }));
         }
-        Step::Join { who } => join(tasks, AGENTS[*who]),
+        Step::Join { who } => {
+            join(tasks, AGENTS[*who]);
+            read(tasks, AGENTS[*who]);
+        }
         Step::Lock { path, hold } => {
             let verb = if *hold { "lock.acquire" } else { "lock.release" };
             let mut body = json!({ "paths": [PATHS[*path]] });
@@ -270,6 +278,14 @@ fn join(tasks: &mut Tasks, who: &str) {
         None => format!("s-{}", tasks.world.state.seq),
     };
     tasks.send(who, "agent.join", json!({ "tool": "custom", "host": "h", "session": session }));
+}
+
+/// Reads the framework as it is now.
+fn read(tasks: &mut Tasks, who: &str) {
+    if let Some((version, _)) = tasks.world.state.mesh().framework {
+        let body = json!({ "session": session(tasks, who), "version": version });
+        tasks.send(who, "framework.read", body);
+    }
 }
 
 /// Carol has nothing and waits for nothing.
@@ -329,7 +345,10 @@ fn finish(tasks: &mut Tasks) {
         tasks.send("bob", "lock.release", json!({ "paths": [path] }));
     }
     for round in 0..400 {
-        AGENTS.iter().for_each(|who| join(tasks, who));
+        for who in AGENTS {
+            join(tasks, who);
+            read(tasks, who);
+        }
         let open: Vec<(u64, &'static str)> = tasks
             .world
             .state
@@ -368,6 +387,9 @@ fn help(tasks: &mut Tasks, task: u64, state: &str) {
             }
         }
         "claimed" => drop(tasks.step(&format!("{who} start {task} {own}"))),
+        "working" if tasks.task(task).plans() => {
+            tasks.step(&format!("{who} publish {task} {own}"));
+        }
         "working" => drop(tasks.step(&format!("{who} verify {task} a passed {own}"))),
         "review" => drop(tasks.step(&format!("alice approve {task}"))),
         "verifying" => {
