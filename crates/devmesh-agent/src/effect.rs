@@ -4,6 +4,7 @@ mod desk;
 mod freshen;
 mod kinds;
 mod mesh;
+mod plan;
 mod read;
 mod review;
 mod tool;
@@ -175,7 +176,11 @@ impl Performer {
                 let desk = self.desk(key);
                 at(&desk, review::prepare(world, desk.clone(), tree));
             }
-            Effect::EndReview(key) => {
+            Effect::PreparePlan { key, job, rules, framework } => {
+                let desk = self.desk(key);
+                at(&desk, plan::prepare(world, desk.clone(), *job, rules, framework));
+            }
+            Effect::Vacate(key) => {
                 let desk = self.desk(key);
                 desk.cancel.cancel();
                 self.desks.remove(&key);

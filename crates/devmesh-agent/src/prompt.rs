@@ -2,12 +2,14 @@
 //! paths, and a map of the repository; on a retry only what went wrong and what to do about it.
 
 mod map;
+mod plan;
 mod review;
 
 #[cfg(test)]
 mod tests;
 
 pub use map::repo_map;
+pub use plan::{plan, plan_in};
 pub use review::{review, verdict};
 
 use std::fmt::Write;

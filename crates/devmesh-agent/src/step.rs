@@ -4,6 +4,7 @@ mod attempt;
 mod ending;
 mod landing;
 mod news;
+mod plan;
 mod review;
 mod session;
 mod share;

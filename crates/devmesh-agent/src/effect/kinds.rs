@@ -100,6 +100,17 @@ pub enum Effect {
         /// The plan, for the prompt.
         framework: Option<String>,
     },
+    /// Make a slot ready for planning a goal, and the question about it.
+    PreparePlan {
+        /// The attempt.
+        key: Key,
+        /// What is to be planned.
+        job: Box<Job>,
+        /// The rules of those who will work to it.
+        rules: Vec<(String, String)>,
+        /// The plan that all work to now.
+        framework: Option<String>,
+    },
     /// Verify the base in the slot, unless that is known.
     ProveBase {
         /// The attempt.
@@ -136,8 +147,8 @@ pub enum Effect {
         /// The tree that is to be judged.
         tree: String,
     },
-    /// Stop the tool that looks, give its slot back.
-    EndReview(Key),
+    /// Stop the tool that only looks, or plans; give its slot back as it was.
+    Vacate(Key),
     /// Bring in what others have landed on the paths of the work.
     Refresh {
         /// The attempt.

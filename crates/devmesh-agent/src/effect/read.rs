@@ -1,12 +1,13 @@
 //! Reads: tasks, repositories, notes, texts, and what this host is like.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use devmesh_bus::client::Outcome;
 use devmesh_protocol::command::mesh::FrameworkRead;
 use devmesh_protocol::event::TextRef;
-use devmesh_protocol::view::{NoteView, RepoView, TaskView};
+use devmesh_protocol::view::{AgentView, NoteView, RepoView, TaskView};
 use devmesh_protocol::{Reply, RepoId, SessionId, TaskId, Verb};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -192,6 +193,14 @@ pub(super) async fn said(world: World, key: Key, known: usize) {
     let words = task.map(|task| words_of(&task)).unwrap_or_default();
     let words = words.into_iter().skip(known).collect();
     world.put(Input::Said { key, words }).await;
+}
+
+/// What the agents that are there say they are capable of.
+pub(super) async fn capabilities(world: &World) -> Vec<String> {
+    let Some(value) = ask(world, "agents", json!({})).await else { return Vec::new() };
+    let agents: Vec<AgentView> = many(value, "agents");
+    let known: BTreeSet<String> = agents.into_iter().flat_map(|it| it.capabilities).collect();
+    known.into_iter().collect()
 }
 
 /// What people have said about a task, as the tool reads it.

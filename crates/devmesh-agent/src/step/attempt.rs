@@ -9,7 +9,7 @@ use devmesh_protocol::limits::{LINE_CHARS_MAX, PATHS_MAX, WAIT_MS_MAX};
 use devmesh_protocol::{Code, Mode, Rejection, RepoPath, SessionId, Verb};
 
 use super::tool::{failure_from, failure_of, progress};
-use super::{ending, landing, share};
+use super::{ending, landing, plan, share};
 use crate::classify::{Class, Classified};
 use crate::clock::Now;
 use crate::effect::Effect;
@@ -63,6 +63,9 @@ fn prepare(view: &mut View, key: Key) -> Vec<Effect> {
     let Some(attempt) = view.attempt_of(key) else { return Vec::new() };
     let Some(job) = attempt.job.clone() else { return Vec::new() };
     attempt.phase = Phase::Preparing;
+    if attempt.plans() {
+        return vec![Effect::PreparePlan { key, job: Box::new(job), rules, framework }];
+    }
     vec![Effect::Prepare { key, job: Box::new(job), rules, framework }]
 }
 
@@ -87,6 +90,7 @@ pub(super) fn answered(
         },
         (Phase::Leasing { .. }, "lock.acquire") => leased(view, key, answer),
         (Phase::Announcing, "task.progress") => verify(attempt),
+        (Phase::Proposing, "framework.publish") => plan::published(view, key, answer),
         (Phase::Telling, "task.verified") => verdict_told(view, key, answer),
         (Phase::Queueing, "land.begin") => landing::began(view, key, answer),
         (Phase::Yielding(_), "land.end") => landing::yielded(view, key, answer),
@@ -141,7 +145,7 @@ pub(super) fn prepared(
     }
     let own_verify = attempt.job.as_ref().is_some_and(|job| job.task.verify != job.repo.verify);
     let continues = attempt.place.as_ref().is_some_and(|place| place.continues);
-    if own_verify || continues {
+    if own_verify || continues || attempt.plans() {
         return run_first(view, key);
     }
     attempt.phase = Phase::ProvingBase;
@@ -172,6 +176,7 @@ pub(super) fn run_first(view: &mut View, key: Key) -> Vec<Effect> {
     };
     attempt.phase = Phase::Running;
     attempt.done = None;
+    attempt.words.clear();
     // A session belongs to its worktree and host; only one of this very slot is continued.
     let tool_session = attempt.tool_session.clone().filter(|_| attempt.adopted);
     vec![Effect::Run { key, prompt, session: tool_session }]
@@ -190,6 +195,7 @@ pub(super) fn run_again(view: &mut View, key: Key, news: &str) -> Vec<Effect> {
     };
     attempt.phase = Phase::Running;
     attempt.done = None;
+    attempt.words.clear();
     attempt.receipt = None;
     vec![Effect::Run { key, prompt, session: tool_session }]
 }

@@ -6,14 +6,15 @@ use devmesh_protocol::{Rejection, Verb};
 
 use super::review;
 use crate::effect::Effect;
-use crate::view::{Failure, Key, Phase, Standing, View};
+use crate::view::{Attempt, Failure, Key, Phase, Standing, View};
 
 /// Puts the attempt's last commands on their way.
 pub(super) fn post(view: &mut View, key: Key, verbs: Vec<Verb>) -> Vec<Effect> {
     let session = view.session.clone();
     let Some(attempt) = view.attempt_of(key) else { return Vec::new() };
     attempt.phase = Phase::Ending;
-    vec![Effect::Save(key), Effect::Post { key, session, verbs }]
+    let post = Effect::Post { key, session, verbs };
+    if attempt.plans() { vec![post] } else { vec![Effect::Save(key), post] }
 }
 
 /// Ends the attempt as failed.
@@ -50,7 +51,12 @@ pub(super) fn posted(view: &mut View, key: Key, refused: Option<Rejection>) -> V
     };
     attempt.phase = Phase::Dropping;
     let landed = attempt.turn.is_some() && refused.is_none();
-    vec![if landed { Effect::Finish(key) } else { Effect::Drop(key) }]
+    vec![if landed { Effect::Finish(key) } else { clear(attempt) }]
+}
+
+/// Stops what runs and gives the slot back; of planning nothing is kept.
+fn clear(attempt: &Attempt) -> Effect {
+    if attempt.plans() { Effect::Vacate(attempt.key) } else { Effect::Drop(attempt.key) }
 }
 
 /// The attempt is not this agent's any more, or must not be: stop, save, give the slot back.
@@ -58,7 +64,7 @@ pub(super) fn let_go(view: &mut View) -> Vec<Effect> {
     match &mut view.attempt {
         Some(attempt) if attempt.phase != Phase::Dropping => {
             attempt.phase = Phase::Dropping;
-            vec![Effect::Drop(attempt.key)]
+            vec![clear(attempt)]
         }
         Some(_) | None => Vec::new(),
     }

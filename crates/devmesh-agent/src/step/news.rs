@@ -81,7 +81,7 @@ fn about_attempt(view: &mut View, event: &Event) -> Vec<Effect> {
     }
     match event {
         Event::AttemptEnded(ended) if ended.attempt == key.attempt => gone(view),
-        Event::TaskCompleted(_) => gone(view),
+        Event::TaskCompleted(_) | Event::TaskPlanned(_) => gone(view),
         Event::TaskCancelled(_) => ending::let_go(view),
         Event::TaskPaused(_) => freeze(view),
         Event::TaskResumed(_) => thaw(view),

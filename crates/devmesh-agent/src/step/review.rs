@@ -132,7 +132,7 @@ pub(super) fn end(view: &mut View) -> Vec<Effect> {
     match &mut view.review {
         Some(review) if review.phase != ReviewPhase::Ending => {
             review.phase = ReviewPhase::Ending;
-            vec![Effect::EndReview(review.key)]
+            vec![Effect::Vacate(review.key)]
         }
         Some(_) | None => Vec::new(),
     }

@@ -1,5 +1,7 @@
 //! Decisions: given what is known, when this comes in, then that is to be done. Time is a number.
 
+mod plan;
+
 use std::path::PathBuf;
 
 use devmesh_protocol::command::agent::Join;
@@ -779,7 +781,7 @@ fn a_review_ends_with_the_tools_verdict_and_frees_the_agent() {
         "comments": "It drops the error.", "tree": "t" });
     assert_eq!(told, wanted);
     let answered = Input::Answered { key: OTHERS, verb: "task.review", answer: done(json!({})) };
-    assert_eq!(names(&take(&mut view, 0, answered)), ["EndReview"]);
+    assert_eq!(names(&take(&mut view, 0, answered)), ["Vacate"]);
     assert_eq!(names(&take(&mut view, 0, Input::Dropped(OTHERS))), ["Reconcile"]);
     assert!(view.is_free(0));
 }
@@ -803,12 +805,12 @@ fn a_review_that_is_taken_away_or_outlived_stops_and_tells_nothing() {
         |task| ReviewLapsed { task, reviewer: reviewer.clone(), why: ReviewLapse::NotNeeded };
     let mut view = reviewing();
     assert!(notice(&mut view, 3, lapsed(TaskId(8))).is_empty());
-    assert_eq!(names(&notice(&mut view, 4, lapsed(TaskId(7)))), ["EndReview"]);
+    assert_eq!(names(&notice(&mut view, 4, lapsed(TaskId(7)))), ["Vacate"]);
     let Input::ToolEnded { end, .. } = ended(EndCause::Stopped, None) else { panic!() };
     assert!(take(&mut view, 0, Input::ToolEnded { key: OTHERS, end }).is_empty());
     assert_eq!(names(&take(&mut view, 0, Input::Dropped(OTHERS))), ["Reconcile"]);
     let mut view = reviewing();
-    assert_eq!(names(&take(&mut view, 0, Input::Shutdown)), ["EndReview"]);
+    assert_eq!(names(&take(&mut view, 0, Input::Shutdown)), ["Vacate"]);
     assert_eq!(names(&take(&mut view, 0, Input::Dropped(OTHERS))), ["Leave"]);
 }
 

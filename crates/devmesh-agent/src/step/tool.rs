@@ -3,7 +3,7 @@
 use devmesh_protocol::Verb;
 use devmesh_protocol::command::task::Progress;
 
-use super::{attempt, ending};
+use super::{attempt, ending, plan};
 use crate::classify::{Class, Classified, classify};
 use crate::clock::Now;
 use crate::dialect::Fact;
@@ -31,7 +31,7 @@ pub(super) fn tick(view: &mut View, now: Now) -> Vec<Effect> {
     }
     let running = view.attempt.as_mut().filter(|it| it.phase == Phase::Running && !it.frozen);
     match running {
-        Some(attempt) if now.ms >= attempt.saved_ms + SAVE_MS => {
+        Some(attempt) if !attempt.plans() && now.ms >= attempt.saved_ms + SAVE_MS => {
             attempt.saved_ms = now.ms;
             vec![Effect::Save(attempt.key)]
         }
@@ -55,6 +55,9 @@ pub(super) fn told(view: &mut View, key: Key, fact: Fact) -> Vec<Effect> {
             vec![Effect::Tell { session, verb: Box::new(Verb::TaskProgress(progress)) }]
         }
         Fact::Message(text) => {
+            if attempt.plans() {
+                plan::heard(attempt, &text);
+            }
             attempt.last_message = text;
             Vec::new()
         }
@@ -68,6 +71,9 @@ pub(super) fn told(view: &mut View, key: Key, fact: Fact) -> Vec<Effect> {
             if is_over_budget(attempt) { vec![Effect::StopTool(key)] } else { Vec::new() }
         }
         Fact::Done(done) => {
+            if attempt.plans() {
+                plan::heard(attempt, &done.message);
+            }
             attempt.done = Some(done);
             Vec::new()
         }
@@ -144,6 +150,9 @@ fn succeeded(view: &mut View, key: Key) -> Vec<Effect> {
     if !attempt.news.is_empty() {
         let prompt = crate::prompt::said(&std::mem::take(&mut attempt.news));
         return attempt::run_again(view, key, &prompt);
+    }
+    if attempt.plans() {
+        return plan::answered(view, key);
     }
     attempt.phase = Phase::Capturing;
     vec![Effect::Capture { key, conflicts: attempt.conflicts.clone() }]

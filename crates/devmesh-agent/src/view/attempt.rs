@@ -5,7 +5,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 use devmesh_protocol::TaskId;
-use devmesh_protocol::command::task::{Receipt, Usage};
+use devmesh_protocol::command::task::{Kind, Receipt, Usage};
 use devmesh_protocol::view::{RepoView, TaskView};
 
 use crate::dialect::{Done, Ledger};
@@ -58,6 +58,8 @@ pub struct Attempt {
     pub said: usize,
     /// The tool's last word in this run.
     pub done: Option<Done>,
+    /// All that the tool has said in this run, where it plans.
+    pub words: String,
     /// The last thing the model said.
     pub last_message: String,
     /// What has been made.
@@ -114,6 +116,8 @@ pub enum Phase {
     Verifying,
     /// The outcome is told.
     Telling,
+    /// The plan is told.
+    Proposing,
     /// A reviewer looks.
     Reviewing,
     /// It waits for its turn to land.
@@ -230,6 +234,7 @@ impl Attempt {
             asides: Vec::new(),
             said: 0,
             done: None,
+            words: String::new(),
             last_message: String::new(),
             work: None,
             leased: BTreeSet::new(),
@@ -242,6 +247,11 @@ impl Attempt {
             blocked_ms: None,
             adopted: false,
         }
+    }
+
+    /// Whether a goal is planned, and nothing changed.
+    pub fn plans(&self) -> bool {
+        self.job.as_ref().is_some_and(|job| job.task.kind == Kind::Plan)
     }
 
     /// What was used, where anything is known.
