@@ -7,6 +7,7 @@
 mod begin;
 mod care;
 mod plain;
+mod plan;
 pub(crate) mod rig;
 mod text;
 

@@ -25,6 +25,7 @@ mod log;
 mod note;
 mod paths;
 mod pause;
+pub(crate) mod plan;
 mod probe;
 mod pull;
 mod redact;
@@ -65,6 +66,7 @@ enum Command {
     Pause(pause::Args),
     Resume(resume::Args),
     Run(run::Args),
+    Plan(plan::Args),
     Task(task::Args),
     Review(review::Args),
     Pull(pull::Args),
@@ -120,6 +122,7 @@ impl Command {
             Command::Pause(args) => done(args.run(context).await),
             Command::Resume(args) => done(args.run(context).await),
             Command::Run(args) => args.run(context).await,
+            Command::Plan(args) => args.run(context).await,
             Command::Task(args) => args.run(context).await,
             Command::Review(args) => done(args.run(context).await),
             Command::Pull(args) => done(args.run(context).await),

@@ -218,7 +218,8 @@ impl World {
             | Effect::Save(_)
             | Effect::Capture { .. }
             | Effect::PrepareReview { .. }
-            | Effect::EndReview(_)
+            | Effect::Vacate(_)
+            | Effect::PreparePlan { .. }
             | Effect::Refresh { .. }
             | Effect::Verify { .. }
             | Effect::Land { .. }

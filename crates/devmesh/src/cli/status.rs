@@ -2,7 +2,7 @@
 
 use std::io::IsTerminal;
 
-use devmesh_protocol::command::task::ReviewBy;
+use devmesh_protocol::command::task::{Kind, ReviewBy};
 use devmesh_protocol::event::task::Blocked;
 use devmesh_protocol::view::{MeshView, TaskView};
 use serde_json::{Value, json};
@@ -104,6 +104,13 @@ impl Waiting {
             ("review", _) if !guarded(&task).is_empty() => (
                 format!("its diff changes {}: only you let it through", guarded(&task).join(", ")),
                 format!("devmesh task diff {id}; devmesh task approve {id}"),
+            ),
+            ("review", _) if task.kind == Kind::Plan => (
+                "its plan waits for your look".to_owned(),
+                format!(
+                    "devmesh task show {id}; devmesh task approve {id}, or \
+                     devmesh task reject {id} -m TEXT"
+                ),
             ),
             ("review", _) if task.review == ReviewBy::Person => (
                 "its diff waits for your look".to_owned(),

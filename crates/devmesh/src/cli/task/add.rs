@@ -3,7 +3,7 @@
 use std::io::{IsTerminal, Read};
 use std::path::{Path, PathBuf};
 
-use devmesh_protocol::command::task::{Add, Flow, ReviewBy, Usd};
+use devmesh_protocol::command::task::{Add, Flow, Kind, ReviewBy, Usd};
 use devmesh_protocol::limits::{LINE_CHARS_MAX, TEXT_BYTES_MAX};
 use devmesh_protocol::{RepoId, TaskId, Verb};
 use serde_json::{Value, json};
@@ -123,20 +123,44 @@ impl Args {
             }
             return Ok(());
         }
-        let text = match (&self.text, &self.file) {
-            (_, Some(path)) => from_file(path)?,
-            (Some(text), None) if text == "-" => from_stdin()?,
-            (Some(text), None) => text.clone(),
-            (None, None) if std::io::stdin().is_terminal() => {
-                return Err(Error::usage("the task has no text")
-                    .hint("say what is to be done, name a file with -F, or pipe it in"));
-            }
-            (None, None) => from_stdin()?,
-        };
+        let text = text_of(self.text.as_deref(), self.file.as_deref(), "the task")?;
         let link = context.connect().await?;
         let task = build(context, &link, self.spec, &text).await?;
         added(context, &link, task).await.map(|_| ())
     }
+}
+
+/// The text from the command line, a file, or stdin.
+pub(crate) fn text_of(text: Option<&str>, file: Option<&Path>, what: &str) -> Result<String> {
+    match (text, file) {
+        (_, Some(path)) => from_file(path),
+        (Some("-"), None) => from_stdin(),
+        (Some(text), None) => Ok(text.to_owned()),
+        (None, None) if std::io::stdin().is_terminal() => {
+            Err(Error::usage(format!("{what} has no text"))
+                .hint("say what is to be done, name a file with -F, or pipe it in"))
+        }
+        (None, None) => from_stdin(),
+    }
+}
+
+/// The command for a goal to be planned. What the repository's file says of tasks holds for
+/// those that it will become.
+pub(crate) async fn goal(
+    context: &Context,
+    link: &Link,
+    (repo, base): (Option<RepoId>, Option<String>),
+    text: &str,
+    approve: bool,
+) -> Result<Add> {
+    let spec = Spec { repo, base, ..Spec::default() };
+    let task = build(context, link, spec, text).await?;
+    Ok(Add {
+        kind: Kind::Plan,
+        review: if approve { ReviewBy::Person } else { ReviewBy::None },
+        review_each: task.review,
+        ..task
+    })
 }
 
 /// Sends one and prints its id.

@@ -1,12 +1,14 @@
 //! `devmesh task approve` and `reject`: a reviewer's verdict.
 
 use devmesh_protocol::command::task::{Judgement, Review, Reviewed};
+use devmesh_protocol::view::TaskView;
 use devmesh_protocol::{TaskId, Verb};
 
+use crate::cli::plan::made;
 use crate::context::Context;
 use crate::error::Result;
 
-/// Let a reviewed task land
+/// Let a reviewed task land, or a plan be worked to
 #[derive(Debug, clap::Args)]
 pub(crate) struct Approve {
     /// The task
@@ -48,5 +50,16 @@ async fn judge(
     said: &str,
 ) -> Result<()> {
     let body = Review { task, what: Reviewed::Diff, verdict, comments, tree: None };
-    context.act(Verb::TaskReview(body), |_, _| context.out.say(format!("{task} {said}"))).await
+    context
+        .act(Verb::TaskReview(body), |result, _| {
+            let view: Option<TaskView> = serde_json::from_value(result.clone()).ok();
+            match view.as_ref().map(made).unwrap_or_default() {
+                [] => context.out.say(format!("{task} {said}")),
+                tasks => {
+                    let tasks: Vec<String> = tasks.iter().map(TaskId::to_string).collect();
+                    context.out.say(format!("{task} is planned: {}", tasks.join(", ")));
+                }
+            }
+        })
+        .await
 }

@@ -143,6 +143,7 @@ fn hint(class: &str, task: &str) -> String {
         "conflict" | "path" => "look at what landed on these paths meanwhile",
         "setup" => "run [worktree] setup by hand in a fresh checkout",
         "no_change" => "say more of what is to be changed: devmesh task edit",
+        "plan" => "say the goal more narrowly: devmesh task edit",
         "compile" | "lint" | "test" => "read what the proof printed: devmesh task logs",
         _ => "devmesh task logs tells what it did",
     };
@@ -199,10 +200,48 @@ pub(super) fn texts(task: &Value) -> Vec<String> {
         all.push(String::new());
         all.push(clean_lines(&prompt));
     }
+    if let Some(plan) = task.get("plan").filter(|plan| plan.is_object()) {
+        all.extend(planned(plan));
+    }
     for one in list(task, "said") {
         let (at, by, kind) = (text(one, "at"), text(one, "by"), text(one, "kind"));
         all.push(String::new());
         all.push(format!("{} ({kind}): {}", clean(&format!("{at} {by}")), said(one)));
+    }
+    all
+}
+
+/// A plan that waits for a look, in full; of one that is worked to, what it became.
+fn planned(plan: &Value) -> Vec<String> {
+    let mut all = vec![String::new()];
+    let unknown = joined(plan, "unknown", ", ");
+    if !unknown.is_empty() {
+        let line = format!("warning: no agent that was there is capable of: {unknown}");
+        all.push(clean(&line).into_owned());
+    }
+    let (by, version) = (text(plan, "by"), text(plan, "framework"));
+    if !version.is_empty() {
+        let line = format!("planned by {by}: framework {version}, {}", joined(plan, "tasks", ", "));
+        all.push(clean(&line).into_owned());
+        return all;
+    }
+    all.push(clean(&format!("the plan of {by}")).into_owned());
+    all.push(clean_lines(plan.get("text").and_then(Value::as_str).unwrap_or("(forgotten)")));
+    for task in list(plan, "proposed") {
+        let mut about = vec![format!("priority {}", text(task, "priority"))];
+        for (lead, name) in [("after", "depends_on"), ("paths", "paths"), ("needs", "needs")] {
+            let words = joined(task, name, ", ");
+            if !words.is_empty() {
+                about.push(format!("{lead} {words}"));
+            }
+        }
+        let (key, title) = (text(task, "key"), text(task, "title"));
+        all.push(String::new());
+        all.push(clean(&format!("{key}  {title} ({})", about.join("; "))).into_owned());
+        let prompt = text(task, "prompt");
+        if !prompt.is_empty() {
+            all.push(clean_lines(&prompt));
+        }
     }
     all
 }

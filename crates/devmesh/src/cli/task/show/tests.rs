@@ -87,3 +87,27 @@ fn nothing_in_it_steers_a_terminal() {
     assert!(!all.contains(|c: char| c.is_control() && c != '\n'), "{all:?}");
     assert!(!all.contains('\u{202e}'), "{all:?}");
 }
+
+#[test]
+fn a_plan_is_told_in_full_until_it_is_worked_to() {
+    let mut task = failed();
+    task["plan"] = json!({
+        "by": "a1", "attempt": 1, "text": "Keep it \u{1b}[2Jsmall.", "unknown": ["gpu"],
+        "proposed": [{
+            "key": "b", "title": "B", "prompt": "do b", "paths": ["src/"], "depends_on": ["a"],
+            "needs": ["gpu"], "priority": 2, "review": "none",
+        }],
+    });
+    let all = lines::texts(&task).join("\n");
+    for part in [
+        "warning: no agent that was there is capable of: gpu",
+        "the plan of a1",
+        "b  B (priority 2; after a; paths src/; needs gpu)\ndo b",
+    ] {
+        assert!(all.contains(part), "{part} is not in {all}");
+    }
+    assert!(!all.contains('\u{1b}'), "{all:?}");
+    task["plan"] = json!({ "by": "a1", "attempt": 1, "framework": 3, "tasks": ["t-5", "t-6"] });
+    let all = lines::texts(&task).join("\n");
+    assert!(all.contains("planned by a1: framework 3, t-5, t-6"), "{all}");
+}
