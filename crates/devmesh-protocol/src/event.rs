@@ -5,6 +5,7 @@ pub mod agent;
 pub mod lock;
 pub mod mesh;
 pub mod plan;
+pub mod review;
 pub mod task;
 mod tell;
 

@@ -97,7 +97,7 @@ fn planned(state: &State, record: &Record, e: &TaskPlanned) -> Value {
     json!({ "version": e.framework, "tasks": e.tasks, "unknown": e.unknown })
 }
 
-fn match_added(event: &Event) -> Option<TaskId> {
+fn added(event: &Event) -> Option<TaskId> {
     if let Event::TaskAdded(e) = event { Some(e.task) } else { None }
 }
 
@@ -121,7 +121,7 @@ fn result(state: &State, record: &Record, event: &Event) -> Value {
         Event::ActorEnded(e) => json!({ "actor": e.actor }),
         Event::RepoAdded(e) => repo(state, &e.repo),
         Event::FrameworkPublished(e) => {
-            let tasks = record.events.iter().filter_map(|event| match_added(event));
+            let tasks = record.events.iter().filter_map(added);
             let tasks: Vec<TaskId> = tasks.collect();
             match tasks.is_empty() {
                 true => json!({ "version": e.version }),
