@@ -6,6 +6,7 @@ mod lock;
 mod mesh;
 mod task;
 
+use devmesh_protocol::event::agent::ActorEnded;
 use devmesh_protocol::{Event, Record};
 
 use crate::state::State;
@@ -25,10 +26,15 @@ pub fn fold(state: &mut State, record: &Record) {
     }
 }
 
+fn actor_ended(state: &mut State, e: &ActorEnded) {
+    checkout::forget(state, &e.actor);
+    agent::actor_ended(state, e);
+}
+
 fn apply(state: &mut State, record: &Record, event: &Event) {
     match event {
         Event::EpochStarted(e) => mesh::epoch_started(state, record, e),
-        Event::Checkpoint(_) => {}
+        Event::Checkpoint(_) | Event::WideWrite(_) => {}
         Event::CommandRejected(e) => mesh::command_rejected(state, record, e),
         Event::RefusalsSuppressed(e) => mesh::refusals_suppressed(state, e),
         Event::MeshPaused(e) => mesh::mesh_paused(state, e),
@@ -42,10 +48,7 @@ fn apply(state: &mut State, record: &Record, event: &Event) {
         Event::FrameworkPublished(e) => mesh::framework_published(state, e),
         Event::FrameworkRead(e) => mesh::framework_read(state, e),
         Event::ActorAdded(e) => agent::actor_added(state, e),
-        Event::ActorEnded(e) => {
-            checkout::forget(state, &e.actor);
-            agent::actor_ended(state, e);
-        }
+        Event::ActorEnded(e) => actor_ended(state, e),
         Event::AgentJoined(e) => agent::agent_joined(state, record, e),
         Event::AgentResumed(e) => agent::agent_resumed(state, e),
         Event::AgentLeft(e) => agent::agent_left(state, e),
@@ -62,7 +65,6 @@ fn apply(state: &mut State, record: &Record, event: &Event) {
         Event::LockConverted(e) => lock::converted(state, record, e),
         Event::SharingBegan(e) => lock::sharing_began(state, e),
         Event::LeaseShared(e) => lock::shared(state, e),
-        Event::WideWrite(_) => {}
         Event::LockReleased(e) => lock::released(state, e),
         Event::LockRenewed(e) => lock::renewed(state, e),
         Event::LockExpired(e) => lock::expired(state, e),

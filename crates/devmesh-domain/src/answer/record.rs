@@ -1,6 +1,7 @@
 //! The answer to a record's own command, made from its events. The same record gives the same
 //! answer again; a task is shown as it stands when somebody asks.
 
+use devmesh_protocol::event::mesh::{FrameworkPublished, SettingChanged};
 use devmesh_protocol::event::plan::TaskPlanned;
 use devmesh_protocol::event::task::LandBegan;
 use devmesh_protocol::{
@@ -97,6 +98,20 @@ fn planned(state: &State, record: &Record, e: &TaskPlanned) -> Value {
     json!({ "version": e.framework, "tasks": e.tasks, "unknown": e.unknown })
 }
 
+/// A framework and the tasks that came with it.
+fn published(record: &Record, e: &FrameworkPublished) -> Value {
+    let tasks: Vec<TaskId> = record.events.iter().filter_map(added).collect();
+    match tasks.is_empty() {
+        true => json!({ "version": e.version }),
+        false => json!({ "version": e.version, "tasks": tasks }),
+    }
+}
+
+fn setting(e: &SettingChanged) -> Value {
+    let value = e.value.as_deref().and_then(|text| serde_json::from_str(text).ok());
+    json!({ "key": e.key, "value": value.unwrap_or(Value::Null) })
+}
+
 fn added(event: &Event) -> Option<TaskId> {
     if let Event::TaskAdded(e) = event { Some(e.task) } else { None }
 }
@@ -120,22 +135,12 @@ fn result(state: &State, record: &Record, event: &Event) -> Value {
         Event::ActorAdded(e) => json!({ "actor": e.actor, "role": e.role }),
         Event::ActorEnded(e) => json!({ "actor": e.actor }),
         Event::RepoAdded(e) => repo(state, &e.repo),
-        Event::FrameworkPublished(e) => {
-            let tasks = record.events.iter().filter_map(added);
-            let tasks: Vec<TaskId> = tasks.collect();
-            match tasks.is_empty() {
-                true => json!({ "version": e.version }),
-                false => json!({ "version": e.version, "tasks": tasks }),
-            }
-        }
+        Event::FrameworkPublished(e) => published(record, e),
         Event::PlanProposed(e) => task(e.task),
         Event::TaskPlanned(e) => planned(state, record, e),
         Event::FrameworkRead(e) => json!({ "version": e.version }),
         Event::NoteShared(e) => json!({ "key": e.key }),
-        Event::SettingChanged(e) => {
-            let value = e.value.as_deref().and_then(|text| serde_json::from_str(text).ok());
-            json!({ "key": e.key, "value": value.unwrap_or(Value::Null) })
-        }
+        Event::SettingChanged(e) => setting(e),
         Event::MeshPaused(_) => json!({ "paused": true }),
         Event::MeshResumed(_) => json!({ "paused": false }),
         Event::Redacted(e) => json!({ "digest": e.digest }),

@@ -178,12 +178,10 @@ impl Event {
                 };
                 write!(f, "{} {how} (tree {})", e.task, short(&e.receipt.tree))
             }
-            Event::PlanProposed(e) => {
-                write!(f, "{} has a plan of {} tasks to be looked at", e.task, e.tasks.len())
-            }
+            Event::PlanProposed(e) => write!(f, "the plan of {} waits for a look", e.task),
             Event::TaskPlanned(e) => {
-                write!(f, "{} is planned: framework {}", e.task, e.framework)?;
-                e.tasks.iter().try_for_each(|task| write!(f, ", {task}"))
+                let (task, n) = (e.task, e.tasks.len());
+                write!(f, "{task} is planned: framework {}, {n} tasks", e.framework)
             }
             Event::TaskReviewed(e) => {
                 let how = match e.verdict {

@@ -142,25 +142,30 @@ fn session(tasks: &Tasks, who: &str) -> String {
     agent.map_or_else(|| "gone".to_owned(), |agent| agent.session.to_string())
 }
 
+fn add(tasks: &mut Tasks, step: &Step) {
+    let Step::Add { paths, depends_on, review, max, priority, plans, parent } = step else {
+        return;
+    };
+    let paths: Vec<&str> = paths.iter().map(|path| PATHS[*path]).collect();
+    let there = tasks.world.state.tasks.len() as u64;
+    let depends_on: Vec<String> =
+        depends_on.iter().filter(|n| **n <= there).map(|n| format!("t-{n}")).collect();
+    let review = ["none", if *plans { "person" } else { "agent" }, "person"][*review];
+    let paths = if *plans { Vec::new() } else { paths };
+    let mut body = json!({
+        "title": "x", "paths": paths, "depends_on": depends_on, "review": review,
+        "max_attempts": max, "priority": priority,
+        "kind": if *plans { "plan" } else { "work" },
+    });
+    if (1..=there).contains(parent) {
+        body["parent"] = json!(format!("t-{parent}"));
+    }
+    tasks.send("alice", "task.add", body);
+}
+
 fn apply(tasks: &mut Tasks, step: &Step) {
     match step {
-        Step::Add { paths, depends_on, review, max, priority, plans, parent } => {
-            let paths: Vec<&str> = paths.iter().map(|path| PATHS[*path]).collect();
-            let there = tasks.world.state.tasks.len() as u64;
-            let depends_on: Vec<String> =
-                depends_on.iter().filter(|n| **n <= there).map(|n| format!("t-{n}")).collect();
-            let review = ["none", if *plans { "person" } else { "agent" }, "person"][*review];
-            let paths = if *plans { Vec::new() } else { paths };
-            let mut body = json!({
-                "title": "x", "paths": paths, "depends_on": depends_on, "review": review,
-                "max_attempts": max, "priority": priority,
-                "kind": if *plans { "plan" } else { "work" },
-            });
-            if (1..=there).contains(parent) {
-                body["parent"] = json!(format!("t-{parent}"));
-            }
-            tasks.send("alice", "task.add", body);
-        }
+        Step::Add { .. } => add(tasks, step),
         Step::Close { nth, bids } => {
             let open = crate::decide::open_auctions(&tasks.world.state);
             let Some((id, _)) = open.get(*nth) else { return };
