@@ -116,12 +116,14 @@ impl World {
         self.connection_lost(process);
     }
 
-    /// All of it ends: everybody runs, and hears everybody.
+    /// All of it ends: everybody runs, hears everybody, and has its clock set right; with one that
+    /// is far ahead nobody can name a command.
     pub(crate) fn heal(&mut self) {
         self.healing = true;
         self.log.refuse(false);
         for process in 0..self.processes.len() {
             self.processes[process].cut_until = self.now;
+            self.processes[process].wall_skew = 0;
             if self.processes[process].still.is_some() {
                 self.go_on(process);
             }

@@ -428,10 +428,15 @@ impl World {
 
     fn converted(&mut self, locker: usize, tenure: Tenure, mode: Mode, came: Came) {
         match came {
-            Some(Reply::Ok { .. }) => {
+            Some(Reply::Ok { result, .. }) => {
                 self.history.returned(tenure, self.now);
                 if let Some(held) = &mut self.lockers[locker].held {
+                    // A stronger mode has another number.
                     held.mode = mode;
+                    let leases = leases_of(&result);
+                    if !leases.is_empty() {
+                        held.leases = leases;
+                    }
                 }
             }
             Some(Reply::Err { .. }) => self.history.withdrawn(tenure),

@@ -178,8 +178,14 @@ impl World {
             return self.says(&World::alice(), resume, PersonTag::Meddled);
         }
         let waiting = self.rows(&["paused", "blocked", "review"]);
-        if let Some((task, state)) = waiting.into_iter().next() {
+        if !waiting.is_empty() {
+            let at = usize::try_from(self.rng.below(waiting.len() as u64)).unwrap_or(0);
+            let (task, state) = &waiting[at];
+            let task = *task;
+            let gives_up = self.rng.chance(200);
             let verb = match state.as_str() {
+                // What it depends on may never come to be.
+                "blocked" if gives_up => Verb::TaskCancel(Reasoned { task, reason: None }),
                 "review" => Verb::TaskReview(Review {
                     task,
                     what: Reviewed::Diff,
