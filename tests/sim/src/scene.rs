@@ -216,7 +216,8 @@ fn contention(seed: u64) -> Came {
     }
     let tasks: u64 = awards.iter().sum();
     let seen = format!(
-        "{served} waiters served in order (Jain 0.{of_leases:03}), {tasks} awards (0.{of_awards:03})"
+        "{served} waiters served in order (Jain 0.{of_leases:03}), \
+         {tasks} awards (0.{of_awards:03})"
     );
     world.ends(seed)?;
     Ok(seen)
