@@ -134,6 +134,13 @@ impl Rig {
         String::from_utf8_lossy(&output.stdout).trim_end().to_owned()
     }
 
+    /// The exit code of a command and what it prints.
+    pub(crate) async fn tried(&self, line: &str) -> (i32, String) {
+        let output = self.output(line).await;
+        let printed = String::from_utf8_lossy(&output.stdout).into_owned();
+        (output.status.code().unwrap_or(-1), printed)
+    }
+
     /// The exit code of a command and what it says on stderr.
     pub(crate) async fn fails(&self, line: &str) -> (i32, String) {
         let output = self.output(line).await;

@@ -62,7 +62,12 @@ impl Logging {
             Some(path) => Some(open(path)?),
         };
         let json = self.log_format == Some(LogFormat::Json);
-        let base = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(false);
+        // A line that cannot be written would be told on stderr, and with stderr gone too (a full
+        // disk under a mesh in the background) that ends the process.
+        let base = tracing_subscriber::fmt()
+            .log_internal_errors(false)
+            .with_env_filter(filter)
+            .with_ansi(false);
         let started = match (json, file) {
             (true, Some(file)) => base.json().with_writer(file).try_init(),
             (true, None) => base.json().with_writer(std::io::stderr).try_init(),

@@ -177,7 +177,6 @@ async fn a_disk_that_fills_up_stops_what_is_written_and_nothing_else() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "not yet seen to pass"]
 async fn a_store_that_becomes_read_only_is_told_like_a_full_one() {
     let Some(small) = Small::new() else { return };
     let mut mesh = Mesh::start_with(1, |options| {
@@ -205,7 +204,6 @@ async fn a_store_that_becomes_read_only_is_told_like_a_full_one() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "not yet seen to pass"]
 async fn up_says_that_the_disk_is_full_and_goes_on_when_there_is_room() {
     let rig = Rig::new().await;
     let dir = tempfile::tempdir().unwrap();
@@ -235,11 +233,13 @@ async fn up_says_that_the_disk_is_full_and_goes_on_when_there_is_room() {
     let room = Instant::now();
     let state = inside("devmesh status --json");
     loop {
-        let shown: Value = serde_json::from_str(&rig.done(&state).await).unwrap();
-        if shown["stale"].is_null() {
+        // The bus is gone for a moment while it is started again.
+        let (code, said) = rig.tried(&state).await;
+        let shown: Option<Value> = (code == 0).then(|| serde_json::from_str(&said).unwrap());
+        if shown.is_some_and(|shown| shown["stale"].is_null()) {
             break;
         }
-        assert!(room.elapsed() < WITHIN, "it does not go on: {shown}");
+        assert!(room.elapsed() < WITHIN, "it does not go on: {code}: {said}");
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
     rig.done(&inside("devmesh lock acquire late.rs")).await;

@@ -61,8 +61,13 @@ fn free_or(port: u16, other: u16) -> u16 {
     if is_free { port } else { other }
 }
 
+/// Whether somebody listens there.
+pub(super) fn is_taken(port: u16) -> bool {
+    free_or(port, 0) == 0
+}
+
 /// A port that is free now; 0 where there is none, which its user will say.
-fn any_free() -> u16 {
+pub(super) fn any_free() -> u16 {
     let listener = TcpListener::bind(("127.0.0.1", 0));
     listener.and_then(|listener| listener.local_addr()).map(|at| at.port()).unwrap_or_default()
 }

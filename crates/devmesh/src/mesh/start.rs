@@ -24,6 +24,8 @@ use crate::state_dir::{Ports, SUPERVISOR};
 
 /// How long the coordinator may take to lead: it reads the whole log first.
 const LEADS_WITHIN: Duration = Duration::from_secs(60);
+/// Ports that are tried for a dashboard for which none was asked.
+const PORTS_MAX: usize = 3;
 /// How long the others may take to be seen; later they still come.
 const SEEN_WITHIN: Duration = Duration::from_secs(15);
 /// How often a condition is looked at.
@@ -161,8 +163,24 @@ impl Mesh {
         Ok(())
     }
 
+    /// On the port that was asked for; on another free one where nobody asked and somebody else
+    /// has taken it since it was looked at.
     async fn start_dashboard(&mut self) -> Result<()> {
-        let port = bus::dashboard_port(&self.state, &self.plan)?;
+        let asked = self.plan.dashboard_port.is_some();
+        let mut port = bus::dashboard_port(&self.state, &self.plan)?;
+        for _ in 0..PORTS_MAX {
+            match self.dashboard_at(port).await {
+                Err(_) if !asked && bus::is_taken(port) => {
+                    self.run.take("dashboard");
+                    port = bus::any_free();
+                }
+                started => return started,
+            }
+        }
+        self.dashboard_at(port).await
+    }
+
+    async fn dashboard_at(&mut self, port: u16) -> Result<()> {
         self.plan.dashboard_port = Some(port);
         let person = self.plan.person.as_str();
         let (spec, url) = crate::cli::dashboard::spec(port, &self.state, person);
@@ -170,6 +188,8 @@ impl Mesh {
         self.launch(base.with(spec))?;
         let open = async || Ok(TcpStream::connect(("127.0.0.1", port)).await.is_ok());
         if self.until(open).await? {
+            // What answers may be another's: then this one ends now.
+            self.pause().await?;
             self.run.dashboard_url = Some(url.clone());
             self.run.write(&self.state)?;
             say(format!("dashboard    {url}"));
