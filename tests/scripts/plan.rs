@@ -179,7 +179,8 @@ async fn the_next_architect_plans_when_the_first_has_gone() {
     let run: Value = serde_json::from_str(&run).unwrap();
     let pid = i32::try_from(run["pids"][&first].as_i64().unwrap()).unwrap();
     kill(Pid::from_raw(pid), Signal::SIGTERM).unwrap();
-    rig.done("devmesh task wait --timeout 90 t-1").await;
+    let (code, said) = rig.fails("devmesh task wait --timeout 90 t-1").await;
+    assert_eq!(code, 0, "{said}{}", rig.shell("devmesh task show t-1").await);
     let shown = view(&rig, "t-1").await;
     assert_ne!(shown["plan"]["by"], json!(first), "{shown:#}");
     assert_eq!(shown["tries"], 0, "it was nobody's failure");
