@@ -28,14 +28,9 @@ type Socket = WebSocketStream<TcpStream>;
 async fn it_follows_a_real_mesh_through_a_restart_of_its_bus() {
     let dir = tempfile::tempdir().unwrap();
     let trust = Trust::open_or_create(dir.path(), MESH).unwrap();
-    let options = async || {
-        let binary = server::fetch().await.unwrap();
-        let mut options =
-            ServerOptions::new(binary, dir.path().join("nats"), trust.auth().unwrap());
-        options.port = devmesh_testkit::nats::free_port();
-        options
-    };
-    let options = options().await;
+    let binary = server::fetch().await.unwrap();
+    let mut options = ServerOptions::new(binary, dir.path().join("nats"), trust.auth().unwrap());
+    options.port = devmesh_testkit::nats::free_port();
     let bus = server::start(&options).await.unwrap();
     let url = bus.url().to_owned();
     prepare(&trust, &url).await;

@@ -141,8 +141,7 @@ fn result(state: &State, record: &Record, event: &Event) -> Value {
         Event::FrameworkRead(e) => json!({ "version": e.version }),
         Event::NoteShared(e) => json!({ "key": e.key }),
         Event::SettingChanged(e) => setting(e),
-        Event::MeshPaused(_) => json!({ "paused": true }),
-        Event::MeshResumed(_) => json!({ "paused": false }),
+        Event::MeshPaused(_) | Event::MeshResumed(_) => json!({ "paused": is_pause(event) }),
         Event::Redacted(e) => json!({ "digest": e.digest }),
         Event::CheckoutChanged(e) => json!({ "repo": e.repo, "paths": e.paths.len() }),
         Event::LandBegan(e) => turn(record, e),
@@ -186,6 +185,10 @@ fn result(state: &State, record: &Record, event: &Event) -> Value {
         | Event::AgentUnsuspended(_)
         | Event::HostMeasured(_) => json!({}),
     }
+}
+
+fn is_pause(event: &Event) -> bool {
+    matches!(event, Event::MeshPaused(_))
 }
 
 fn released(record: &Record) -> Value {
