@@ -439,5 +439,7 @@ fn empty() -> Add {
         backup_tools: Vec::new(),
         parent: None,
         share: false,
+        kind: Default::default(),
+        review_each: Default::default(),
     }
 }

@@ -1,6 +1,8 @@
 //! How a mesh begins: by one of several at once, with what the environment says, and with agents
 //! that come later; and how it says that something of it has ended.
 
+use std::io::Write as _;
+
 use futures::future::join_all;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -169,7 +171,8 @@ async fn small_disk(rig: &Rig, size: &str) -> bool {
     let mount = format!("mkdir -p ../disk && mount -t tmpfs -o size={size} tmpfs ../disk");
     let (code, said) = rig.fails(&mount).await;
     if code != 0 {
-        eprintln!("skipped: a small disk cannot be mounted here: {said}");
+        let why = said.lines().next().unwrap_or_default().to_owned();
+        let _ = writeln!(std::io::stderr(), "SKIP: a small disk cannot be mounted here: {why}");
     }
     code == 0
 }

@@ -8,7 +8,7 @@
 //! to its end.
 //!
 //! **Architecture invariant:** a run reads no clock, no environment, no disk, and starts no
-//! thread: the same seed makes the same bytes. Only [`many`] runs, each on a thread, are ended by
+//! thread: the same seed makes the same bytes. Only [`mod@many`] runs, each on a thread, are ended by
 //! the clock.
 
 mod blow;

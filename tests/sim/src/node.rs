@@ -93,7 +93,7 @@ impl World {
     }
 
     /// Something has come to a coordinator.
-    pub(crate) fn to_node(&mut self, node: usize, from: Option<usize>, input: Input) {
+    pub(crate) fn reach_node(&mut self, node: usize, from: Option<usize>, input: Input) {
         let it = &mut self.nodes[node];
         let is_request = matches!(input, Input::Command { .. } | Input::Query { .. });
         if (is_request && !it.hears) || it.halted.is_some() {
@@ -301,7 +301,7 @@ impl World {
         let entries: Vec<Read> = self.entries(from, u64::MAX).into_iter().map(Read::of).collect();
         if let Some(last) = entries.last() {
             self.nodes[node].follows = Some((follows, last.entry.stream_seq + 1));
-            self.to_node(node, None, Input::Entries { link, entries });
+            self.reach_node(node, None, Input::Entries { link, entries });
         }
     }
 
@@ -395,7 +395,7 @@ impl World {
         if it.in_flight == Some(append) {
             it.in_flight = None;
             let link = it.link;
-            self.to_node(node, None, Input::Appended { link, outcome });
+            self.reach_node(node, None, Input::Appended { link, outcome });
         }
     }
 

@@ -110,7 +110,7 @@ impl World {
         for worker in 0..self.workers.len() {
             let it = &self.workers[worker];
             if self.processes[it.process].alive && !it.view.leaving {
-                self.to_worker(worker, None, Input::Shutdown);
+                self.reach_worker(worker, None, Input::Shutdown);
             }
         }
     }

@@ -150,7 +150,7 @@ impl World {
             return;
         }
         self.after(TICK_MS, Happening::WorkerTick { worker });
-        self.to_worker(worker, None, Input::Tick);
+        self.reach_worker(worker, None, Input::Tick);
     }
 
     /// Both clocks of an agent.
@@ -161,7 +161,7 @@ impl World {
 
     /// Something has come to an agent; what an attempt's desk made is dropped where that was
     /// cancelled since.
-    pub(crate) fn to_worker(&mut self, worker: usize, desk: Option<(Key, u32)>, input: Input) {
+    pub(crate) fn reach_worker(&mut self, worker: usize, desk: Option<(Key, u32)>, input: Input) {
         let it = &mut self.workers[worker];
         if it.is_gone {
             return;

@@ -300,7 +300,7 @@ impl World {
         match happening {
             Happening::Turn { node } => self.turn(node),
             Happening::Tick { node, set } => self.tick_node(node, set),
-            Happening::ToNode { node, from, input } => self.to_node(node, from, *input),
+            Happening::ToNode { node, from, input } => self.reach_node(node, from, *input),
             Happening::Arrive(arrive) => self.arrive(*arrive),
             Happening::Appended { node, append, outcome } => self.appended(node, append, outcome),
             Happening::Poll { node, link } => self.poll(node, link),
@@ -308,13 +308,13 @@ impl World {
             Happening::Look { call, .. } => self.look_at_call(call),
             Happening::Ghost { call } => self.ghost(call),
             Happening::WorkerTick { worker } => self.tick_worker(worker),
-            Happening::ToWorker { worker, desk, input } => self.to_worker(worker, desk, *input),
+            Happening::ToWorker { worker, desk, input } => self.reach_worker(worker, desk, *input),
             Happening::Landing { worker, key, desk, rounds } => {
                 self.land(worker, key, desk, rounds);
             }
             Happening::Notice { worker, notice } => {
                 let notice = Box::new(Notice::clone(&notice));
-                self.to_worker(worker, None, AgentInput::Noticed(notice));
+                self.reach_worker(worker, None, AgentInput::Noticed(notice));
             }
             Happening::Locker { locker } => self.act_locker(locker),
             Happening::LockerBeat { locker } => self.beat_locker(locker),

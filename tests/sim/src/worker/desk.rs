@@ -208,7 +208,7 @@ impl World {
         };
         let Some(order) = it.order.clone() else { return };
         let seen = self.seen(&order);
-        let landing = if rounds % 2 == 0 {
+        let landing = if rounds.is_multiple_of(2) {
             self.take_turn(worker, key, &order)
         } else {
             self.publish(key, &order)

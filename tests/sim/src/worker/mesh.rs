@@ -108,7 +108,7 @@ impl World {
 
     fn list(&mut self, worker: usize, mut states: Vec<&'static str>, tasks: Vec<TaskView>) {
         let Some(state) = states.pop() else {
-            return self.to_worker(worker, None, Input::Reconciled(tasks));
+            return self.reach_worker(worker, None, Input::Reconciled(tasks));
         };
         let what = What::Tasks(Tasks { state: Some(state.into()), ..Tasks::default() });
         self.question(worker, what, None, WorkerTag::Tasks(states, tasks));
@@ -117,7 +117,7 @@ impl World {
     /// Letters go out one after the other, each until it is answered.
     fn resend(&mut self, worker: usize, letters: VecDeque<Arc<Command>>) {
         let Some(first) = letters.front().cloned() else {
-            return self.to_worker(worker, None, Input::Resent);
+            return self.reach_worker(worker, None, Input::Resent);
         };
         let process = self.workers[worker].process;
         let tag = Tag::Worker(worker, WorkerTag::Resent(letters));
@@ -144,7 +144,7 @@ impl World {
         refused: Option<Rejection>,
     ) {
         let Some(first) = letters.front().cloned() else {
-            return self.to_worker(worker, None, Input::Posted { key, refused });
+            return self.reach_worker(worker, None, Input::Posted { key, refused });
         };
         let process = self.workers[worker].process;
         let tag = Tag::Worker(worker, WorkerTag::Posted(key, letters, refused));
@@ -225,7 +225,7 @@ impl World {
             WorkerTag::Said(key, known) => Input::Said { key, words: said(came, known) },
             WorkerTag::Nothing => return,
         };
-        self.to_worker(worker, None, input);
+        self.reach_worker(worker, None, input);
     }
 }
 
