@@ -70,6 +70,9 @@ fn mix(mut x: u64) -> u64 {
 pub(crate) fn reopen(view: &mut View, after_ms: u64, out: &mut Vec<Effect>) {
     view.link += 1;
     view.follows = false;
+    // Whatever is wrong with it may have kept heartbeats from coming, and the word that it is lost
+    // says nothing once it is given up.
+    view.was_deaf = true;
     if !view.store.refuses() {
         out.push(Effect::IgnoreRequests { forget: false });
     }
@@ -91,7 +94,6 @@ fn ask(view: &mut View, claim: bool, out: &mut Vec<Effect>) {
 }
 
 pub(crate) fn lost(view: &mut View, now: Now, why: &str, out: &mut Vec<Effect>) {
-    view.was_deaf = true;
     match &view.role {
         Role::Leading(_) => end(view, now, why, true, out),
         Role::Claiming(_) => away(view, true, AGAIN_MS, out),

@@ -17,7 +17,9 @@ use devmesh_domain::{Reader, State};
 use devmesh_protocol::batch::{Batch, Chain};
 use devmesh_protocol::query::Query;
 use devmesh_protocol::report::HostReport;
-use devmesh_protocol::{ActorId, At, Command, CommandId, Digest, HostId, Record, TaskId};
+use devmesh_protocol::{
+    ActorId, At, Command, CommandId, Digest, HostId, Record, SessionId, TaskId,
+};
 
 use crate::input::{Caller, Now};
 use bids::Bids;
@@ -132,6 +134,16 @@ pub(crate) struct Flight {
     pub(crate) sent: u64,
 }
 
+/// A heartbeat that waits for a proof of leading.
+#[derive(Debug)]
+pub(crate) struct HeldBeat {
+    pub(crate) actor: ActorId,
+    pub(crate) session: SessionId,
+    /// When it was heard.
+    pub(crate) heard: u64,
+    pub(crate) caller: Caller,
+}
+
 /// A term that this coordinator leads.
 #[derive(Debug)]
 pub(crate) struct Term {
@@ -153,7 +165,7 @@ pub(crate) struct Term {
     /// No leader-read before that: the last one failed.
     pub(crate) read_after: u64,
     /// Heartbeats that wait for a confirmation.
-    pub(crate) beats: Vec<(ActorId, devmesh_protocol::SessionId, Caller)>,
+    pub(crate) beats: Vec<HeldBeat>,
     /// When the last beat of the leader went out.
     pub(crate) beat_at: u64,
     /// When the sessions were last looked over.

@@ -16,11 +16,11 @@ use crate::error::Error;
 use crate::input::{Caller, Now};
 use crate::term::{decide_internal, learn, not_stored, own_record};
 use crate::view::held::{Held, encode, encode_value};
-use crate::view::{Flight, Term, View};
+use crate::view::{Flight, HeldBeat, Term, View};
 
 /// So many actors must have seen more than there is for a leader to halt.
 const DOUBTERS_MAX: usize = 2;
-/// A heartbeat is answered while the newest proof of leading is not older than this.
+/// A heartbeat is answered on a proof of leading that is not older than it by more than this.
 const BEAT_PROOF_MS: u64 = 1_000;
 /// Heartbeats that wait for a proof.
 const BEATS_MAX: usize = 16_384;
@@ -182,11 +182,11 @@ impl Desk<'_> {
         if let Some(end) = self.slept() {
             return end;
         }
-        let proven = self.now.mono_ms.saturating_sub(self.term.confirmed) <= BEAT_PROOF_MS;
-        if proven || planted::is(Fault::BeatWithoutProof) {
+        if self.proves(self.now.mono_ms) || planted::is(Fault::BeatWithoutProof) {
             self.answer_beat(&actor, &session, caller);
         } else if self.term.beats.len() < BEATS_MAX {
-            self.term.beats.push((actor, session, caller));
+            let heard = self.now.mono_ms;
+            self.term.beats.push(HeldBeat { actor, session, heard, caller });
         }
         Fate::GoOn
     }
@@ -273,9 +273,20 @@ impl Desk<'_> {
 
     fn confirmed(&mut self, sent: u64) {
         self.term.confirmed = self.term.confirmed.max(sent);
-        for (actor, session, caller) in std::mem::take(&mut self.term.beats) {
-            self.answer_beat(&actor, &session, caller);
+        for beat in std::mem::take(&mut self.term.beats) {
+            // The proof may have been long on its way, and somebody else may have taken over
+            // before this beat was even sent: it waits for a proof of its own time.
+            if self.proves(beat.heard) {
+                self.answer_beat(&beat.actor, &beat.session, beat.caller);
+            } else {
+                self.term.beats.push(beat);
+            }
         }
+    }
+
+    /// Whether leading is proved for a heartbeat heard at that time.
+    fn proves(&self, heard: u64) -> bool {
+        heard.saturating_sub(self.term.confirmed) <= BEAT_PROOF_MS
     }
 
     /// The batch that was in flight came to an end.

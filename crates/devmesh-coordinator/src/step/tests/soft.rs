@@ -1,5 +1,6 @@
 //! Soft state: heartbeats, bids, reports, texts, queries.
 
+use devmesh_bus::log::memory::Fault;
 use devmesh_protocol::Event;
 use devmesh_protocol::report::{Gpu, HostReport};
 use devmesh_protocol::{At, Digest, HostId};
@@ -118,6 +119,51 @@ fn a_standby_that_heard_beats_frees_nothing_early_after_a_takeover() {
     world.beat(second, "b", "codex-1", "s1", 0);
     world.nodes[0].runs = false;
     world.until(5_000, |world| world.nodes[second].view.is_leading());
+    let led_at = world.mono;
+    world.until(20_000, |world| has(world, "leases_lapsed") == 1);
+    assert!(world.mono >= led_at + 6_000 - 1_500, "{}", world.mono - led_at);
+    world.check();
+}
+
+#[test]
+fn a_beat_is_not_answered_on_a_proof_that_was_long_on_its_way() {
+    let mut world = World::led();
+    world.furnish();
+    let second = world.add_node(None);
+    join(&mut world, "codex-1", "s1");
+    world.pass(100);
+    world.script([Fault::Delay]);
+    world.send(0, "a", "alice", "note.share", json!({ "key": "k", "value": "v" }));
+    world.pass(100);
+    // Stored before the next term, and acknowledged long after its beginning.
+    world.nodes[0].runs = false;
+    world.open.release();
+    world.until(5_000, |world| world.nodes[second].view.is_leading());
+    world.pass(2_000);
+    world.beats = false;
+    world.nodes[0].runs = true;
+    world.beat(0, "b", "codex-1", "s1", 0);
+    world.pass(20);
+    assert!(world.answered("b").is_none());
+    assert!(!world.nodes[0].view.is_leading());
+    world.check();
+}
+
+#[test]
+fn silence_counts_anew_after_a_connection_was_given_up() {
+    let mut world = World::led();
+    world.furnish();
+    join(&mut world, "codex-1", "s1");
+    world.ok(
+        "codex-1",
+        "lock.acquire",
+        json!({ "session": "s1", "paths": ["a.rs"], "mode": "write", "ttl_ms": 1_000 }),
+    );
+    world.pass(4_000);
+    world.script([Fault::LoseRequest]);
+    world.send(0, "a", "alice", "note.share", json!({ "key": "k", "value": "v" }));
+    world
+        .until(20_000, |world| world.nodes[0].view.is_leading() && has(world, "epoch_started") > 1);
     let led_at = world.mono;
     world.until(20_000, |world| has(world, "leases_lapsed") == 1);
     assert!(world.mono >= led_at + 6_000 - 1_500, "{}", world.mono - led_at);
@@ -294,7 +340,7 @@ fn a_query_waits_for_the_record_it_asks_for_and_not_for_ever() {
 fn a_query_sees_nothing_that_is_not_acknowledged() {
     let mut world = World::led();
     world.furnish();
-    world.script([devmesh_bus::log::memory::Fault::Delay]);
+    world.script([Fault::Delay]);
     world.send(0, "a", "alice", "lock.acquire", json!({ "paths": ["a.rs"], "mode": "write" }));
     world.work();
     world.ask(0, "q", "locks", json!({}));
