@@ -4,6 +4,7 @@
 use devmesh_protocol::event::Capacity;
 use devmesh_protocol::event::task::Ended;
 use devmesh_protocol::query::What;
+use devmesh_protocol::report::Pause;
 use devmesh_protocol::{ActorId, At, Digest, HostId, LeaseId, SessionId, TaskId};
 use serde_json::Value;
 
@@ -52,6 +53,13 @@ pub fn leases(state: &State, actor: &ActorId, session: &SessionId) -> Vec<LeaseI
     let holder = (actor.clone(), Some(session.clone()));
     let leases = state.index.leases_by_session.get(&holder);
     leases.map(|leases| leases.iter().copied().collect()).unwrap_or_default()
+}
+
+/// What stands still for an agent.
+pub fn pause(state: &State, actor: &ActorId) -> Pause {
+    let task = state.agents.get(actor).and_then(|agent| state.tasks.get(&agent.task?));
+    let mesh = state.mesh();
+    Pause { mesh: mesh.paused, work: mesh.paused_now || task.is_some_and(|task| task.paused) }
 }
 
 /// What a host can give, as the log knows it.

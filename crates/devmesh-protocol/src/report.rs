@@ -30,6 +30,19 @@ pub struct BeatReply {
     pub live: bool,
     /// The leases it holds.
     pub leases: Vec<LeaseId>,
+    /// What stands still: notices of it are best effort.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pause: Option<Pause>,
+}
+
+/// What stands still for one agent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Pause {
+    /// The mesh is paused: nothing new starts.
+    pub mesh: bool,
+    /// What the agent works on stands still: the mesh is paused at once, or the task is.
+    pub work: bool,
 }
 
 /// What a probe measures.

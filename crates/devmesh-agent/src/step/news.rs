@@ -3,6 +3,7 @@
 use devmesh_protocol::Event;
 use devmesh_protocol::command::task::Judgement;
 use devmesh_protocol::event::Notice;
+use devmesh_protocol::report::Pause;
 
 use super::{attempt, ending, review, session, share};
 use crate::clock::Now;
@@ -108,6 +109,16 @@ pub(super) fn freeze(view: &mut View) -> Vec<Effect> {
     };
     attempt.frozen = true;
     vec![Effect::Freeze(attempt.key)]
+}
+
+/// What a beat told of pauses, up to the record `seq`: their notices may have been lost.
+pub(super) fn paused(view: &mut View, seq: u64, pause: Pause) -> Vec<Effect> {
+    if seq < view.heard {
+        // A newer notice may have said otherwise; the next beat tells.
+        return Vec::new();
+    }
+    view.paused = pause.mesh;
+    if pause.work { freeze(view) } else { thaw(view) }
 }
 
 fn thaw(view: &mut View) -> Vec<Effect> {

@@ -7,7 +7,7 @@ use devmesh_protocol::report::BeatReply;
 use devmesh_protocol::view::TaskView;
 use devmesh_protocol::{Code, SessionId, TaskId};
 
-use super::{attempt, ending, review};
+use super::{attempt, ending, news, review};
 use crate::clock::Now;
 use crate::effect::Effect;
 use crate::input::{Answer, Sight, Unable};
@@ -116,6 +116,9 @@ pub(super) fn beaten(
     view.beaten = reply.seq;
     view.seen = view.seen.max(reply.seq);
     let mut effects = if was_unheard { join(view) } else { Vec::new() };
+    if let Some(pause) = reply.pause {
+        effects.extend(news::paused(view, reply.seq, pause));
+    }
     if missed && view.attempt.is_none() {
         effects.push(Effect::Reconcile);
     }

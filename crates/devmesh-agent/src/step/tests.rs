@@ -9,7 +9,7 @@ use devmesh_protocol::command::task::{Receipt as ToldReceipt, Verdict as Told};
 use devmesh_protocol::event::agent::SessionLost;
 use devmesh_protocol::event::task::{AttemptEnded, Ended, Next, TaskAwarded, TaskReviewed};
 use devmesh_protocol::event::{Notice, mesh};
-use devmesh_protocol::report::BeatReply;
+use devmesh_protocol::report::{BeatReply, Pause};
 use devmesh_protocol::view::{RepoView, TaskView};
 use devmesh_protocol::{ActorId, At, Code, Event, HostId, Rejection, SessionId, TaskId, Verb};
 use serde_json::json;
@@ -209,7 +209,7 @@ fn a_dead_session_is_renewed_and_a_live_rival_waited_out() {
 fn a_gap_in_the_notices_is_looked_into_once() {
     let mut view = view();
     let beaten = |view: &mut View, seq| {
-        let answer = Some(BeatReply { epoch: 1, seq, live: true, leases: Vec::new() });
+        let answer = Some(reply(seq, None));
         let session = view.session.clone();
         take(view, 0, Input::Beaten { sent_ms: 0, session, answer })
     };
@@ -223,7 +223,7 @@ fn who_was_unheard_for_longer_than_leases_live_joins_again() {
     let mut view = view();
     let ttl_ms = view.me.ttl_ms;
     let beaten = |view: &mut View, sent_ms| {
-        let answer = Some(BeatReply { epoch: 1, seq: 0, live: true, leases: Vec::new() });
+        let answer = Some(reply(0, None));
         let session = view.session.clone();
         names(&take(view, sent_ms, Input::Beaten { sent_ms, session, answer }))
     };
@@ -691,6 +691,31 @@ fn a_pause_freezes_the_tool_and_holds_the_landing() {
     view.attempt = Some(attempt);
     let effects = notice(&mut view, 10, mesh::MeshResumed {});
     assert_eq!(names(&effects), ["Thaw", "land.begin"]);
+}
+
+fn reply(seq: u64, pause: Option<Pause>) -> BeatReply {
+    BeatReply { epoch: 1, seq, live: true, leases: Vec::new(), pause }
+}
+
+#[test]
+fn a_beat_tells_of_a_pause_and_of_its_end_where_the_notice_was_lost() {
+    let mut view = at(Phase::Running);
+    let beaten = |view: &mut View, seq, mesh, work| {
+        let (session, answer) =
+            (view.session.clone(), Some(reply(seq, Some(Pause { mesh, work }))));
+        names(&take(view, 0, Input::Beaten { sent_ms: 0, session, answer }))
+    };
+    let paused = mesh::MeshPaused { now: true, reason: None };
+    assert_eq!(names(&notice(&mut view, 9, paused)), ["Freeze"]);
+    assert!(beaten(&mut view, 8, false, false).is_empty(), "older than what was heard");
+    assert!(view.paused);
+    assert!(beaten(&mut view, 9, true, true).is_empty(), "nothing new");
+    assert_eq!(beaten(&mut view, 10, false, false), ["Thaw"]);
+    assert!(!view.paused);
+    assert_eq!(beaten(&mut view, 11, true, true), ["Freeze"]);
+    assert!(view.paused);
+    assert_eq!(beaten(&mut view, 12, true, false), ["Thaw"], "paused, and not at once");
+    assert!(view.paused);
 }
 
 #[test]

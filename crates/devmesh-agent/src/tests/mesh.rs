@@ -153,7 +153,8 @@ async fn serve(intake: Intake, announcer: Announcer, heard: Arc<Mutex<Heard>>) {
 
 fn beaten(heard: &Mutex<Heard>) -> Value {
     let seq = heard.lock().unwrap().seq;
-    serde_json::to_value(BeatReply { epoch: 1, seq, live: true, leases: Vec::new() }).unwrap()
+    serde_json::to_value(BeatReply { epoch: 1, seq, live: true, leases: Vec::new(), pause: None })
+        .unwrap()
 }
 
 fn asked(heard: &Mutex<Heard>, what: &str, body: &Value) -> Value {

@@ -195,7 +195,8 @@ impl Desk<'_> {
         let state = self.view.settled.state();
         let live = glance::live_session(state, actor) == Some(session);
         let leases = if live { glance::leases(state, actor, session) } else { Vec::new() };
-        let reply = BeatReply { epoch: self.term.epoch, seq: state.seq, live, leases };
+        let pause = Some(glance::pause(state, actor));
+        let reply = BeatReply { epoch: self.term.epoch, seq: state.seq, live, leases, pause };
         let bytes = encode_value(&reply, caller.encoding);
         self.out.push(Effect::Reply { to: caller.to, bytes });
     }
