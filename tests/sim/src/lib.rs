@@ -8,8 +8,8 @@
 //! to its end.
 //!
 //! **Architecture invariant:** a run reads no clock, no environment, no disk, and starts no
-//! thread: the same seed makes the same bytes. Only [`mod@many`] runs, each on a thread, are ended by
-//! the clock.
+//! thread: the same seed makes the same bytes. Only [`mod@many`] runs, each on a thread, are ended
+//! by the clock.
 
 mod blow;
 mod call;
