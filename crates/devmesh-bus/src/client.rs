@@ -152,7 +152,8 @@ impl Client {
         let began = Instant::now();
         let mut refused: Option<String> = None;
         loop {
-            let left = within.saturating_sub(began.elapsed());
+            let spent = refused.as_ref().map_or(Duration::ZERO, |_| began.elapsed());
+            let left = within.saturating_sub(spent);
             let sent = payload.clone();
             let answer = persist::request(&self.nats, &subject, sent, pace, left).await?;
             let reply = match answer {
