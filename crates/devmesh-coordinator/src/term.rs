@@ -465,6 +465,7 @@ pub(crate) fn end(view: &mut View, now: Now, why: &str, claim: bool, out: &mut V
     tracing::warn!(epoch = term.epoch, seq = view.settled.chain().seq, why, "the term has ended");
     for held in term.replies.drain() {
         if let Some((command, caller)) = again_of(held) {
+            view.given.take_back(&command);
             view.keep(command, caller);
         }
     }

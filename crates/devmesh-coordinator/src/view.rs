@@ -3,6 +3,7 @@
 
 pub(crate) mod bids;
 pub(crate) mod gather;
+pub(crate) mod given;
 pub(crate) mod held;
 pub(crate) mod past;
 pub(crate) mod sessions;
@@ -23,6 +24,7 @@ use devmesh_protocol::{
 
 use crate::input::{Caller, Now};
 use bids::Bids;
+use given::Given;
 use held::{Held, Replies};
 use past::Past;
 use sessions::Sessions;
@@ -86,6 +88,8 @@ pub struct View {
     /// Answered queries whose texts are being read.
     pub(crate) filling: Vec<Filling>,
     pub(crate) suppressed: Suppressed,
+    /// What was answered without a record.
+    pub(crate) given: Given,
     pub(crate) dropped: BTreeMap<String, u64>,
     pub(crate) counted: BTreeMap<String, u64>,
     pub(crate) store: Store,
@@ -247,6 +251,7 @@ impl View {
             asked: Vec::new(),
             filling: Vec::new(),
             suppressed: Suppressed::default(),
+            given: Given::default(),
             dropped: BTreeMap::new(),
             counted: BTreeMap::new(),
             store: Store::default(),

@@ -49,8 +49,7 @@ pub fn known(state: &State, command: &Command, at: At) -> Known {
     let key = (command.actor.clone(), command.id.clone());
     if let Some(receipt) = state.receipts.get(&key) {
         if receipt.body != command.digest() && !planted::is(Fault::BodyNotCompared) {
-            let text = format!("{} was used for another command; mint a new id", command.id);
-            return Known::Refused(Rejection::bad_field("id", text));
+            return Known::Refused(reused(command));
         }
         return match receipt.waiting {
             true => Known::Waiting,
@@ -60,13 +59,7 @@ pub fn known(state: &State, command: &Command, at: At) -> Known {
     let forgotten_ms = state.receipt_orders.get(&command.actor).map_or(0, |o| o.forgotten_ms);
     match command.id.uuid_v7_ms() {
         // Nothing was forgotten yet, or it is younger than all that was.
-        Some(ms) if forgotten_ms > 0 && ms <= forgotten_ms => {
-            let text = format!(
-                "{} is older than the commands of {} that are remembered; nothing was done",
-                command.id, command.actor
-            );
-            Known::Refused(Rejection::new(Code::IdExpired, text))
-        }
+        Some(ms) if forgotten_ms > 0 && ms <= forgotten_ms => Known::Refused(expired(command)),
         Some(ms) if ms > at.0.saturating_add(ID_AHEAD_MS) => {
             let text = format!(
                 "{} is {} s ahead of the mesh's clock; set the clock that minted it",
@@ -77,6 +70,21 @@ pub fn known(state: &State, command: &Command, at: At) -> Known {
         }
         _ => Known::New,
     }
+}
+
+/// The refusal of an id under which another command was sent before.
+pub fn reused(command: &Command) -> Rejection {
+    let text = format!("{} was used for another command; mint a new id", command.id);
+    Rejection::bad_field("id", text)
+}
+
+/// The refusal of an id that is older than those that are remembered.
+pub fn expired(command: &Command) -> Rejection {
+    let text = format!(
+        "{} is older than the commands of {} that are remembered; nothing was done",
+        command.id, command.actor
+    );
+    Rejection::new(Code::IdExpired, text)
 }
 
 /// The answers that a record gives, once it is folded: to its own command, unless that waits

@@ -178,6 +178,10 @@ impl Person {
         let reply = self.client.submit_body(verb, body, WITHIN).await;
         let at = now();
         let reply = match reply.map_err(io::Error::other)? {
+            // Whether an earlier copy was executed nobody can tell.
+            Outcome::Reply(Reply::Err { error, .. }) if error.code == Code::IdExpired => {
+                return Ok(None);
+            }
             Outcome::Reply(reply) => reply,
             Outcome::Unknown { .. } => return Ok(None),
         };

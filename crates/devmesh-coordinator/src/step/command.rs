@@ -36,7 +36,10 @@ impl Desk<'_> {
             return Fate::GoOn;
         }
         match known(&self.term.ahead, &command, self.at()) {
-            Known::New => self.decide(command, caller),
+            Known::New => match self.view.given.get(&command) {
+                Some(reply) => self.give_soft(caller, &reply),
+                None => self.decide(command, caller),
+            },
             Known::Waiting => {
                 let key = (command.actor.clone(), command.id.clone());
                 self.view.waiting.insert(key, (command, caller));
@@ -64,6 +67,7 @@ impl Desk<'_> {
             };
             // A bid rests on memory alone; anything else on a state that must be the newest.
             let since = (!matches!(command.verb, Verb::TaskBid(_))).then_some(self.now.mono_ms);
+            self.view.given.put(&command, &reply);
             let seq = self.term.ahead.seq;
             return self.hold(Some(command), caller, &reply, seq, since);
         }
@@ -117,8 +121,16 @@ impl Desk<'_> {
         if matches!(code, Code::BadRequest | Code::UnknownVerb) {
             return reply_now(caller, &reply, self.out);
         }
+        self.view.given.put(&command, &reply);
         let (seq, since) = (self.term.ahead.seq, Some(self.now.mono_ms));
         self.hold(Some(command), caller, &reply, seq, since);
+    }
+
+    /// The same answer for a late copy. It is not kept for a later term: whoever still waits for it
+    /// asks again.
+    fn give_soft(&mut self, caller: Caller, reply: &Reply) {
+        let (seq, since) = (self.term.ahead.seq, Some(self.now.mono_ms));
+        self.hold(None, caller, reply, seq, since);
     }
 
     /// Whether the command has to wait until its texts are stored. It is decided anew then.

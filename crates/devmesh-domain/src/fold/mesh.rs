@@ -6,7 +6,7 @@ use devmesh_protocol::event::mesh::{
 };
 use devmesh_protocol::limits::RECEIPTS_PER_ACTOR_MAX;
 use devmesh_protocol::planted::{self, Fault};
-use devmesh_protocol::{ActorId, CommandId, Event, LeaseId, Record, TaskId};
+use devmesh_protocol::{ActorId, At, CommandId, Event, LeaseId, Record, TaskId};
 
 use crate::state::State;
 use crate::state::mesh::{LandQueue, Note, Receipt, ReceiptOrder, Refusals, Repo};
@@ -139,8 +139,27 @@ pub(super) fn epoch_started(state: &mut State, record: &Record, e: &EpochStarted
     if planted::is(Fault::TermKeepsDeadlines) {
         return;
     }
+    forget_unrecorded(state, record.at);
     super::lock::extend_deadlines(state, record.at);
     super::task::extend_deadlines(state, record.at);
+}
+
+/// Which of an actor's commands were refused without a record is known to the coordinator that did
+/// it, and gone with its term. A late copy of one must not be decided anew, so what the actor may
+/// have minted before counts as forgotten. Its clock need not be right: its newest id tells how
+/// far it was when the minute of its refusals was under way.
+fn forget_unrecorded(state: &mut State, at: At) {
+    let is_recent = |row: &Refusals| at.since(row.since) < 2 * REFUSALS_MS;
+    let rows = state.refusals.iter().filter(|(_, row)| is_recent(row));
+    let rows = rows.filter(|(_, row)| !row.suppressed.is_empty());
+    let since: Vec<(ActorId, At)> = rows.map(|(actor, row)| (actor.clone(), row.since)).collect();
+    for (actor, since) in since {
+        let Some(order) = state.receipt_orders.get_mut(&actor) else { continue };
+        let newest = order.ids.iter().filter_map(CommandId::uuid_v7_ms).max();
+        let Some(newest) = newest else { continue };
+        let minted = newest.saturating_add(at.since(since)).min(at.0);
+        order.forgotten_ms = order.forgotten_ms.max(minted);
+    }
 }
 
 pub(super) fn command_rejected(state: &mut State, record: &Record, _e: &CommandRejected) {

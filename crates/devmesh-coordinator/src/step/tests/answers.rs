@@ -9,6 +9,11 @@ fn id(n: u32) -> String {
     format!("0190a000-0000-7000-8000-{n:012}")
 }
 
+/// An id that was minted then.
+fn uuid(ms: u64) -> String {
+    format!("{:08x}-{:04x}-7000-8000-000000000000", ms >> 16, ms & 0xffff)
+}
+
 #[test]
 fn an_answer_leaves_when_its_record_is_acknowledged_and_not_before() {
     let mut world = World::led();
@@ -232,5 +237,73 @@ fn a_leader_that_stops_answers_what_it_has_decided() {
     assert!(world.nodes[0].done);
     assert_eq!(world.answered("a").unwrap()["ok"], true);
     assert!(!world.nodes[0].hears);
+    world.check();
+}
+
+/// Bob asks for what alice has until his refusals are only counted, and once more: under `id(99)`.
+fn refused_without_a_record(world: &mut World) -> serde_json::Value {
+    world.furnish();
+    world.ok("alice", "lock.acquire", json!({ "paths": ["a.rs"], "mode": "write", "id": id(1) }));
+    for n in 10..50 {
+        let body = json!({ "paths": ["a.rs"], "mode": "write", "id": id(n) });
+        assert_eq!(world.call("bob", "lock.acquire", body)["error"]["code"], "LOCK_CONFLICT");
+    }
+    let body = json!({ "paths": ["a.rs"], "mode": "write", "id": id(99) });
+    let told = world.call("bob", "lock.acquire", body.clone());
+    assert_eq!(told["error"]["code"], "LOCK_CONFLICT");
+    assert_eq!((&told["seq"], world.records_of(&id(99)).len()), (&json!(null), 0));
+    world.ok("alice", "lock.release", json!({ "paths": ["a.rs"], "id": id(2) }));
+    body
+}
+
+#[test]
+fn a_late_copy_of_what_was_refused_without_a_record_is_refused_again() {
+    let mut world = World::led();
+    let body = refused_without_a_record(&mut world);
+    let again = world.call("bob", "lock.acquire", body.clone());
+    assert_eq!(again["error"]["code"], "LOCK_CONFLICT");
+    let mut other = body;
+    other["paths"] = json!(["b.rs"]);
+    assert_eq!(world.call("bob", "lock.acquire", other)["error"]["code"], "BAD_REQUEST");
+    assert!(world.records_of(&id(99)).is_empty());
+    // Asked anew it is granted.
+    world.ok("bob", "lock.acquire", json!({ "paths": ["a.rs"], "mode": "write", "id": id(100) }));
+    world.check();
+}
+
+#[test]
+fn a_late_copy_of_what_an_earlier_term_refused_without_a_record_is_too_old() {
+    let mut world = World::led();
+    let body = refused_without_a_record(&mut world);
+    world.nodes[0].runs = false;
+    let second = world.add_node(None);
+    world.until(5_000, |world| world.nodes[second].view.is_leading());
+    world.send(second, "copy", "bob", "lock.acquire", body);
+    world.pass(20);
+    assert_eq!(world.answered("copy").unwrap()["error"]["code"], "ID_EXPIRED");
+    assert!(world.records_of(&id(99)).is_empty());
+    // Nobody else's commands are too old, and neither is what is minted from now on.
+    let body = json!({ "paths": ["c.rs"], "mode": "write", "id": id(3) });
+    world.send(second, "alice", "alice", "lock.acquire", body);
+    let body = json!({ "paths": ["a.rs"], "mode": "write", "id": uuid(world.now().wall_ms) });
+    world.send(second, "bob", "bob", "lock.acquire", body);
+    world.pass(20);
+    assert_eq!(world.answered("alice").unwrap()["ok"], true);
+    assert_eq!(world.answered("bob").unwrap()["ok"], true);
+    world.check();
+}
+
+#[test]
+fn what_needed_no_record_is_answered_the_same_again() {
+    let mut world = World::led();
+    world.furnish();
+    let held = json!({ "paths": ["a.rs"], "mode": "write", "id": id(1) });
+    world.ok("alice", "lock.acquire", held);
+    let once_more = json!({ "paths": ["a.rs"], "mode": "write", "id": id(2) });
+    let told = world.ok("alice", "lock.acquire", once_more.clone());
+    assert!(world.records_of(&id(2)).is_empty());
+    world.ok("alice", "lock.release", json!({ "paths": ["a.rs"], "id": id(3) }));
+    assert_eq!(world.ok("alice", "lock.acquire", once_more), told);
+    assert!(world.records_of(&id(2)).is_empty(), "alice thinks that she has given it back");
     world.check();
 }
