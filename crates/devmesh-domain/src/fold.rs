@@ -10,8 +10,6 @@ use devmesh_protocol::event::agent::ActorEnded;
 use devmesh_protocol::{Event, Record};
 
 use crate::state::State;
-pub(crate) use mesh::REFUSALS_MS;
-pub(crate) use task::overlapping;
 
 /// Folds one record into the state.
 pub fn fold(state: &mut State, record: &Record) {
@@ -20,9 +18,9 @@ pub fn fold(state: &mut State, record: &Record) {
     state.at = record.at;
     mesh::remember(state, record);
     for event in &record.events {
-        task::foresee(state, event);
+        task::stir_before(state, event);
         apply(state, record, event);
-        task::review_stir(state, event);
+        task::stir_after(state, event);
     }
 }
 

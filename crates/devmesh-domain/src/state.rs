@@ -171,3 +171,9 @@ impl State {
         Digest::of(&bytes)
     }
 }
+
+/// Whether a field says nothing: such fields are left out of the hash, so that a field that a
+/// later version adds changes no hash of an older log.
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}

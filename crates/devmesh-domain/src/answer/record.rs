@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use super::lease;
 use crate::look::{agent_view, repo_view, task_view};
 use crate::state::State;
+use crate::state::mesh::REFUSALS_MS;
 
 /// Agents that the roster of an answer names.
 const ROSTER_MAX: usize = 200;
@@ -46,7 +47,7 @@ pub(super) fn reply(state: &State, record: &Record, id: &CommandId) -> Option<Re
 /// A refusal beyond those that are recorded one by one.
 fn suppressed(code: Code) -> Rejection {
     let text = format!("{code}, once more; more refusals came within a minute than are explained");
-    Rejection::new(code, text).retry_after(crate::fold::REFUSALS_MS)
+    Rejection::new(code, text).retry_after(REFUSALS_MS)
 }
 
 /// A turn of the merge queue.

@@ -19,8 +19,8 @@ use devmesh_protocol::{
 };
 
 use super::agent;
-use crate::fold::REFUSALS_MS;
 use crate::state::State;
+use crate::state::mesh::REFUSALS_MS;
 
 pub use setting::SETTINGS;
 pub(super) use setting::setting_set;

@@ -7,6 +7,7 @@ use devmesh_protocol::{ActorId, HostId, Record, SessionId};
 use super::lock;
 use crate::state::State;
 use crate::state::agent::{Actor, Agent, PAST_SESSIONS_MAX};
+use crate::state::index::drop_from;
 
 pub(super) fn actor_added(state: &mut State, e: &event::ActorAdded) {
     actor(state, &e.actor).role = e.role;
@@ -127,11 +128,6 @@ fn end_session(state: &mut State, name: &ActorId, session: &SessionId) {
     }
     let agent = state.agents.remove(name).expect("it was just looked at");
     state.index.line.remove(&(agent.joined_seq, name.clone()));
-    if let Some(agents) = state.index.agents_by_host.get_mut(&agent.host) {
-        agents.remove(name);
-        if agents.is_empty() {
-            state.index.agents_by_host.remove(&agent.host);
-        }
-    }
+    drop_from(&mut state.index.agents_by_host, &agent.host, name);
     state.refresh_agent(name);
 }

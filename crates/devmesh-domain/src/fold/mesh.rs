@@ -9,10 +9,7 @@ use devmesh_protocol::planted::{self, Fault};
 use devmesh_protocol::{ActorId, At, CommandId, Event, LeaseId, Record, TaskId};
 
 use crate::state::State;
-use crate::state::mesh::{LandQueue, Note, Receipt, ReceiptOrder, Refusals, Repo};
-
-/// The minute over which refusals are counted, in milliseconds.
-pub(crate) const REFUSALS_MS: u64 = 60_000;
+use crate::state::mesh::{LandQueue, Note, REFUSALS_MS, Receipt, ReceiptOrder, Refusals, Repo};
 
 /// Remembers what became of the record's command, and of commands that waited for this record.
 /// It runs before the events: whose wait an end of a session ends is known only until then.
@@ -121,8 +118,7 @@ fn of_task(state: &State, id: TaskId, ended: &mut Vec<(ActorId, CommandId)>) {
         let waiter = state.waiters.get(n).filter(|waiter| waiter.holder.task == Some(id))?;
         Some((attempt.actor.clone(), waiter.id.clone()))
     }));
-    let target = (task.spec.repo.clone(), task.spec.target.clone());
-    let queue = state.lands.get(&target).into_iter().flat_map(|queue| &queue.waiting);
+    let queue = state.lands.get(&task.target()).into_iter().flat_map(|queue| &queue.waiting);
     ended.extend(
         queue
             .filter(|waiter| waiter.task == id)

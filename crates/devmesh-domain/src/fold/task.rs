@@ -7,7 +7,7 @@ mod list;
 mod plan;
 mod review;
 
-use devmesh_protocol::command::task::{Judgement, ReviewBy, Usage, Verdict};
+use devmesh_protocol::command::task::{ReviewBy, Usage, Verdict};
 use devmesh_protocol::event::mesh::TextRef;
 use devmesh_protocol::event::task::{
     Blocked, TaskAdded, TaskAnswered, TaskAsked, TaskBlocked, TaskCancelled, TaskEdited,
@@ -19,8 +19,7 @@ use devmesh_protocol::{ActorId, At, QuestionId, Record, TaskId};
 pub(super) use attempt::{attempt_ended, awarded, completed, progressed, started};
 pub(super) use auction::{auction_lapsed, auction_opened};
 pub(super) use land::{land_began, land_ended, land_queued, land_withdrawn};
-pub(crate) use list::overlapping;
-pub(super) use list::{foresee, review_stir};
+pub(super) use list::{stir_after, stir_before};
 pub(super) use plan::{plan_proposed, planned};
 pub(super) use review::{review_assigned, review_lapsed, reviewed};
 
@@ -112,8 +111,7 @@ pub(super) fn verified(state: &mut State, e: &TaskVerified) {
         if let Some(usage) = e.usage {
             attempt.usage = usage;
         }
-        let approved =
-            attempt.review == Some((e.receipt.tree.clone(), Judgement::Approve)) || !wants_review;
+        let approved = attempt.is_approved(&e.receipt.tree) || !wants_review;
         // Whatever waited to land is not what there is now.
         task.parked = None;
         if failed {

@@ -77,7 +77,7 @@ pub fn s10_no_strand(state: &State) -> Result<(), String> {
         });
         let due =
             task.reopens_at.is_some_and(|at| state.index.due.contains(&(at, Due::Auction(*id))));
-        let ready = task.place(*id).is_some_and(|place| state.index.ready.contains(&place));
+        let ready = task.place().is_some_and(|place| state.index.ready.contains(&place));
         if !(dependency || due || ready) {
             return Err(format!("{id} is queued and nothing leads on"));
         }
@@ -172,11 +172,11 @@ fn list(state: &State, id: TaskId, task: &Task, index: &mut Index) {
     let waits = task.auction.is_some() || task.reopens_at.is_some();
     if !stands
         && !waits
-        && let Some(place) = task.place(id)
+        && let Some(place) = task.place()
     {
         index.ready.insert(place);
     }
-    if !stands && let Some(place) = task.path_place(id) {
+    if !stands && let Some(place) = task.path_place() {
         for path in &task.spec.paths {
             let key = state.path_key(&task.spec.repo, path).into_owned();
             let at = (task.spec.repo.clone(), key);

@@ -1,6 +1,6 @@
 //! Tasks as people and programs see them.
 
-use devmesh_protocol::command::task::{Judgement, ReviewBy, Usd};
+use devmesh_protocol::command::task::{ReviewBy, Usd};
 use devmesh_protocol::event::plan::PlannedTask;
 use devmesh_protocol::event::task::{Blocked, Ended};
 use devmesh_protocol::query::Tasks;
@@ -227,7 +227,6 @@ fn failure(past: &Past) -> Option<FailureView> {
 
 fn parked_view(task: &Task) -> Option<ParkedView> {
     let parked = task.parked.as_ref().filter(|_| task.attempt.is_none())?;
-    let approved = parked.review == Some((parked.receipt.tree.clone(), Judgement::Approve));
     Some(ParkedView {
         attempt: parked.attempt,
         actor: parked.actor.clone(),
@@ -235,19 +234,14 @@ fn parked_view(task: &Task) -> Option<ParkedView> {
         base_commit: parked.base_commit.clone(),
         commit: parked.commit.clone(),
         receipt: parked.receipt.clone(),
-        approved,
+        approved: parked.is_approved(),
         at: parked.at,
     })
 }
 
 fn attempt_view(state: &State, task: &Task, attempt: &Attempt) -> AttemptView {
-    let target = (task.spec.repo.clone(), task.spec.target.clone());
-    let turn = state.lands.get(&target).and_then(|queue| queue.turn.as_ref());
-    let tree = attempt.receipt.as_ref().map(|receipt| &receipt.tree);
-    let approved = attempt
-        .review
-        .as_ref()
-        .is_some_and(|(judged, verdict)| *verdict == Judgement::Approve && Some(judged) == tree);
+    let turn = state.lands.get(&task.target()).and_then(|queue| queue.turn.as_ref());
+    let receipt = attempt.receipt.as_ref();
     AttemptView {
         attempt: attempt.number,
         token: attempt.token,
@@ -257,8 +251,8 @@ fn attempt_view(state: &State, task: &Task, attempt: &Attempt) -> AttemptView {
         awarded_at: attempt.awarded_at,
         started_at: attempt.started_at,
         base_commit: attempt.base_commit.clone(),
-        receipt: attempt.receipt.clone(),
-        approved,
+        receipt: receipt.cloned(),
+        approved: receipt.is_some_and(|receipt| attempt.is_approved(&receipt.tree)),
         turn: turn.filter(|turn| turn.task == task.spec.task).map(|turn| turn.token),
         usage: attempt.usage,
         message: None,

@@ -2,6 +2,7 @@
 //! so that the cost of a decision does not grow with the number of leases, tasks or agents.
 
 mod path;
+mod task;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,8 +11,9 @@ use devmesh_protocol::planted::{self, Fault};
 use devmesh_protocol::{ActorId, At, CommandId, HostId, LeaseId, RepoId, SessionId, TaskId};
 
 pub use path::Paths;
+pub use task::TaskIndex;
 
-use super::task::{Place, TaskIndex};
+use super::task::Place;
 
 /// What becomes due at a time.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -144,6 +146,16 @@ impl Index {
         }
         if reserved.attempts == 0 {
             self.reserved.remove(host);
+        }
+    }
+}
+
+/// Takes a thing out of a look-up, and the entry with its last thing.
+pub(crate) fn drop_from<K: Ord, T: Ord>(map: &mut BTreeMap<K, BTreeSet<T>>, key: &K, thing: &T) {
+    if let Some(things) = map.get_mut(key) {
+        things.remove(thing);
+        if things.is_empty() {
+            map.remove(key);
         }
     }
 }

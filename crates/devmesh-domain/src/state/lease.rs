@@ -15,6 +15,8 @@ use devmesh_protocol::{
 };
 use serde::Serialize;
 
+use super::is_default;
+
 /// Who holds or waits: a holder never conflicts with itself.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Holder {
@@ -100,19 +102,9 @@ pub struct Waiter {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
     /// Conflicting requests that were granted past it.
-    #[serde(skip_serializing_if = "is_zero")]
+    #[serde(skip_serializing_if = "is_default")]
     pub bypasses: u32,
     /// The record of the newest of them: a request of many paths counts once.
-    #[serde(skip_serializing_if = "is_none")]
+    #[serde(skip_serializing_if = "is_default")]
     pub bypassed_seq: u64,
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "the shape that serde calls")]
-fn is_zero(n: &u32) -> bool {
-    *n == 0
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "the shape that serde calls")]
-fn is_none(seq: &u64) -> bool {
-    *seq == 0
 }

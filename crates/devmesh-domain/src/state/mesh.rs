@@ -6,6 +6,8 @@ use devmesh_protocol::event::mesh::{RepoAdded, TextRef};
 use devmesh_protocol::{ActorId, At, Code, CommandId, Digest, RepoPath, TaskId};
 use serde::Serialize;
 
+use super::{State, is_default};
+
 /// Scalars.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Mesh {
@@ -32,7 +34,7 @@ pub struct Mesh {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub framework: Option<(u64, TextRef)>,
     /// What was spent on the newest day.
-    #[serde(skip_serializing_if = "Spent::is_nothing")]
+    #[serde(skip_serializing_if = "is_default")]
     pub spent: Spent,
 }
 
@@ -43,12 +45,6 @@ pub struct Spent {
     pub day: u64,
     /// Millionths of a US dollar.
     pub micro_usd: u64,
-}
-
-impl Spent {
-    fn is_nothing(&self) -> bool {
-        *self == Spent::default()
-    }
 }
 
 /// Milliseconds of a day.
@@ -84,6 +80,14 @@ pub struct LandQueue {
     /// The branch's head as the log knows it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub head: Option<String>,
+}
+
+impl State {
+    /// The first who waits for a turn. A held task keeps its place and lets others by.
+    pub(crate) fn next_to_land<'q>(&self, queue: &'q LandQueue) -> Option<&'q LandWaiter> {
+        let held = |id: &TaskId| self.tasks.get(id).is_some_and(|task| task.paused);
+        queue.waiting.iter().find(|waiter| !held(&waiter.task))
+    }
 }
 
 /// A turn of a merge queue.
@@ -156,6 +160,9 @@ pub struct ReceiptOrder {
     /// not newer than this might have been executed.
     pub forgotten_ms: u64,
 }
+
+/// The minute over which refusals are counted, in milliseconds.
+pub const REFUSALS_MS: u64 = 60_000;
 
 /// How many of an actor's refusals were recorded within a minute.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]

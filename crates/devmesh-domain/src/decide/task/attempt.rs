@@ -1,8 +1,8 @@
 //! An attempt's own reports: it began, got on, was proven, ended.
 
 use devmesh_protocol::command::task::{
-    Abandon, Complete, Fail, Flow, Judgement, Phase as Reported, Progress, Receipt, ReviewBy,
-    Start, Usage, Verdict, Verified,
+    Abandon, Complete, Fail, Flow, Phase as Reported, Progress, Receipt, ReviewBy, Start, Usage,
+    Verdict, Verified,
 };
 use devmesh_protocol::event::mesh::TextRef;
 use devmesh_protocol::event::task::{
@@ -85,7 +85,7 @@ pub(crate) fn verified(state: &State, command: &Command, body: &Verified) -> Dec
         };
         events.push(ended.into());
     }
-    let approved = attempt.review == Some((body.receipt.tree.clone(), Judgement::Approve));
+    let approved = attempt.is_approved(&body.receipt.tree);
     let reviewer = task.reviewer(&body.receipt);
     if body.receipt.verdict != Verdict::Failed && reviewer != ReviewBy::None && !approved {
         events.push(parked(task, attempt, Next::Review));
@@ -129,7 +129,7 @@ pub(super) fn check_evidence(
         let verified = attempt.receipt.as_ref().map(|receipt| receipt.tree.clone());
         return Err(Rejection::new(Code::VerificationRequired, text).with("verified", verified));
     };
-    let approved = attempt.review == Some((receipt.tree.clone(), Judgement::Approve));
+    let approved = attempt.is_approved(&receipt.tree);
     let reviewer = task.reviewer(receipt);
     if reviewer != ReviewBy::None && !approved {
         let by = match reviewer {

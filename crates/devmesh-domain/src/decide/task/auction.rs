@@ -355,13 +355,12 @@ impl<'s> Search<'s> {
     /// could take it.
     fn would_overtake(&mut self, task: &'s Task) -> bool {
         let (state, spec) = (self.state, &task.spec);
-        let Some(since) = task.ready_at.filter(|_| !spec.paths.is_empty()) else { return false };
-        let place = (since + AGE_MS * u64::from(spec.priority), spec.task);
+        let Some(place) = task.place_in_line() else { return false };
         let mut before = BTreeSet::new();
         for path in &spec.paths {
-            for key in crate::fold::overlapping(state, &spec.repo, path) {
-                let line = state.index.tasks.ready_paths.get(&key).into_iter().flatten();
-                before.extend(line.take(LINE_MAX));
+            let key = state.path_key(&spec.repo, path);
+            for line in state.index.tasks.ready_over(&spec.repo, &key) {
+                before.extend(line.iter().take(LINE_MAX));
             }
         }
         before.into_iter().any(|(at, id)| {

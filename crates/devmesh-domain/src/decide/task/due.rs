@@ -77,8 +77,7 @@ fn try_again(id: TaskId, search: &mut Search<'_>) -> Event {
 }
 
 fn withdrawn(state: &State, id: TaskId) -> Option<Event> {
-    let spec = &state.tasks.get(&id)?.spec;
-    let queue = state.lands.get(&(spec.repo.clone(), spec.target.clone()))?;
+    let queue = state.lands.get(&state.tasks.get(&id)?.target())?;
     let waiter = queue.waiting.iter().find(|waiter| waiter.task == id)?;
     let (attempt, id) = (waiter.attempt, waiter.id.clone());
     let why = WithdrawnWhy::TimedOut;
@@ -96,8 +95,7 @@ fn turns(state: &State) -> Vec<Event> {
     let free = state.index.tasks.lands.iter().take(GRANTS_PER_RECORD_MAX);
     free.filter_map(|target| {
         let queue = state.lands.get(target)?;
-        let held = |id| state.tasks.get(id).is_some_and(|task| task.paused);
-        let waiter = queue.waiting.iter().find(|waiter| !held(&waiter.task))?;
+        let waiter = state.next_to_land(queue)?;
         let (repo, target) = target.clone();
         let began = LandBegan {
             task: waiter.task,

@@ -19,10 +19,6 @@ use crate::state::{State, Target};
 
 type Decided = Result<Vec<Event>, Rejection>;
 
-fn target(task: &Task) -> Target {
-    (task.spec.repo.clone(), task.spec.target.clone())
-}
-
 pub(crate) fn land_begin(state: &State, command: &Command, body: &LandBegin, at: At) -> Decided {
     let (task, attempt) = own(state, command, body.task, body.attempt, body.token)?;
     permit(task, "land.begin")?;
@@ -31,12 +27,10 @@ pub(crate) fn land_begin(state: &State, command: &Command, body: &LandBegin, at:
     if matches!(task.blocked, Some(Blocked::Landing(_))) {
         events.push(TaskUnblocked { task: body.task }.into());
     }
-    let target = target(task);
+    let target = task.target();
     let queue = state.lands.get(&target);
-    let held = |id| state.tasks.get(id).is_some_and(|task: &Task| task.paused);
-    let free = queue.is_none_or(|queue| {
-        queue.turn.is_none() && queue.waiting.iter().all(|waiter| held(&waiter.task))
-    });
+    let free =
+        queue.is_none_or(|queue| queue.turn.is_none() && state.next_to_land(queue).is_none());
     if free || planted::is(Fault::TwoTurns) {
         let head = queue.and_then(|queue| queue.head.clone());
         let (repo, target) = target;
@@ -98,7 +92,7 @@ pub(crate) fn land_end(state: &State, command: &Command, body: &LandEnd) -> Deci
         return same_worker(known, command, worker);
     }
     let (task, attempt) = own(state, command, body.task, body.attempt, body.token)?;
-    let turn = state.lands.get(&target(task)).and_then(|queue| queue.turn.as_ref());
+    let turn = state.lands.get(&task.target()).and_then(|queue| queue.turn.as_ref());
     let Some(turn) = turn.filter(|turn| turn.task == body.task) else {
         // The turn has ended; a late report of the same end changes nothing.
         return match attempt.turn_ended.is_some_and(|(outcome, _)| outcome == body.outcome) {
@@ -156,7 +150,7 @@ fn check_landed(
 /// complete their tasks before anything else, and anything else somebody else has put there.
 fn found(state: &State, task: &Task, body: &LandEnd) -> Vec<Event> {
     let mut events = Vec::new();
-    let known = state.lands.get(&target(task)).and_then(|queue| queue.head.clone());
+    let known = state.lands.get(&task.target()).and_then(|queue| queue.head.clone());
     let mut head = known.clone();
     let mut seen = std::collections::BTreeSet::new();
     for found in &body.found {
@@ -190,7 +184,7 @@ fn found(state: &State, task: &Task, body: &LandEnd) -> Vec<Event> {
     if let (Some(_), Some(from)) = (&known, &body.from)
         && head.as_ref() != Some(from)
     {
-        let (repo, branch) = target(task);
+        let (repo, branch) = task.target();
         events.push(BranchMoved { repo, branch, from: head, to: from.clone() }.into());
     }
     events
@@ -204,6 +198,6 @@ fn lost<'s>(state: &'s State, lands: &Task, found: &Found) -> Option<&'s Task> {
     let live = task.attempt.as_ref();
     let live = live.is_some_and(|live| live.number == found.attempt && live.had_turn);
     let own = found.task == lands.spec.task && live;
-    let here = target(task) == target(lands);
+    let here = task.target() == lands.target();
     (here && task.phase != Phase::Completed && !own && (past || live)).then_some(task)
 }

@@ -3,9 +3,8 @@
 
 use devmesh_protocol::LeaseId;
 
-use super::table::drop_from;
 use crate::state::State;
-use crate::state::index::Due;
+use crate::state::index::{Due, drop_from};
 use crate::state::lease::{Ask, Standing, Waiter};
 
 pub(super) fn put(state: &mut State, place: u64, waiter: Waiter) {

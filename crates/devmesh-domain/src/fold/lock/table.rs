@@ -7,7 +7,7 @@ use devmesh_protocol::planted::{self, Fault};
 
 use super::queue;
 use crate::state::State;
-use crate::state::index::Due;
+use crate::state::index::{Due, drop_from};
 use crate::state::lease::Lease;
 
 pub(super) fn put_lease(state: &mut State, id: LeaseId, lease: Lease) {
@@ -84,18 +84,4 @@ pub(super) fn take_lease(state: &mut State, id: LeaseId) -> Option<Lease> {
 fn met_by(state: &State, lease: &Lease) -> Vec<u64> {
     let over = state.waiters_over(&lease.repo, &lease.path);
     over.filter(|(_, waiter)| waiter.ask().is_met_by(lease)).map(|(place, _)| place).collect()
-}
-
-/// Takes a thing out of a look-up, and the entry with its last thing.
-pub(super) fn drop_from<K: Ord, T: Ord>(
-    map: &mut std::collections::BTreeMap<K, BTreeSet<T>>,
-    key: &K,
-    thing: &T,
-) {
-    if let Some(things) = map.get_mut(key) {
-        things.remove(thing);
-        if things.is_empty() {
-            map.remove(key);
-        }
-    }
 }

@@ -167,15 +167,10 @@ pub(crate) fn completed(state: &mut State, record: &Record, e: &TaskCompleted) {
 
 /// Which attempt it was, whether it still runs or was thought lost.
 fn landed(task: &Task, record: &Record, e: &TaskCompleted) -> Landed {
+    let (token, actor) = task.worker_of(e.attempt).unwrap_or((0, &record.actor));
     let live = task.attempt.as_ref().filter(|attempt| attempt.number == e.attempt);
-    let past = task.past.iter().find(|past| past.number == e.attempt);
-    let (token, actor) = match (live, past) {
-        (Some(attempt), _) => (attempt.token, attempt.actor.clone()),
-        (None, Some(past)) => (past.token, past.actor.clone()),
-        (None, None) => (0, record.actor.clone()),
-    };
     let seq = live.and_then(|attempt| attempt.landed.as_ref()).map_or(record.seq, |l| l.seq);
-    let (commit, tree) = (e.commit.clone(), e.tree.clone());
+    let (actor, commit, tree) = (actor.clone(), e.commit.clone(), e.tree.clone());
     Landed { attempt: e.attempt, token, actor, seq, commit, tree }
 }
 

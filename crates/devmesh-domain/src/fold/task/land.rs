@@ -7,7 +7,7 @@ use devmesh_protocol::{At, Record, TaskId};
 use super::list::change;
 use crate::state::index::Due;
 use crate::state::mesh::{LandQueue, LandWaiter, Turn};
-use crate::state::task::{Landed, Phase};
+use crate::state::task::{Landed, Phase, Task};
 use crate::state::{State, Target};
 
 pub(crate) fn land_queued(state: &mut State, e: &LandQueued) {
@@ -91,8 +91,7 @@ pub(crate) fn land_ended(state: &mut State, record: &Record, e: &LandEnded) {
 
 /// The branch that a task lands on.
 fn target_of(state: &State, id: TaskId) -> Option<Target> {
-    let spec = &state.tasks.get(&id)?.spec;
-    Some((spec.repo.clone(), spec.target.clone()))
+    state.tasks.get(&id).map(Task::target)
 }
 
 /// The branch has a new head, of this task.
@@ -122,12 +121,10 @@ pub(super) fn leave(state: &mut State, id: TaskId) {
     relist(state, &target);
 }
 
-/// Says whether a branch's turn can be granted. A held task keeps its place and lets others by.
+/// Says whether a branch's turn can be granted.
 fn relist(state: &mut State, target: &Target) {
-    let can = state.lands.get(target).is_some_and(|queue| {
-        let held = |id: &TaskId| state.tasks.get(id).is_some_and(|task| task.paused);
-        queue.turn.is_none() && queue.waiting.iter().any(|waiter| !held(&waiter.task))
-    });
+    let queue = state.lands.get(target).filter(|queue| queue.turn.is_none());
+    let can = queue.is_some_and(|queue| state.next_to_land(queue).is_some());
     if can {
         state.index.tasks.lands.insert(target.clone());
     } else {

@@ -6,20 +6,20 @@ use devmesh_protocol::planted::{self, Fault};
 use devmesh_protocol::{At, Event, RepoId, RepoPath, TaskId};
 
 use crate::state::State;
-use crate::state::index::Due;
+use crate::state::index::{Due, drop_from};
 use crate::state::task::{AGE_MS, Phase, Place, Task};
 
 /// Changes a task, and whatever is derived from it.
 pub(super) fn change(state: &mut State, id: TaskId, f: impl FnOnce(&mut Task)) {
     let Some(task) = state.tasks.get(&id) else { return };
-    let (was, held_up) = (outcome(task.phase), holds_up(state, id, task));
+    let (was, held_up) = (outcome(task.phase), holds_up(state, task));
     unlist(state, id);
     if let Some(task) = state.tasks.get_mut(&id) {
         f(task);
     }
     list(state, id);
     let Some(task) = state.tasks.get(&id) else { return };
-    let lets_go = held_up && task.attempt.is_none() && !holds_up(state, id, task);
+    let lets_go = held_up && task.attempt.is_none() && !holds_up(state, task);
     if was != outcome(task.phase) {
         relist_dependants(state, id);
     }
@@ -29,9 +29,9 @@ pub(super) fn change(state: &mut State, id: TaskId, f: impl FnOnce(&mut Task)) {
 }
 
 /// Whether others on its paths have to wait for it: bids on it are taken, or it has waited long.
-fn holds_up(state: &State, id: TaskId, task: &Task) -> bool {
+fn holds_up(state: &State, task: &Task) -> bool {
     let aged = task.ready_at.is_some_and(|since| state.at.since(since) >= AGE_MS);
-    task.path_place(id).is_some() && (aged || task.auction.is_some())
+    task.path_place().is_some() && (aged || task.auction.is_some())
 }
 
 /// What a task's phase means for those that depend on it: whether it is over, and whether well.
@@ -51,7 +51,7 @@ fn relist_dependants(state: &mut State, id: TaskId) {
 /// Takes out all entries of a task.
 fn unlist(state: &mut State, id: TaskId) {
     let Some(task) = state.tasks.get(&id) else { return };
-    let keys = match task.path_place(id) {
+    let keys = match task.path_place() {
         Some(_) => path_keys(state, &task.spec.repo, &task.spec.paths),
         None => Vec::new(),
     };
@@ -67,25 +67,15 @@ fn unlist(state: &mut State, id: TaskId) {
     if !task.phase.has_ended() {
         index.live_tasks -= 1;
         for dependency in before {
-            if let Some(set) = index.dependants.get_mut(&dependency) {
-                set.remove(&id);
-                if set.is_empty() {
-                    index.dependants.remove(&dependency);
-                }
-            }
+            drop_from(&mut index.dependants, &dependency, &id);
         }
     }
-    if let Some(place) = task.place(id) {
+    if let Some(place) = task.place() {
         index.ready.remove(&place);
     }
-    if let Some(place) = task.path_place(id) {
+    if let Some(place) = task.path_place() {
         for key in keys {
-            if let Some(set) = index.tasks.ready_paths.get_mut(&key) {
-                set.remove(&place);
-                if set.is_empty() {
-                    index.tasks.ready_paths.remove(&key);
-                }
-            }
+            drop_from(&mut index.tasks.ready_paths, &key, &place);
         }
     }
     index.auctions.remove(&id);
@@ -103,7 +93,7 @@ fn unlist(state: &mut State, id: TaskId) {
 pub(super) fn list(state: &mut State, id: TaskId) {
     settle(state, id);
     let Some(task) = state.tasks.get(&id) else { return };
-    let keys = match task.path_place(id) {
+    let keys = match task.path_place() {
         Some(_) => path_keys(state, &task.spec.repo, &task.spec.paths),
         None => Vec::new(),
     };
@@ -118,12 +108,12 @@ pub(super) fn list(state: &mut State, id: TaskId) {
             index.dependants.entry(dependency).or_default().insert(id);
         }
     }
-    if let Some(place) = task.path_place(id) {
+    if let Some(place) = task.path_place() {
         for key in keys {
             index.tasks.ready_paths.entry(key).or_default().insert(place);
         }
     }
-    if let Some(place) = task.place(id) {
+    if let Some(place) = task.place() {
         index.ready.insert(place);
         index.tasks.stirred.stir([place]);
     }
@@ -180,7 +170,7 @@ fn settle(state: &mut State, id: TaskId) {
 }
 
 /// What of a task becomes due.
-pub(crate) fn dues(task: &Task, id: TaskId) -> Vec<(At, Due)> {
+fn dues(task: &Task, id: TaskId) -> Vec<(At, Due)> {
     let mut dues = Vec::new();
     if let Some(attempt) = task.attempt.as_ref().filter(|a| a.started_at.is_none()) {
         dues.push((attempt.start_by, Due::Start(id)));
@@ -218,16 +208,11 @@ pub(crate) fn dues(task: &Task, id: TaskId) -> Vec<(At, Due)> {
 
 /// The keys by which paths of a repository are compared.
 fn path_keys(state: &State, repo: &RepoId, paths: &[RepoPath]) -> Vec<(RepoId, String)> {
-    let fold = state.repos.get(repo).is_some_and(|repo| repo.added.ignore_case);
-    let key = |path: &RepoPath| match fold {
-        true => path.case_folded().key().to_owned(),
-        false => path.key().to_owned(),
-    };
-    paths.iter().map(|path| (repo.clone(), key(path))).collect()
+    paths.iter().map(|path| (repo.clone(), state.path_key(repo, path).into_owned())).collect()
 }
 
 /// Before a lease goes or gets weaker: the ready tasks whose paths it overlaps are worth a look.
-pub(crate) fn foresee(state: &mut State, event: &Event) {
+pub(crate) fn stir_before(state: &mut State, event: &Event) {
     if state.index.tasks.ready_paths.is_empty() {
         return;
     }
@@ -245,38 +230,16 @@ pub(crate) fn foresee(state: &mut State, event: &Event) {
         return;
     };
     let Some(lease) = state.leases.get(&id) else { return };
-    let keys = overlapping(state, &lease.repo, &lease.path);
-    let ready = &state.index.tasks.ready_paths;
-    let places: Vec<Place> =
-        keys.iter().filter_map(|key| ready.get(key)).flatten().copied().collect();
+    let key = state.path_key(&lease.repo, &lease.path);
+    let lines = state.index.tasks.ready_over(&lease.repo, &key);
+    let places: Vec<Place> = lines.into_iter().flatten().copied().collect();
     if !places.is_empty() {
         state.index.tasks.stirred.stir(places);
     }
 }
 
-/// The declared paths of ready tasks that a path overlaps.
-pub(crate) fn overlapping(state: &State, repo: &RepoId, path: &RepoPath) -> Vec<(RepoId, String)> {
-    let ready = &state.index.tasks.ready_paths;
-    let key = path_keys(state, repo, std::slice::from_ref(path)).remove(0).1;
-    let above = ancestors(&key).map(|above| (repo.clone(), above.to_owned()));
-    let mut keys: Vec<_> = above.filter(|key| ready.contains_key(key)).collect();
-    let within = if key.is_empty() { String::new() } else { format!("{key}/") };
-    let from = (repo.clone(), within.clone());
-    let below = ready.range(from..).map(|(key, _)| key);
-    let below = below.take_while(|(of, path)| of == repo && path.starts_with(&within));
-    keys.extend(below.filter(|(_, path)| *path != key).cloned());
-    keys
-}
-
-/// The path itself and all above it, up to the whole repository.
-fn ancestors(key: &str) -> impl Iterator<Item = &str> {
-    let cuts = key.match_indices('/').map(|(i, _)| &key[..i]);
-    let whole = (!key.is_empty()).then_some("");
-    whole.into_iter().chain(cuts).chain(std::iter::once(key))
-}
-
 /// After an event of somebody else's: what makes an agent free, or frees much at once.
-pub(crate) fn review_stir(state: &mut State, event: &Event) {
+pub(crate) fn stir_after(state: &mut State, event: &Event) {
     let frees_agent = matches!(
         event,
         Event::AgentJoined(_)

@@ -12,13 +12,8 @@ use crate::state::task::{Phase, Task};
 
 /// Who made the plan that a record tells of: attempt, token and actor.
 fn author(task: &Task, number: u32, record: &Record) -> (u32, u64, ActorId) {
-    let live = task.attempt.as_ref().filter(|attempt| attempt.number == number);
-    let past = task.past.iter().find(|past| past.number == number);
-    match (live, past) {
-        (Some(attempt), _) => (number, attempt.token, attempt.actor.clone()),
-        (None, Some(past)) => (number, past.token, past.actor.clone()),
-        (None, None) => (number, 0, record.actor.clone()),
-    }
+    let (token, actor) = task.worker_of(number).unwrap_or((0, &record.actor));
+    (number, token, actor.clone())
 }
 
 pub(crate) fn plan_proposed(state: &mut State, record: &Record, e: &PlanProposed) {

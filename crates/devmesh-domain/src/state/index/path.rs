@@ -55,9 +55,7 @@ impl<T: Ord + Copy> Paths<T> {
             return self.0.get(repo).and_then(|paths| paths.get(key)).into_iter().collect();
         }
         if let Some(paths) = self.0.get(repo) {
-            let folders = key.match_indices('/').map(|(end, _)| &key[..end]);
-            let root = (!key.is_empty()).then_some("");
-            found.extend(root.into_iter().chain(folders).chain([key]).filter_map(|k| paths.get(k)));
+            found.extend(above(key).filter_map(|key| paths.get(key)));
         }
         found
     }
@@ -101,6 +99,13 @@ impl<T: Ord + Copy> Paths<T> {
         let sets = self.sets_above(repo, key).into_iter().chain(self.sets_below(repo, key));
         sets.flat_map(move |things| things.range(..end)).copied()
     }
+}
+
+/// The path itself and the folders above it, highest first.
+pub(super) fn above(key: &str) -> impl Iterator<Item = &str> {
+    let root = (!key.is_empty()).then_some("");
+    let folders = key.match_indices('/').map(|(end, _)| &key[..end]);
+    root.into_iter().chain(folders).chain([key])
 }
 
 #[cfg(test)]

@@ -1,0 +1,129 @@
+//! Look-ups of tasks, and which of them are worth another look.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use devmesh_protocol::{QuestionId, RepoId, TaskId};
+
+use super::path::above;
+use crate::state::Target;
+use crate::state::task::Place;
+
+/// Look-ups of tasks, derived from the tables.
+#[derive(Clone, Debug, Default)]
+pub struct TaskIndex {
+    /// Ready tasks, and those with an open auction, by the paths they declare, case folded where
+    /// the repository says so.
+    pub ready_paths: BTreeMap<(RepoId, String), BTreeSet<Place>>,
+    /// Tasks whose auctions lapsed and that wait for their time.
+    pub lapsed: BTreeSet<TaskId>,
+    /// Branches whose turn is free while somebody waits for it.
+    pub lands: BTreeSet<Target>,
+    /// Open questions.
+    pub questions: BTreeMap<QuestionId, TaskId>,
+    /// Tasks that an agent is to review and that have no reviewer.
+    pub reviews: BTreeSet<TaskId>,
+    /// Ready tasks that something has changed for since an auction was last looked for.
+    pub stirred: Stirred,
+}
+
+impl TaskIndex {
+    /// The lines for those declared paths that overlap this one: on it, above it and below it.
+    pub fn ready_over(&self, repo: &RepoId, key: &str) -> Vec<&BTreeSet<Place>> {
+        let above = above(key).map(|above| (repo.clone(), above.to_owned()));
+        let mut lines: Vec<_> = above.filter_map(|key| self.ready_paths.get(&key)).collect();
+        let within = if key.is_empty() { String::new() } else { format!("{key}/") };
+        let below = self.ready_paths.range((repo.clone(), within.clone())..);
+        let below = below.take_while(|((of, path), _)| of == repo && path.starts_with(&within));
+        lines.extend(below.filter(|((_, path), _)| path != key).map(|(_, line)| line));
+        lines
+    }
+}
+
+/// Tasks that are remembered one by one as worth another look; of more, all are.
+const STIRRED_MAX: usize = 1_024;
+
+/// Which ready tasks are worth another look. What is known to have no bidder is not looked at
+/// again before something changes that it could depend on.
+#[derive(Debug)]
+pub struct Stirred {
+    /// All of them.
+    pub all: bool,
+    /// These.
+    pub places: BTreeSet<Place>,
+    /// Rises with each change.
+    pub generation: u64,
+    /// The generation that was searched without a find. A memory of a pure search, so it may be
+    /// written behind a shared reference and says nothing that the search would not.
+    seen: AtomicU64,
+    /// The same for the search for reviewers.
+    seen_reviews: AtomicU64,
+}
+
+impl Stirred {
+    /// Whether a search for reviewers could find one.
+    pub fn is_fresh_for_reviews(&self) -> bool {
+        self.seen_reviews.load(Ordering::Relaxed) < self.generation
+    }
+
+    /// A search of the present state found no reviewer.
+    pub fn remember_no_reviewer(&self) {
+        self.seen_reviews.store(self.generation, Ordering::Relaxed);
+    }
+
+    /// Whether a search could find anything.
+    pub fn is_fresh(&self) -> bool {
+        self.seen.load(Ordering::Relaxed) < self.generation
+    }
+
+    /// A search of the present state found nothing.
+    pub fn remember_nothing(&self) {
+        self.seen.store(self.generation, Ordering::Relaxed);
+    }
+
+    /// Something has changed for these.
+    pub(crate) fn stir(&mut self, places: impl IntoIterator<Item = Place>) {
+        self.changed();
+        if !self.all {
+            self.places.extend(places);
+        }
+        if self.places.len() > STIRRED_MAX {
+            self.all = true;
+            self.places.clear();
+        }
+    }
+
+    /// Something has changed for any of them.
+    pub(crate) fn stir_all(&mut self) {
+        self.changed();
+        self.all = true;
+        self.places.clear();
+    }
+
+    fn changed(&mut self) {
+        if !self.is_fresh() {
+            self.all = false;
+            self.places.clear();
+        }
+        self.generation += 1;
+    }
+}
+
+impl Default for Stirred {
+    fn default() -> Stirred {
+        let (seen, seen_reviews) = (AtomicU64::new(0), AtomicU64::new(0));
+        Stirred { all: true, places: BTreeSet::new(), generation: 1, seen, seen_reviews }
+    }
+}
+
+impl Clone for Stirred {
+    fn clone(&self) -> Stirred {
+        Stirred {
+            all: self.all,
+            places: self.places.clone(),
+            generation: self.generation,
+            seen: AtomicU64::new(self.seen.load(Ordering::Relaxed)),
+            seen_reviews: AtomicU64::new(self.seen_reviews.load(Ordering::Relaxed)),
+        }
+    }
+}
