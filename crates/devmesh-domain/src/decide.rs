@@ -26,10 +26,10 @@ pub fn decide(state: &State, command: &Command, at: At) -> Result<Vec<Event>, Re
     agent::check_actor(state, command)?;
     match &command.verb {
         Verb::AgentJoin(body) => agent::join(state, command, body),
-        Verb::AgentLeave(body) => agent::leave(state, command, body, at),
+        Verb::AgentLeave(body) => agent::leave(state, command, body),
         Verb::AgentDrain(body) => agent::drain(state, command, body),
         Verb::ActorAdd(body) => agent::actor_add(state, command, body),
-        Verb::ActorEnd(body) => agent::actor_end(state, command, body, at),
+        Verb::ActorEnd(body) => agent::actor_end(state, command, body),
         Verb::RepoAdd(body) => mesh::repo_add(state, command, body),
         Verb::CheckoutReport(body) => checkout::report(state, command, body),
         Verb::TaskAdd(body) => task::add(state, command, body),
@@ -62,7 +62,7 @@ pub fn decide(state: &State, command: &Command, at: At) -> Result<Vec<Event>, Re
         Verb::NoteShare(body) => mesh::note_share(state, command, body),
         Verb::SettingSet(body) => mesh::setting_set(state, command, body),
         Verb::MeshPause(body) => mesh::pause(state, command, body),
-        Verb::MeshResume(body) => mesh::resume(state, command, body),
+        Verb::MeshResume(_) => mesh::resume(state, command),
         Verb::Redact(body) => mesh::redact(state, command, body),
         Verb::Internal(body) => Ok(internal(state, body, at)),
     }
@@ -89,7 +89,7 @@ fn internal(state: &State, body: &Internal, at: At) -> Vec<Event> {
 pub fn follow(state: &State, at: At) -> Vec<Event> {
     let mut events = lock::follow(state, at);
     if events.is_empty() {
-        events = agent::follow(state, at);
+        events = agent::follow(state);
     }
     if events.is_empty() {
         events = task::follow(state, at);

@@ -9,7 +9,7 @@ use devmesh_protocol::event::agent as event;
 use devmesh_protocol::event::agent::ArchitectNamed;
 use devmesh_protocol::limits::AGENTS_MAX;
 use devmesh_protocol::planted::{self, Fault};
-use devmesh_protocol::{ActorId, At, Code, Command, Event, Rejection, SessionId, Verb};
+use devmesh_protocol::{ActorId, Code, Command, Event, Rejection, SessionId, Verb};
 
 use crate::state::State;
 use crate::state::agent::Agent;
@@ -269,7 +269,6 @@ pub(super) fn actor_end(
     state: &State,
     command: &Command,
     body: &body::ActorEnd,
-    _at: At,
 ) -> Result<Vec<Event>, Rejection> {
     require_admin(state, command)?;
     refuse_reserved(&body.actor)?;
@@ -287,7 +286,7 @@ pub(super) fn actor_end(
 
 /// Who is suspended that need not be, or is not and should be; and who is architect after the
 /// last one has gone.
-pub(super) fn follow(state: &State, _at: At) -> Vec<Event> {
+pub(super) fn follow(state: &State) -> Vec<Event> {
     let events = host::judge(state);
     if !events.is_empty() {
         return events;

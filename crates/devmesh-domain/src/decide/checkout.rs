@@ -51,23 +51,19 @@ pub fn advisories<'s>(
     repo: &RepoId,
     paths: &[RepoPath],
 ) -> impl Iterator<Item = Advisory<'s>> + use<'s> {
-    let fold = |path: &RepoPath| match state.repos.get(repo) {
-        Some(known) if known.added.ignore_case => path.case_folded(),
-        Some(_) | None => path.clone(),
-    };
-    let asked: Vec<RepoPath> = paths.iter().map(fold).collect();
-    let ignore_case = state.repos.get(repo).is_some_and(|known| known.added.ignore_case);
+    let asked: Vec<RepoPath> =
+        paths.iter().map(|path| state.folded(repo, path).into_owned()).collect();
     let repo = repo.clone();
     let from = (repo.clone(), ActorId::new("0").expect("the smallest of all ids"));
     let rows = state.checkouts.range(from..).take_while(move |((of, _), _)| *of == repo);
-    rows.flat_map(|((_, actor), checkout)| {
-        checkout.paths.iter().map(move |path| Advisory { actor, path, at: checkout.at })
+    rows.flat_map(|((repo, actor), checkout)| {
+        checkout.paths.iter().map(move |path| (repo, Advisory { actor, path, at: checkout.at }))
     })
-    .filter(move |advisory| {
-        let folded = ignore_case.then(|| advisory.path.case_folded());
-        let path = folded.as_ref().unwrap_or(advisory.path);
-        asked.iter().any(|asked| asked.overlaps(path))
+    .filter(move |(repo, advisory)| {
+        let path = state.folded(repo, advisory.path);
+        asked.iter().any(|asked| asked.overlaps(&path))
     })
+    .map(|(_, advisory)| advisory)
 }
 
 #[cfg(test)]

@@ -98,7 +98,7 @@ pub(super) fn pause(state: &State, command: &Command, body: &body::Pause) -> Dec
     Ok(vec![MeshPaused { now: body.now, reason: body.reason.clone() }.into()])
 }
 
-pub(super) fn resume(state: &State, command: &Command, _body: &body::Resume) -> Decided {
+pub(super) fn resume(state: &State, command: &Command) -> Decided {
     agent::require_person(state, command)?;
     Ok(if state.mesh().paused { vec![MeshResumed {}.into()] } else { Vec::new() })
 }

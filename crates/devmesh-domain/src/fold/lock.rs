@@ -3,15 +3,13 @@
 mod queue;
 mod table;
 
-use std::collections::VecDeque;
-
 use devmesh_protocol::event::lock as event;
 use devmesh_protocol::limits::{GRACE_MS, LEASE_TTL_MS};
 use devmesh_protocol::planted::{self, Fault};
 use devmesh_protocol::{ActorId, At, CommandId, Event, LeaseId, Record, SessionId, TaskId};
 
 use crate::state::State;
-use crate::state::index::Due;
+use crate::state::index::{Due, of_actor};
 use crate::state::lease::{Ask, Holder, Lease, Waiter};
 
 pub(super) fn granted(state: &mut State, record: &Record, e: &event::LockGranted) {
@@ -70,7 +68,7 @@ pub(super) fn queued(state: &mut State, record: &Record, e: &event::LockQueued) 
     queue::put(state, record.seq, waiter);
 }
 
-pub(super) fn withdrawn(state: &mut State, _record: &Record, e: &event::LockWithdrawn) {
+pub(super) fn withdrawn(state: &mut State, e: &event::LockWithdrawn) {
     if let Some(place) = state.index.waiters_by_id.get(&(e.actor.clone(), e.id.clone())) {
         queue::take(state, *place);
     }
@@ -228,13 +226,9 @@ pub(super) fn free_session(state: &mut State, actor: &ActorId, session: Option<&
 
 /// Ends all leases and waits of an actor.
 pub(super) fn free_actor(state: &mut State, actor: &ActorId) {
-    let first = (actor.clone(), None);
-    let own = |(key, _): &(&(ActorId, Option<SessionId>), _)| key.0 == *actor;
-    let waiting = state.index.waiters_by_session.range(first.clone()..);
-    let mut sessions: VecDeque<_> =
-        waiting.take_while(|(key, _)| key.0 == *actor).map(|(key, _)| key.1.clone()).collect();
-    let holding = state.index.leases_by_session.range(first..).take_while(own);
-    sessions.extend(holding.map(|(key, _)| key.1.clone()));
+    let waiting = of_actor(&state.index.waiters_by_session, actor).map(|(session, _)| session);
+    let holding = of_actor(&state.index.leases_by_session, actor).map(|(session, _)| session);
+    let sessions: Vec<Option<SessionId>> = waiting.chain(holding).cloned().collect();
     for session in sessions {
         free_session(state, actor, session.as_ref());
     }
@@ -248,16 +242,21 @@ pub(super) fn extend_deadlines(state: &mut State, at: At) {
     for (old, due) in due {
         let new = match due {
             Due::Lease(id) => {
-                let Some(lease) = state.leases.get(&id) else { continue };
-                old.max(enough(lease.ttl_ms))
+                let Some(lease) = state.leases.get_mut(&id) else { continue };
+                let new = old.max(enough(lease.ttl_ms));
+                lease.expires_at = Some(new);
+                new
             }
             Due::Waiter(place) => {
-                let Some(waiter) = state.waiters.get(&place) else { continue };
-                old.max(enough(waiter.deadline.since(waiter.queued_at)))
+                let Some(waiter) = state.waiters.get_mut(&place) else { continue };
+                waiter.deadline = old.max(enough(old.since(waiter.queued_at)));
+                waiter.deadline
             }
             Due::Share(place) => {
-                let Some(waiter) = state.waiters.get(&place) else { continue };
-                old.max(enough(old.since(waiter.queued_at)))
+                let Some(waiter) = state.waiters.get_mut(&place) else { continue };
+                let new = old.max(enough(old.since(waiter.queued_at)));
+                waiter.share_at = Some(new);
+                new
             }
             Due::Start(_)
             | Due::Auction(_)
@@ -265,31 +264,8 @@ pub(super) fn extend_deadlines(state: &mut State, at: At) {
             | Due::Question(_)
             | Due::Park(_)
             | Due::Review(_)
-            | Due::Unblock(_) => {
-                continue;
-            }
+            | Due::Unblock(_) => continue,
         };
-        if new == old {
-            continue;
-        }
-        match due {
-            Due::Lease(id) => {
-                state.leases.get_mut(&id).expect("it was just looked at").expires_at = Some(new);
-            }
-            Due::Waiter(place) => {
-                state.waiters.get_mut(&place).expect("it was just looked at").deadline = new;
-            }
-            Due::Share(place) => {
-                state.waiters.get_mut(&place).expect("it was just looked at").share_at = Some(new);
-            }
-            Due::Start(_)
-            | Due::Auction(_)
-            | Due::Land(_)
-            | Due::Question(_)
-            | Due::Park(_)
-            | Due::Review(_)
-            | Due::Unblock(_) => {}
-        }
         state.index.due.remove(&(old, due.clone()));
         state.index.due.insert((new, due));
     }

@@ -1,14 +1,15 @@
 //! The mesh itself: terms, settings, repositories, notes, and the memory of commands.
 
 use devmesh_protocol::event::mesh::{
-    BranchMoved, CommandRejected, EpochStarted, FrameworkPublished, FrameworkRead, MeshPaused,
-    NoteShared, Redacted, RefusalsSuppressed, RepoAdded, SettingChanged,
+    BranchMoved, EpochStarted, FrameworkPublished, FrameworkRead, MeshPaused, NoteShared, Redacted,
+    RefusalsSuppressed, RepoAdded, SettingChanged,
 };
 use devmesh_protocol::limits::RECEIPTS_PER_ACTOR_MAX;
 use devmesh_protocol::planted::{self, Fault};
 use devmesh_protocol::{ActorId, At, CommandId, Event, LeaseId, Record, TaskId};
 
 use crate::state::State;
+use crate::state::index::of_actor;
 use crate::state::mesh::{LandQueue, Note, REFUSALS_MS, Receipt, ReceiptOrder, Refusals, Repo};
 
 /// Remembers what became of the record's command, and of commands that waited for this record.
@@ -79,10 +80,8 @@ fn resolved(state: &State, record: &Record) -> Vec<(ActorId, CommandId)> {
         } else if let Event::AgentLeft(e) = event {
             of_session(state, &e.actor, Some(&e.session), &mut ended);
         } else if let Event::ActorEnded(e) = event {
-            let of_actor = state.index.waiters_by_session.range((e.actor.clone(), None)..);
-            let sessions = of_actor.map(|(key, _)| key).take_while(|(actor, _)| *actor == e.actor);
-            for (actor, session) in sessions {
-                of_session(state, actor, session.as_ref(), &mut ended);
+            for (session, _) in of_actor(&state.index.waiters_by_session, &e.actor) {
+                of_session(state, &e.actor, session.as_ref(), &mut ended);
             }
         } else if let Event::AttemptEnded(e) = event {
             of_task(state, e.task, &mut ended);
@@ -158,7 +157,7 @@ fn forget_unrecorded(state: &mut State, at: At) {
     }
 }
 
-pub(super) fn command_rejected(state: &mut State, record: &Record, _e: &CommandRejected) {
+pub(super) fn command_rejected(state: &mut State, record: &Record) {
     let row = state.refusals.get_or_insert_with(&record.actor, Refusals::default);
     if row.recorded == 0 || record.at.since(row.since) >= REFUSALS_MS {
         *row = Refusals { since: record.at, ..Refusals::default() };

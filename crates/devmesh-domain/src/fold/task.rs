@@ -69,7 +69,7 @@ pub(super) fn added(state: &mut State, record: &Record, e: &TaskAdded) {
     list(state, e.task);
 }
 
-pub(super) fn edited(state: &mut State, _record: &Record, e: &TaskEdited) {
+pub(super) fn edited(state: &mut State, e: &TaskEdited) {
     change(state, e.task, |task| {
         let spec = &mut task.spec;
         if let Some(title) = &e.title {
@@ -173,7 +173,7 @@ pub(super) fn paused(state: &mut State, e: &TaskPaused) {
     land::relist_of(state, e.task);
 }
 
-pub(super) fn resumed(state: &mut State, _record: &Record, e: &TaskResumed) {
+pub(super) fn resumed(state: &mut State, e: &TaskResumed) {
     change(state, e.task, |task| {
         task.paused = false;
         task.parks_at = None;
@@ -185,7 +185,7 @@ pub(super) fn blocked(state: &mut State, e: &TaskBlocked) {
     change(state, e.task, |task| task.blocked = Some(e.cause.clone()));
 }
 
-pub(super) fn unblocked(state: &mut State, _record: &Record, e: &TaskUnblocked) {
+pub(super) fn unblocked(state: &mut State, e: &TaskUnblocked) {
     change(state, e.task, |task| {
         task.blocked = None;
         task.rejections = 0;
@@ -197,7 +197,7 @@ pub(super) fn cancelled(state: &mut State, record: &Record, e: &TaskCancelled) {
     change(state, e.task, |task| end(task, record, Phase::Cancelled));
 }
 
-pub(super) fn retried(state: &mut State, _record: &Record, e: &TaskRetried) {
+pub(super) fn retried(state: &mut State, e: &TaskRetried) {
     change(state, e.task, |task| {
         task.phase = Phase::Queued;
         task.tries = 0;

@@ -4,12 +4,13 @@ use std::collections::BTreeSet;
 
 use devmesh_protocol::query::{LockCheck, Locks};
 use devmesh_protocol::view::{LeaseView, WaiterView};
-use devmesh_protocol::{ActorId, CommandId, LeaseId, Rejection, RepoId, RepoPath};
+use devmesh_protocol::{ActorId, CommandId, LeaseId, Rejection, RepoPath};
 use serde_json::{Value, json};
 
 use super::list::{behind, page};
 use super::{value, wait};
 use crate::state::State;
+use crate::state::index::of_actor;
 use crate::state::lease::{Holder, Lease, Standing, Waiter};
 
 /// Holders that a check names.
@@ -18,17 +19,11 @@ const HOLDERS_MAX: usize = 64;
 pub(super) fn locks(state: &State, query: &Locks) -> Value {
     let wanted = |actor: &ActorId| query.actor.as_ref().is_none_or(|a| a == actor);
     let leases = listed(state, query);
-    let overlaps = |repo: &RepoId, path: &RepoPath, other: &RepoPath| match state
-        .repos
-        .get(repo)
-        .is_some_and(|repo| repo.added.ignore_case)
-    {
-        true => path.case_folded().overlaps(&other.case_folded()),
-        false => path.overlaps(other),
-    };
     let waiters = state.waiters.iter().filter(|(_, waiter)| {
-        let over =
-            |path: &RepoPath| waiter.paths.iter().any(|other| overlaps(&waiter.repo, path, other));
+        let over = |path: &RepoPath| {
+            let path = state.folded(&waiter.repo, path);
+            waiter.paths.iter().any(|other| path.overlaps(&state.folded(&waiter.repo, other)))
+        };
         wanted(&waiter.holder.actor) && query.path.as_ref().is_none_or(over)
     });
     let waiters = waiters.map(|(place, waiter)| {
@@ -63,8 +58,7 @@ fn listed<'s>(
             state.repos.keys().flat_map(|repo| state.leases_over(repo, path)).collect()
         }
         (None, Some(actor)) => {
-            let sessions = state.index.leases_by_session.range((actor.clone(), None)..);
-            let own = sessions.take_while(|(session, _)| session.0 == *actor);
+            let own = of_actor(&state.index.leases_by_session, actor);
             own.flat_map(|(_, leases)| leases).copied().collect()
         }
     };

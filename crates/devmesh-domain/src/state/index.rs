@@ -150,6 +150,17 @@ impl Index {
     }
 }
 
+/// What a look-up by session has of an actor, session by session.
+pub(crate) fn of_actor<'m, T>(
+    map: &'m BTreeMap<(ActorId, Option<SessionId>), T>,
+    actor: &ActorId,
+) -> impl Iterator<Item = (&'m Option<SessionId>, &'m T)> + use<'m, T> {
+    let actor = actor.clone();
+    let from = map.range((actor.clone(), None)..);
+    let own = from.take_while(move |((of, _), _)| *of == actor);
+    own.map(|((_, session), things)| (session, things))
+}
+
 /// Takes a thing out of a look-up, and the entry with its last thing.
 pub(crate) fn drop_from<K: Ord, T: Ord>(map: &mut BTreeMap<K, BTreeSet<T>>, key: &K, thing: &T) {
     if let Some(things) = map.get_mut(key) {

@@ -4,7 +4,7 @@ use devmesh_protocol::command::agent as body;
 use devmesh_protocol::command::agent::Role;
 use devmesh_protocol::event::agent as event;
 use devmesh_protocol::planted::{self, Fault};
-use devmesh_protocol::{ActorId, At, Code, Command, Event, Rejection, SessionId};
+use devmesh_protocol::{ActorId, Code, Command, Event, Rejection, SessionId};
 
 use super::live_session;
 use crate::decide::task::{review_ended, session_ended};
@@ -15,7 +15,6 @@ pub(in crate::decide) fn leave(
     state: &State,
     command: &Command,
     body: &body::Leave,
-    _at: At,
 ) -> Result<Vec<Event>, Rejection> {
     let actor = &command.actor;
     if state.role(actor) != Role::Agent {

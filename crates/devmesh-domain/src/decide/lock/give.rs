@@ -12,6 +12,7 @@ use devmesh_protocol::{At, Code, Command, CommandId, Event, LeaseId, Rejection, 
 use super::request;
 use crate::decide::agent::require_person;
 use crate::state::State;
+use crate::state::index::of_actor;
 use crate::state::lease::Lease;
 
 fn gone(id: LeaseId) -> Rejection {
@@ -170,9 +171,7 @@ fn granted_to(state: &State, command: &Command, id: &CommandId) -> Vec<LeaseId> 
     let record = LeaseId { seq, index: 0 }..=LeaseId { seq, index: u32::MAX };
     let granted = state.leases.range(record).filter(|(_, lease)| is_its(lease)).map(|(id, _)| *id);
     // A conversion to a stronger mode gives a lease the number of its own record, a later one.
-    let first = (command.actor.clone(), None);
-    let sessions = state.index.leases_by_session.range(first..);
-    let own = sessions.take_while(|(session, _)| session.0 == command.actor);
+    let own = of_actor(&state.index.leases_by_session, &command.actor);
     let later = LeaseId { seq: seq.saturating_add(1), index: 0 }..;
     let converted = own.flat_map(|(_, leases)| leases.range(later.clone()).copied());
     granted.chain(converted.filter(|id| is_its(state.lease(*id)))).collect()
@@ -195,9 +194,7 @@ pub(in crate::decide) fn renew(
         own_live_lease(state, command, *id, at)?;
     }
     if leases.is_empty() {
-        let first = (actor.clone(), None);
-        let sessions = state.index.leases_by_session.range(first..);
-        let own = sessions.take_while(|(session, _)| session.0 == *actor);
+        let own = of_actor(&state.index.leases_by_session, actor);
         leases = own.flat_map(|(_, leases)| leases).copied().collect();
         leases.retain(|id| own_live_lease(state, command, *id, at).is_ok());
     }

@@ -27,7 +27,7 @@ pub(crate) fn land_queued(state: &mut State, e: &LandQueued) {
     relist(state, &target);
 }
 
-pub(crate) fn land_withdrawn(state: &mut State, _record: &Record, e: &LandWithdrawn) {
+pub(crate) fn land_withdrawn(state: &mut State, e: &LandWithdrawn) {
     leave(state, e.task);
     change(state, e.task, |task| {
         if task.phase == Phase::Landing {

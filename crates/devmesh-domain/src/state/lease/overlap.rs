@@ -42,12 +42,19 @@ impl Ask<'_> {
 }
 
 impl State {
+    /// A path as it is compared with others: without case where the repository says so.
+    pub(crate) fn folded<'p>(&self, repo: &RepoId, path: &'p RepoPath) -> Cow<'p, RepoPath> {
+        match self.repos.get(repo).is_some_and(|repo| repo.added.ignore_case) {
+            true => Cow::Owned(path.case_folded()),
+            false => Cow::Borrowed(path),
+        }
+    }
+
     /// What a path is compared and looked up by.
     pub(crate) fn path_key<'p>(&self, repo: &RepoId, path: &'p RepoPath) -> Cow<'p, str> {
-        if self.repos.get(repo).is_some_and(|repo| repo.added.ignore_case) {
-            Cow::Owned(path.case_folded().key().to_owned())
-        } else {
-            Cow::Borrowed(path.key())
+        match self.folded(repo, path) {
+            Cow::Owned(path) => Cow::Owned(path.key().to_owned()),
+            Cow::Borrowed(path) => Cow::Borrowed(path.key()),
         }
     }
 
@@ -64,15 +71,18 @@ impl State {
         self.index.leases_by_path.over(repo, &self.path_key(repo, path))
     }
 
+    fn leases_over_any<'s>(&'s self, ask: Ask<'s>) -> impl Iterator<Item = (LeaseId, &'s Lease)> {
+        let over = move |path| self.leases_over(ask.repo, path);
+        ask.paths.iter().flat_map(over).map(|id| (id, self.lease(id)))
+    }
+
     /// The leases in the way of a request, by path; one that overlaps two of the paths comes
     /// twice.
     pub(crate) fn leases_against<'s>(
         &'s self,
         ask: Ask<'s>,
     ) -> impl Iterator<Item = (LeaseId, &'s Lease)> {
-        let over = move |path| self.leases_over(ask.repo, path);
-        let leases = ask.paths.iter().flat_map(over).map(|id| (id, self.lease(id)));
-        leases.filter(move |(_, lease)| ask.is_met_by(lease))
+        self.leases_over_any(ask).filter(move |(_, lease)| ask.is_met_by(lease))
     }
 
     /// The leases that a request shares: they would be in its way if it did not. One that
@@ -81,9 +91,7 @@ impl State {
         &'s self,
         ask: Ask<'s>,
     ) -> impl Iterator<Item = (LeaseId, &'s Lease)> {
-        let over = move |path| self.leases_over(ask.repo, path);
-        let leases = ask.paths.iter().flat_map(over).map(|id| (id, self.lease(id)));
-        leases.filter(move |(_, lease)| {
+        self.leases_over_any(ask).filter(move |(_, lease)| {
             ask.clashes(&lease.holder, lease.mode) && !ask.is_met_by(lease)
         })
     }
