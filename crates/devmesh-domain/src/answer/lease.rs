@@ -3,7 +3,8 @@
 use devmesh_protocol::command::lock::Acquire;
 use devmesh_protocol::event::lock::{LeaseShared, LockConverted, WithdrawnWhy};
 use devmesh_protocol::{
-    ActorId, Code, Command, CommandId, Event, LeaseId, Record, Rejection, RepoId, RepoPath,
+    ActorId, At, Code, Command, CommandId, Event, LeaseId, Mode, Record, Rejection, RepoId,
+    RepoPath,
 };
 use serde_json::{Value, json};
 
@@ -16,15 +17,27 @@ const ADVISORIES_MAX: usize = 16;
 /// A wait that ended with what it was for.
 pub(super) const ENDED: WithdrawnWhy = WithdrawnWhy::Ended;
 
-fn one(id: LeaseId, lease: &Lease) -> Value {
-    json!({
-        "lease": id,
-        "repo": lease.repo,
-        "path": lease.path,
-        "mode": lease.mode,
-        "token": id.seq,
-        "expires_at": lease.expires_at,
-    })
+/// A lease that is given, as an answer shows it. Records that older versions wrote do not say of
+/// a conversion where it was.
+struct Given<'a> {
+    id: LeaseId,
+    repo: Option<&'a RepoId>,
+    path: Option<&'a RepoPath>,
+    mode: Mode,
+    expires_at: Option<At>,
+}
+
+impl Given<'_> {
+    fn view(&self) -> Value {
+        json!({
+            "lease": self.id,
+            "repo": self.repo,
+            "path": self.path,
+            "mode": self.mode,
+            "token": self.id.seq,
+            "expires_at": self.expires_at,
+        })
+    }
 }
 
 /// The id of a lease after its conversion.
@@ -32,7 +45,7 @@ pub(super) fn converted(record: &Record, e: &LockConverted) -> LeaseId {
     e.index.map_or(e.lease, |index| LeaseId { seq: record.seq, index })
 }
 
-/// The same, with whom they are shared: as it was shared then, whatever has become of it since.
+/// The leases that a record gives to whom `to` says, with whom they are shared: as it was shared then, whatever has become of it since.
 pub(super) fn given(
     state: &State,
     record: &Record,
@@ -49,11 +62,13 @@ pub(super) fn given(
             }));
         }
     }
-    let mut given = json!({ "leases": granted(record, to) });
+    let leases = granted(record, to);
+    let views: Vec<Value> = leases.iter().map(Given::view).collect();
+    let mut given = json!({ "leases": views });
     if !shared.is_empty() {
         given["shared"] = shared.into();
     }
-    let advisory = changed_by_hand(state, &given);
+    let advisory = changed_by_hand(state, &leases);
     if !advisory.is_empty() {
         given["advisory"] = advisory.into();
     }
@@ -81,18 +96,14 @@ fn is_shared_for(
 }
 
 /// What others change by hand of the paths that are given.
-fn changed_by_hand(state: &State, given: &Value) -> Vec<Value> {
+fn changed_by_hand(state: &State, given: &[Given<'_>]) -> Vec<Value> {
     if state.checkouts.is_empty() {
         return Vec::new();
     }
-    let mut told = Vec::new();
-    for lease in given["leases"].as_array().into_iter().flatten() {
-        let field = |name: &str| lease.get(name).and_then(Value::as_str);
-        let repo = field("repo").and_then(|repo| repo.parse::<RepoId>().ok());
-        let path = field("path").and_then(|path| path.parse::<RepoPath>().ok());
-        let (Some(repo), Some(path)) = (repo, path) else { continue };
-        told.extend(crate::look::advisory(state, &repo, std::slice::from_ref(&path)));
-    }
+    let places = given.iter().filter_map(|given| given.repo.zip(given.path));
+    let told = places
+        .flat_map(|(repo, path)| crate::look::advisory(state, repo, std::slice::from_ref(path)));
+    let mut told: Vec<Value> = told.collect();
     told.dedup();
     told.truncate(ADVISORIES_MAX);
     told
@@ -100,37 +111,32 @@ fn changed_by_hand(state: &State, given: &Value) -> Vec<Value> {
 
 /// The leases that a record gives to whom `to` says; as it gave them, whatever has become of
 /// them since.
-pub(super) fn granted(record: &Record, to: impl Fn(Option<&CommandId>) -> bool) -> Vec<Value> {
-    let mut leases = Vec::new();
+fn granted(record: &Record, to: impl Fn(Option<&CommandId>) -> bool) -> Vec<Given<'_>> {
+    let mut given = Vec::new();
     for event in &record.events {
         if let Event::LockGranted(e) = event
             && to(e.waited.as_ref())
         {
-            let id = LeaseId { seq: record.seq, index: e.index };
-            leases.push(json!({
-                "lease": id,
-                "repo": e.repo,
-                "path": e.path,
-                "mode": e.mode,
-                "token": id.seq,
-                "expires_at": e.expires_at,
-            }));
-        }
-        if let Event::LockConverted(e) = event
+            given.push(Given {
+                id: LeaseId { seq: record.seq, index: e.index },
+                repo: Some(&e.repo),
+                path: Some(&e.path),
+                mode: e.mode,
+                expires_at: e.expires_at,
+            });
+        } else if let Event::LockConverted(e) = event
             && to(e.waited.as_ref())
         {
-            let id = converted(record, e);
-            leases.push(json!({
-                "lease": id,
-                "repo": e.repo,
-                "path": e.path,
-                "mode": e.to,
-                "token": id.seq,
-                "expires_at": e.expires_at,
-            }));
+            given.push(Given {
+                id: converted(record, e),
+                repo: e.repo.as_ref(),
+                path: e.path.as_ref(),
+                mode: e.to,
+                expires_at: e.expires_at,
+            });
         }
     }
-    leases
+    given
 }
 
 /// The caller's own leases that give already what it asks for.
@@ -149,22 +155,23 @@ pub(super) fn covering(state: &State, command: &Command, body: &Acquire) -> Vec<
 
 /// One lease as it stands.
 pub(super) fn as_it_is(state: &State, id: LeaseId) -> Vec<Value> {
-    state.leases.get(&id).map(|lease| one(id, lease)).into_iter().collect()
+    let view = |lease: &Lease| {
+        let (repo, path) = (Some(&lease.repo), Some(&lease.path));
+        Given { id, repo, path, mode: lease.mode, expires_at: lease.expires_at }.view()
+    };
+    state.leases.get(&id).map(view).into_iter().collect()
 }
 
 /// What somebody is told whose wait ended without what it was for.
 pub(super) fn withdrawn(id: &CommandId, why: WithdrawnWhy) -> Rejection {
-    let (code, text) = match why {
-        WithdrawnWhy::TimedOut => (Code::LockTimeout, "the wait is over; others still hold it"),
-        WithdrawnWhy::Asked => (Code::LockTimeout, "the wait was withdrawn, as was asked"),
-        WithdrawnWhy::Ended => {
-            (Code::StaleToken, "the session, attempt or lease that it was for has ended")
+    let (code, name, text) = match why {
+        WithdrawnWhy::TimedOut => {
+            (Code::LockTimeout, "timed_out", "the wait is over; others still hold it")
         }
-    };
-    let name = match why {
-        WithdrawnWhy::TimedOut => "timed_out",
-        WithdrawnWhy::Asked => "asked",
-        WithdrawnWhy::Ended => "ended",
+        WithdrawnWhy::Asked => (Code::LockTimeout, "asked", "the wait was withdrawn, as was asked"),
+        WithdrawnWhy::Ended => {
+            (Code::StaleToken, "ended", "the session, attempt or lease that it was for has ended")
+        }
     };
     Rejection::new(code, text).with("request", id.to_string()).with("why", name)
 }

@@ -147,15 +147,12 @@ pub(super) fn expected(state: &State, waiter: &Waiter, place: Option<u64>) -> Ex
     };
     let ends_at = leases.iter().map(|lease| ends(state, lease).0).collect::<Option<Vec<_>>>();
     let latest = ends_at.and_then(|ends| ends.into_iter().max());
-    let who = match first.holder.task {
-        Some(task) => format!("{} for {task}", first.holder.actor),
-        None => first.holder.actor.to_string(),
-    };
     let more = match leases.len() {
         1 => String::new(),
         n => format!(" and {} more", n - 1),
     };
-    let held = format!("{} is held by {who} ({}){more}", first.path, first.mode);
+    let (path, holder, mode) = (&first.path, &first.holder, first.mode);
+    let held = format!("{path} is held by {holder} ({mode}){more}");
     let all_share = leases.iter().all(|lease| lease.is_shared_with(Sharing::Agents));
     if let Some(at) = waiter.share_at.filter(|_| all_share) {
         let at = latest.map_or(at, |latest| latest.min(at));

@@ -8,6 +8,8 @@ pub use hot::HOT;
 pub(crate) use overlap::Ask;
 pub(crate) use wait::Standing;
 
+use std::fmt;
+
 use devmesh_protocol::command::lock::Share;
 use devmesh_protocol::event::lock::Sharing;
 use devmesh_protocol::{
@@ -28,6 +30,16 @@ pub struct Holder {
     /// The task it is for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub task: Option<TaskId>,
+}
+
+/// As people are told of it.
+impl fmt::Display for Holder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.task {
+            Some(task) => write!(f, "{} for {task}", self.actor),
+            None => write!(f, "{}", self.actor),
+        }
+    }
 }
 
 /// A live lease. Its id is the key of its row.

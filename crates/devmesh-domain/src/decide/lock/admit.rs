@@ -223,8 +223,8 @@ pub(super) fn enqueue(
 
 /// The chain leads from whoever is in the way to the one who asks.
 fn deadlock(request: &Request, chain: &[&Holder]) -> Rejection {
-    let mut links: Vec<String> = vec![named(&request.holder)];
-    links.extend(chain.iter().map(|holder| named(holder)));
+    let mut links: Vec<String> = vec![request.holder.to_string()];
+    links.extend(chain.iter().map(ToString::to_string));
     let text = format!(
         "waiting would close a circle of waits, in which nobody goes on: {}",
         links.join(" waits for ")
@@ -232,13 +232,6 @@ fn deadlock(request: &Request, chain: &[&Holder]) -> Rejection {
     Rejection::new(Code::LockDeadlock, text)
         .with("cycle", links.into_iter().map(Value::from).collect::<Vec<_>>())
         .retry_after(RETRY_AFTER_MS)
-}
-
-fn named(holder: &Holder) -> String {
-    match holder.task {
-        Some(task) => format!("{} for {task}", holder.actor),
-        None => holder.actor.to_string(),
-    }
 }
 
 impl Obstacle {
@@ -249,7 +242,7 @@ impl Obstacle {
                 let first = state.lease(leases[0]);
                 let more = if leases.len() > 1 { ", and it is not alone" } else { "" };
                 let (path, mode) = (&first.path, first.mode);
-                let text = format!("{path} is held by {} ({mode}){more}", who(&first.holder));
+                let text = format!("{path} is held by {} ({mode}){more}", first.holder);
                 let named = leases.iter().take(HOLDERS_NAMED_MAX);
                 let holders = named.map(|id| held(*id, state.lease(*id))).collect::<Vec<_>>();
                 (text, holders)
@@ -257,8 +250,7 @@ impl Obstacle {
             Obstacle::Waiter(_, place) => {
                 let waiter = state.waiter(*place);
                 let (path, mode) = (&waiter.paths[0], waiter.mode);
-                let first = format!("{} ({mode})", who(&waiter.holder));
-                let text = format!("{first} waits for {path} and comes first");
+                let text = format!("{} ({mode}) waits for {path} and comes first", waiter.holder);
                 let mut holder = about(&waiter.holder);
                 holder.insert("path".to_owned(), path.to_string().into());
                 holder.insert("mode".to_owned(), mode.as_str().into());
@@ -270,14 +262,6 @@ impl Obstacle {
         Rejection::new(Code::LockConflict, text)
             .with("holders", holders)
             .retry_after(RETRY_AFTER_MS)
-    }
-}
-
-/// A holder as a refusal names it in its text.
-fn who(holder: &Holder) -> String {
-    match (holder.task, &holder.session) {
-        (Some(task), _) => format!("{} for {task}", holder.actor),
-        (None, _) => holder.actor.to_string(),
     }
 }
 

@@ -104,7 +104,10 @@ fn together(
                 return Ok(events);
             }
             // More than one record takes: it waits until the last of them is shared.
-            Shared::Part(_) => Obstacle::Leases(first_shared(state, &request, &plan)),
+            Shared::Part(_) => {
+                let shared = state.leases_shared_with(request.ask(&plan.paths));
+                Obstacle::Leases(shared.map(|(id, _)| id).take(1).collect())
+            }
         },
         Some(obstacle) => obstacle,
     };
@@ -114,14 +117,11 @@ fn together(
     enqueue(state, &request, &plan, &obstacle, at)
 }
 
-fn first_shared(state: &State, request: &Request, plan: &Plan) -> Vec<LeaseId> {
-    state.leases_shared_with(request.ask(&plan.paths)).map(|(id, _)| id).take(1).collect()
-}
-
 /// What a formatter wrote is one event, and shared at once.
 pub(super) fn wide(state: &State, request: &Request, at: At) -> Result<Vec<Event>, Rejection> {
-    let events = match Plan::of(state, request).obstacle(state, request) {
-        None => grants(state, request, &Plan::of(state, request).steps, at),
+    let plan = Plan::of(state, request);
+    let events = match plan.obstacle(state, request) {
+        None => grants(state, request, &plan.steps, at),
         Some(_) => {
             let rest = not_shared_yet(state, request);
             if rest.paths.is_empty() {
