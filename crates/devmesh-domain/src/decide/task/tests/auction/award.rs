@@ -1,0 +1,238 @@
+//! Which bid wins, and what comes with the award.
+
+use devmesh_protocol::command::internal::Internal;
+use devmesh_protocol::event::agent::Capacity;
+use devmesh_protocol::event::{Bid, Event};
+use devmesh_protocol::{HostId, TaskId};
+use serde_json::json;
+
+use super::super::Tasks;
+use super::mesh;
+use crate::decide::{eligible, open_auctions};
+use crate::invariant::world::actor;
+
+#[test]
+fn the_best_bid_wins_and_the_order_of_bids_does_not() {
+    let orders: [[(&str, i64); 3]; 3] = [
+        [("codex", 1), ("claude", 7), ("gemini", 3)],
+        [("claude", 7), ("gemini", 3), ("codex", 1)],
+        [("gemini", 3), ("codex", 1), ("claude", 7)],
+    ];
+    for bids in orders {
+        let mut tasks = Tasks::after_all(&["alice add"]);
+        assert_eq!(tasks.close(1, &bids), "task_awarded t-1");
+        assert_eq!(tasks.task(1).attempt.as_ref().unwrap().actor.as_str(), "claude");
+        let Event::TaskAwarded(award) = &tasks.world.records.last().unwrap().events[0] else {
+            panic!("an award")
+        };
+        let order: Vec<&str> = award.bids.iter().map(|bid| bid.actor.as_str()).collect();
+        assert_eq!(order, ["claude", "gemini", "codex"]);
+        assert!(award.bids[0].score.contains_key("capability"), "what the coordinator knows");
+    }
+}
+
+/// Of equal bids the agent wins that has been idle longest, so that all get their share.
+#[test]
+fn equals_take_turns() {
+    let mut tasks = Tasks::new();
+    let mut won = Vec::new();
+    let all = [("codex", 5), ("claude", 5), ("gemini", 5)];
+    for number in 1..=9 {
+        tasks.step("alice add");
+        tasks.close(number, &all);
+        let who = tasks.task(number).attempt.as_ref().unwrap().actor.to_string();
+        tasks.step(&format!("{who} start {number}"));
+        tasks.step(&format!("{who} fail {number} test {{\"hard\":true}}"));
+        won.push(who);
+    }
+    assert_eq!(won[..3], ["codex", "claude", "gemini"]);
+    assert_eq!(won[..3], won[3..6]);
+    assert_eq!(won[..3], won[6..9]);
+}
+
+/// Agents that are alike get alike many tasks, however long each takes and however it ends.
+#[test]
+fn equals_get_equal_shares() {
+    let names = crate::invariant::world::AGENTS;
+    let mut tasks = Tasks::new();
+    let mut won = [0_u64; crate::invariant::world::AGENTS.len()];
+    let mut chance = 7_u64;
+    let mut dice = |sides: u64| {
+        chance = chance.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        (chance >> 33) % sides
+    };
+    for number in 1..=1_000 {
+        tasks.step(&format!("alice add {{\"paths\":[\"src/{}\"]}}", dice(5)));
+        let open: Vec<TaskId> =
+            open_auctions(&tasks.world.state).into_iter().map(|(id, _)| id).collect();
+        assert_eq!(open, [TaskId(number)], "one at a time, and somebody is free");
+        let all: Vec<(&str, i64)> = names.iter().map(|name| (*name, 0)).collect();
+        assert!(tasks.close(number, &all).starts_with("task_awarded"));
+        let who = tasks.task(number).attempt.as_ref().unwrap().actor.to_string();
+        won[names.iter().position(|name| *name == who).unwrap()] += 1;
+        tasks.step(&format!("{who} start {number}"));
+        // At least one is free, and its path, before the next task comes.
+        let busy = |tasks: &Tasks| -> Vec<(String, u64)> {
+            let agents = tasks.world.state.agents.iter();
+            let busy = agents.filter_map(|(name, agent)| Some((name.to_string(), agent.task?.0)));
+            busy.collect()
+        };
+        while !busy(&tasks).is_empty() && (dice(2) == 0 || busy(&tasks).len() == names.len()) {
+            let running = busy(&tasks);
+            let (who, number) = &running[usize::try_from(dice(running.len() as u64)).unwrap()];
+            tasks.step(&format!("{who} fail {number} test {{\"hard\":true}}"));
+        }
+        let path = |tasks: &Tasks, number: u64| tasks.task(number).spec.paths.clone();
+        for (who, other) in busy(&tasks) {
+            if path(&tasks, other).iter().any(|it| it.overlaps(&path(&tasks, number)[0])) {
+                tasks.step(&format!("{who} fail {other} test {{\"hard\":true}}"));
+            }
+        }
+    }
+    let (sum, squares) = won.iter().fold((0, 0), |(sum, squares), n| (sum + n, squares + n * n));
+    let jain = sum as f64 * sum as f64 / (won.len() as f64 * squares as f64);
+    assert!(jain >= 0.95, "{won:?}: {jain}");
+}
+
+#[test]
+fn a_forged_term_counts_for_nothing() {
+    let mut tasks = Tasks::after_all(&["alice add"]);
+    let score = [("capability".to_owned(), 1_000)].into();
+    let forged = Bid { actor: actor("codex"), score, total: 9_999, declined: None };
+    let honest = Bid {
+        actor: actor("claude"),
+        score: [("free".to_owned(), 1)].into(),
+        total: 1,
+        declined: None,
+    };
+    let bids = vec![forged, honest];
+    tasks.world.internal(Internal::AuctionClose { task: TaskId(1), bids });
+    assert_eq!(tasks.task(1).attempt.as_ref().unwrap().actor.as_str(), "claude");
+}
+
+#[test]
+fn specialists_go_first() {
+    let mut tasks = mesh(&[
+        ("ada", json!({ "capabilities": ["rust", "gpu"] })),
+        ("eve", json!({ "capabilities": ["rust"] })),
+    ]);
+    tasks.step("alice add {\"needs\":[\"rust\"]}");
+    tasks.close(1, &[("ada", 5), ("eve", 5)]);
+    assert_eq!(tasks.task(1).attempt.as_ref().unwrap().actor.as_str(), "eve");
+}
+
+/// Whoever gave it back comes after those who did not, and the award says so.
+#[test]
+fn who_gave_it_back_comes_last() {
+    let mut tasks = Tasks::after_all(&["alice add", "close 1 codex"]);
+    tasks.step("codex abandon 1 {\"unspent\":true}");
+    tasks.step("after 60000");
+    assert_eq!(tasks.close(1, &[("codex", 100), ("claude", 0)]), "task_awarded t-1");
+    let task = tasks.task(1);
+    assert_eq!(task.attempt.as_ref().unwrap().actor, actor("claude"));
+    assert_eq!(task.bids[1].score["gave_back"], -300);
+}
+
+/// Whoever has the work at hand goes on with it, all else being equal.
+#[test]
+fn parked_work_goes_back_to_its_maker() {
+    let add = "alice add {\"review\":\"person\"}";
+    let given = [add, "close 1 gemini", "gemini start 1", "gemini verify 1", "alice approve 1"];
+    let mut tasks = Tasks::after_all(&given);
+    tasks.step("close 1 codex claude gemini");
+    let task = tasks.task(1);
+    assert_eq!(task.attempt.as_ref().unwrap().actor, actor("gemini"));
+    assert_eq!((task.bids[0].score["kept"], task.bids[1].score["kept"]), (150, 50));
+}
+
+/// The bids of the award in a record, by agent, with one term of each.
+fn terms(tasks: &Tasks, term: &str) -> Vec<(String, Option<i64>)> {
+    let award = tasks.world.records.iter().rev().flat_map(|record| &record.events);
+    let award = award.filter_map(|event| {
+        let Event::TaskAwarded(award) = event else { return None };
+        Some(award)
+    });
+    let bids = award.take(1).flat_map(|award| &award.bids);
+    bids.map(|bid| (bid.actor.to_string(), bid.score.get(term).copied())).collect()
+}
+
+#[test]
+fn who_failed_on_these_paths_comes_after_who_did_not() {
+    let all = [("codex", 0), ("claude", 0), ("gemini", 0)];
+    let mut tasks = Tasks::after_all(&["alice add {\"paths\":[\"src/parser/\"]}"]);
+    tasks.close(1, &all);
+    assert_eq!(terms(&tasks, "success")[0], ("codex".to_owned(), None), "nothing is known");
+    tasks.step("codex start 1");
+    tasks.step("codex fail 1 test {\"hard\":true}");
+    tasks.step("alice add {\"paths\":[\"src/parser/a.rs\"]}");
+    tasks.close(2, &[("codex", 5), ("gemini", 0)]);
+    let known = [("gemini".to_owned(), Some(40)), ("codex".to_owned(), Some(26))];
+    assert_eq!(terms(&tasks, "success"), known);
+    // What landed makes up for it.
+    for number in 3..=6 {
+        tasks.step("alice add {\"paths\":[\"src/parser/b.rs\"]}");
+        tasks.close(number, &[("codex", 0)]);
+        for step in ["start", "verify", "begin", "land", "complete"] {
+            let came = tasks.step(&format!("codex {step} {number}"));
+            assert!(came.starts_with(char::is_lowercase), "{step}: {came}");
+        }
+    }
+    tasks.step("alice add {\"paths\":[\"src/parser/b.rs\"]}");
+    tasks.close(7, &all);
+    let known = terms(&tasks, "success");
+    assert!(known.contains(&("codex".to_owned(), Some(34))), "{known:?}");
+    // Elsewhere it counts for nothing.
+    let mut tasks = Tasks::after_all(&["alice add {\"paths\":[\"src/\"]}", "close 1 codex"]);
+    tasks.step("codex start 1");
+    tasks.step("codex fail 1 test {\"hard\":true}");
+    tasks.step("alice add {\"paths\":[\"docs/\"]}");
+    tasks.close(2, &all);
+    assert!(terms(&tasks, "success").iter().all(|(_, term)| term.is_none()));
+}
+
+#[test]
+fn leases_come_with_the_award() {
+    let mut tasks = Tasks::after_all(&["alice add {\"paths\":[\"src/\",\"doc\"]}"]);
+    let came = tasks.step("close 1 codex");
+    let mut came: Vec<&str> = came.split(", ").collect();
+    came[1..].sort_unstable();
+    assert_eq!(came, ["task_awarded t-1", "codex has intent doc", "codex has intent src/"]);
+    let held = |tasks: &Tasks| -> Vec<(Option<TaskId>, u64)> {
+        let leases = tasks.world.state.leases.iter();
+        leases.map(|(id, lease)| (lease.holder.task, id.seq)).collect()
+    };
+    let token = tasks.task(1).attempt.as_ref().unwrap().token;
+    assert_eq!(held(&tasks), [(Some(TaskId(1)), token), (Some(TaskId(1)), token)]);
+    tasks.step("codex abandon 1");
+    assert!(held(&tasks).is_empty());
+    let mut tasks = Tasks::after_all(&["alice add {\"paths\":[\"src/\"],\"share\":true}"]);
+    assert_eq!(tasks.step("close 1 codex"), "task_awarded t-1, codex has co_write src/");
+    tasks.step("alice add {\"paths\":[\"src/a\"],\"share\":true}");
+    assert_eq!(tasks.step("close 2 claude"), "task_awarded t-2, claude has co_write src/a");
+}
+
+#[test]
+fn a_host_has_room_or_it_has_not() {
+    let needs = json!({ "needs": { "ram_mb": 600 } });
+    let mut tasks = mesh(&[("ada", needs.clone()), ("eve", needs)]);
+    let host = HostId::new("h").unwrap();
+    let capacity = |ram_mb| Capacity { ram_mb, vram_mb: Vec::new(), slots: 8 };
+    let measured = |tasks: &mut Tasks, ram_mb| {
+        let (host, capacity) = (host.clone(), capacity(ram_mb));
+        tasks.world.internal(Internal::HostMeasured { host, capacity }).join(", ")
+    };
+    measured(&mut tasks, 1_000);
+    tasks.step("alice add");
+    tasks.step("alice add");
+    assert!(tasks.close(1, &[("ada", 1)]).starts_with("task_awarded t-1"));
+    assert_eq!(tasks.close(2, &[("eve", 1)]), "auction_lapsed t-2");
+    assert_eq!(tasks.step("eve bid 2 {\"session\":\"eve-1\"}"), "TASK_STATE_ERROR");
+    tasks.step("ada start 1 {\"session\":\"ada-1\"}");
+    assert_eq!(tasks.step("after 60000"), "auction_lapsed t-2");
+    let explained = eligible(&tasks.world.state, TaskId(2));
+    assert!(explained[1].1.as_ref().unwrap_err().contains("eve needs 600, 400 are free"));
+    let came = measured(&mut tasks, 2_000);
+    assert!(came.contains("auction_opened t-2"), "{came}");
+    let reserved = &tasks.world.state.index.reserved;
+    assert!(reserved.values().all(|reserved| reserved.ram_mb <= 2_000));
+}

@@ -1,0 +1,141 @@
+//! Auctions and awards that come to nothing: they are tried again, ever more rarely, and never
+//! without an end.
+
+use devmesh_protocol::TaskId;
+use devmesh_protocol::command::internal::Internal;
+use devmesh_protocol::event::Bid;
+use devmesh_protocol::event::task::Blocked;
+use serde_json::json;
+
+use super::super::{Tasks, check, story};
+use super::mesh;
+use crate::invariant::world::actor;
+
+#[test]
+fn a_lapse_waits_longer_each_time() {
+    let mut tasks = mesh(&[("ada", json!({}))]);
+    tasks.step("alice add");
+    for wait_ms in [1_000, 2_000, 4_000, 8_000, 16_000, 30_000, 30_000] {
+        assert_eq!(tasks.step("close 1"), "auction_lapsed t-1", "{wait_ms}");
+        assert_eq!(tasks.step(&format!("after {}", wait_ms - 1)), "nothing", "{wait_ms}");
+        assert_eq!(tasks.step("after 1"), "auction_opened t-1", "{wait_ms}");
+    }
+    tasks.step("close 1");
+    let body = json!({ "tool": "custom", "host": "h", "session": "eve-1" });
+    let came = tasks.send("eve", "agent.join", body);
+    assert!(came.ends_with("auction_opened t-1"), "who joins is worth another look: {came}");
+    tasks.step("close 1");
+    assert_eq!(tasks.step("after 1000"), "auction_opened t-1", "and the waits begin anew");
+}
+
+/// With nobody left to bid a task stands in line, and the log stays silent.
+#[test]
+fn nobody_to_bid_makes_no_noise() {
+    let mut tasks = mesh(&[("ada", json!({}))]);
+    tasks.step("alice add");
+    tasks.step("close 1");
+    tasks.step("ada send agent.leave {\"session\":\"ada-1\"}");
+    assert_eq!(tasks.step("after 60000"), "auction_lapsed t-1");
+    for _ in 0..20 {
+        assert_eq!(tasks.step("after 60000"), "nothing");
+    }
+    let body = json!({ "tool": "custom", "host": "h", "session": "eve-1" });
+    assert!(tasks.send("eve", "agent.join", body).ends_with("auction_opened t-1"));
+}
+
+#[test]
+fn who_does_not_start_loses_it_and_no_try() {
+    let mut tasks = story(&[
+        ("alice add", "task_added t-1, auction_opened t-1"),
+        ("close 1 codex", "task_awarded t-1"),
+        ("after 4999", "nothing"),
+        ("after 1", "attempt_ended t-1"),
+        ("codex start 1", "STALE_TOKEN"),
+        ("after 999", "nothing"),
+        ("after 1", "auction_opened t-1"),
+        ("close 1 claude", "task_awarded t-1"),
+        ("claude start 1", "task_started t-1"),
+        ("after 3600000", "nothing"),
+    ]);
+    assert_eq!((tasks.task(1).tries, tasks.task(1).attempts), (0, 2));
+    tasks.world.check_replay();
+}
+
+/// What nobody bids on is offered less and less often.
+#[test]
+fn lapses_get_rare() {
+    let mut tasks = Tasks::after_all(&["alice add"]);
+    let mut lapses = 0;
+    for _ in 0..24 * 60 {
+        tasks.step("after 60000");
+        if tasks.task(1).auction.is_some() {
+            assert_eq!(tasks.step("close 1"), "auction_lapsed t-1");
+            lapses += 1;
+        }
+    }
+    assert!((40..80).contains(&lapses), "{lapses} in a day");
+}
+
+fn declined(who: &str, why: &str) -> Bid {
+    let declined = Some(why.to_owned());
+    Bid { actor: actor(who), score: Default::default(), total: 0, declined }
+}
+
+fn close_declined(tasks: &mut Tasks, who: &[&str]) -> Vec<String> {
+    let bids = who.iter().map(|who| declined(who, "no branch next")).collect();
+    tasks.world.internal(Internal::AuctionClose { task: TaskId(1), bids })
+}
+
+fn bid_of(who: &str, score: i64) -> Bid {
+    let score = [("free".to_owned(), score)].into();
+    Bid { actor: actor(who), score, total: 0, declined: None }
+}
+
+/// The defect: a base that nobody has was auctioned for ever, two records every half minute.
+#[test]
+fn what_all_decline_is_a_persons_to_mend() {
+    let mut tasks = Tasks::after_all(&["alice add {\"base\":\"next\"}"]);
+    let all = ["codex", "claude", "gemini"];
+    for _ in 0..2 {
+        assert_eq!(close_declined(&mut tasks, &all), ["auction_lapsed t-1"]);
+        tasks.step("after 60000");
+    }
+    assert_eq!(close_declined(&mut tasks, &all), ["auction_lapsed t-1", "task_blocked t-1"]);
+    assert_eq!(tasks.step("after 864000000"), "nothing");
+    let Some(Blocked::Base(why)) = &tasks.task(1).blocked else { panic!("blocked") };
+    assert!(why.contains("codex: no branch next") && why.contains("gemini: "), "{why}");
+    assert_eq!(tasks.step("alice resume 1"), "task_unblocked t-1, auction_opened t-1");
+    // One who can is enough, and one who has not said so may be able to.
+    let mut tasks = Tasks::after_all(&["alice add"]);
+    for _ in 0..20 {
+        assert_eq!(close_declined(&mut tasks, &all[..2]), ["auction_lapsed t-1"]);
+        tasks.step("after 1800000");
+    }
+    let bids = vec![declined("codex", "no"), bid_of("claude", 0)];
+    let came = tasks.world.internal(Internal::AuctionClose { task: TaskId(1), bids });
+    assert_eq!(came, ["task_awarded t-1"]);
+    assert_eq!(tasks.task(1).attempt.as_ref().unwrap().actor, actor("claude"));
+}
+
+/// What is given back again and again is not awarded for ever, and a person reads why.
+#[test]
+fn what_is_given_back_for_ever_is_blocked() {
+    let mut tasks = Tasks::after_all(&["alice add"]);
+    for n in 1..=8 {
+        tasks.step("after 60000");
+        tasks.step("close 1 codex");
+        let back = tasks.step("codex send task.abandon {}");
+        assert_eq!(back, "BAD_REQUEST");
+        let came = tasks.step("codex abandon 1 {\"unspent\":true,\"reason\":\"no worktree\"}");
+        assert_eq!(came.contains("task_blocked t-1"), n == 8, "{n}: {came}");
+    }
+    assert_eq!(tasks.task(1).blocked, Some(Blocked::GivenBack("no worktree".to_owned())));
+    assert_eq!(tasks.task(1).tries, 0);
+    assert_eq!(tasks.step("after 864000000"), "nothing");
+    // A base that an agent finds missing when it begins is named at once.
+    let given = ["alice add", "close 1 codex"];
+    check(&given, "codex fail 1 base", "attempt_ended t-1, task_blocked t-1");
+    let mut tasks = Tasks::after_all(&[&given[..], &["codex fail 1 base"]].concat());
+    assert_eq!((tasks.task(1).tries, tasks.state(1)), (0, "blocked"));
+    assert_eq!(tasks.step("after 864000000"), "nothing");
+}

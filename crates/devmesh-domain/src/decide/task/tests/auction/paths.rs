@@ -1,0 +1,123 @@
+//! Tasks whose paths meet, others' leases, or what people change by hand.
+
+use serde_json::json;
+
+use super::super::Tasks;
+use super::{may_bid, mesh};
+
+/// Tasks on the same paths are not started together, and the second one starts once it can.
+#[test]
+fn touch_sets_keep_apart() {
+    let mut tasks = Tasks::after_all(&["alice add {\"paths\":[\"src/\"]}", "close 1 codex"]);
+    assert_eq!(tasks.step("alice add {\"paths\":[\"src/a\"]}"), "task_added t-2");
+    assert_eq!(tasks.step("alice add {\"paths\":[\"doc\"]}"), "task_added t-3, auction_opened t-3");
+    assert!(may_bid(&tasks, 2).is_empty());
+    tasks.step("codex start 1");
+    let came = tasks.step("codex fail 1 test {\"hard\":true}");
+    assert_eq!(came, "attempt_ended t-1, auction_opened t-2");
+    // A lease that came between opening and closing: no award.
+    assert_eq!(
+        tasks.send("bob", "lock.acquire", json!({ "paths": ["src"], "mode": "write" })),
+        "bob has write src"
+    );
+    assert_eq!(tasks.step("close 2 codex"), "auction_lapsed t-2");
+    // A person's lease on part of it, given back, is seen at once.
+    tasks.step("after 60000");
+    assert_eq!(tasks.step("after 60000"), "nothing");
+    let came = tasks.send("bob", "lock.release", json!({ "paths": ["src"] }));
+    assert_eq!(came, "src free, auction_opened t-2");
+}
+
+#[test]
+fn a_lease_that_gets_weaker_is_seen() {
+    let mut tasks = Tasks::new();
+    tasks.send("bob", "lock.acquire", json!({ "paths": ["src/a/b"], "mode": "write" }));
+    assert_eq!(tasks.step("alice add {\"paths\":[\"src/\"]}"), "task_added t-1");
+    let lease = tasks.world.lease_of("bob", "src/a/b").to_string();
+    let came = tasks.send("bob", "lock.convert", json!({ "lease": lease, "mode": "read" }));
+    assert_eq!(came, "src/a/b is read, auction_opened t-1");
+    // One that is not in the way is not looked at.
+    let mut tasks = Tasks::new();
+    for path in ["src", "other"] {
+        tasks.send("bob", "lock.acquire", json!({ "paths": [path], "mode": "write" }));
+    }
+    tasks.step("alice add {\"paths\":[\"src/\"]}");
+    let generation = tasks.world.state.index.tasks.stirred.generation;
+    tasks.send("bob", "lock.release", json!({ "paths": ["other"] }));
+    assert_eq!(tasks.world.state.index.tasks.stirred.generation, generation);
+}
+
+/// A large touch set is not starved by small ones.
+#[test]
+fn who_waited_long_for_paths_is_not_overtaken() {
+    let mut tasks = Tasks::new();
+    tasks.send(
+        "bob",
+        "lock.acquire",
+        json!({ "paths": ["src/b"], "mode": "write", "ttl_ms": 86_400_000 }),
+    );
+    tasks.step("alice add {\"paths\":[\"src/\"]}");
+    assert_eq!(
+        tasks.step("alice add {\"paths\":[\"src/a\"]}"),
+        "task_added t-2, auction_opened t-2"
+    );
+    tasks.step("close 2 codex");
+    tasks.step("codex start 2");
+    tasks.step("after 600000");
+    assert_eq!(tasks.step("alice add {\"paths\":[\"src/c\"]}"), "task_added t-3");
+    assert_eq!(tasks.step("alice add {\"paths\":[\"doc\"]}"), "task_added t-4, auction_opened t-4");
+    assert_eq!(tasks.step("codex fail 2 test {\"hard\":true}"), "attempt_ended t-2");
+    let came = tasks.send("bob", "lock.release", json!({ "paths": ["src/b"] }));
+    assert_eq!(came, "src/b free, auction_opened t-1");
+    // Nor while its own auction is open.
+    assert_eq!(tasks.step("alice add {\"paths\":[\"src/d\"]}"), "task_added t-5");
+    let came = tasks.step("close 1");
+    assert_eq!(came, "auction_lapsed t-1, auction_opened t-3, auction_opened t-5");
+    // When it is out of the way the others come.
+    let mut tasks = Tasks::new();
+    tasks.send(
+        "bob",
+        "lock.acquire",
+        json!({ "paths": ["src/b"], "mode": "write", "ttl_ms": 86_400_000 }),
+    );
+    tasks.step("alice add {\"paths\":[\"src/\"]}");
+    tasks.step("after 600000");
+    tasks.step("alice add {\"paths\":[\"src/c\"]}");
+    assert_eq!(tasks.step("alice cancel 1"), "task_cancelled t-1, auction_opened t-2");
+}
+
+#[test]
+fn what_a_person_changes_by_hand_comes_after_other_work() {
+    let mut tasks = mesh(&[]);
+    tasks.send("alice", "checkout.report", json!({ "paths": ["src/a.rs"] }));
+    tasks.step("alice add {\"paths\":[\"src/\"]}");
+    tasks.step("alice add {\"paths\":[\"docs/\"],\"priority\":4}");
+    let body = json!({ "tool": "custom", "host": "h", "session": "s" });
+    assert!(tasks.send("ada", "agent.join", body).ends_with("auction_opened t-2"));
+    // With nothing else to do it is begun all the same.
+    let body = json!({ "tool": "custom", "host": "h", "session": "s2" });
+    assert!(tasks.send("eve", "agent.join", body).ends_with("auction_opened t-1"));
+    // Nor does it yield for ever.
+    let mut tasks = mesh(&[]);
+    tasks.send("alice", "checkout.report", json!({ "paths": ["src/a.rs"] }));
+    tasks.step("alice add {\"paths\":[\"src/\"]}");
+    tasks.step("after 600000");
+    tasks.step("alice add {\"paths\":[\"docs/\"]}");
+    let body = json!({ "tool": "custom", "host": "h", "session": "s" });
+    assert!(tasks.send("ada", "agent.join", body).ends_with("auction_opened t-1"));
+}
+
+#[test]
+fn tasks_that_meet_are_not_opened_together() {
+    let mut tasks = mesh(&[]);
+    tasks.step("alice add {\"paths\":[\"src/\"]}");
+    tasks.step("alice add {\"paths\":[\"src/a.rs\"]}");
+    tasks.step("alice add {\"paths\":[\"docs/\"]}");
+    tasks.send("alice", "mesh.pause", json!({}));
+    for name in ["ada", "eve", "ivy"] {
+        let body = json!({ "tool": "custom", "host": "h", "session": name });
+        tasks.send(name, "agent.join", body);
+    }
+    let came = tasks.send("alice", "mesh.resume", json!({}));
+    assert_eq!(came, "mesh_resumed mesh, auction_opened t-1, auction_opened t-3");
+}
