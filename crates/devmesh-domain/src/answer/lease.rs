@@ -45,7 +45,8 @@ pub(super) fn converted(record: &Record, e: &LockConverted) -> LeaseId {
     e.index.map_or(e.lease, |index| LeaseId { seq: record.seq, index })
 }
 
-/// The leases that a record gives to whom `to` says, with whom they are shared: as it was shared then, whatever has become of it since.
+/// The leases that a record gives to whom `to` says, with whom they are shared: as it was shared
+/// then, whatever has become of it since.
 pub(super) fn given(
     state: &State,
     record: &Record,
