@@ -22,7 +22,7 @@ pub enum Error {
         /// Which, and what to do about it.
         reason: String,
     },
-    /// Git did not end in time and was killed.
+    /// Git did not end in time and was ended.
     #[error("run git {command} within {limit_ms} ms")]
     GitTime {
         /// The git command without its configuration flags.
@@ -45,6 +45,16 @@ pub enum Error {
         command: String,
         /// The beginning of the answer.
         answer: String,
+    },
+    /// Git fails in a whole repository at a worktree that is not devmesh's to mend.
+    #[error(
+        "use a repository with a half-made worktree, left by a git that was killed: \
+         `echo ../.. > '{0}/commondir'` mends it, or, if nothing is in it, `rm -r '{0}'`",
+        entry.display()
+    )]
+    BrokenWorktree {
+        /// Its folder in the repository's store.
+        entry: PathBuf,
     },
     /// A file or process operation failed.
     #[error("{doing}")]
@@ -131,6 +141,22 @@ impl Error {
     /// Wraps an I/O error with the operation it belongs to.
     pub fn io(doing: impl Into<String>, source: std::io::Error) -> Self {
         Self::Io { doing: doing.into(), source }
+    }
+
+    /// The error with its causes in one line, as people and logs read it.
+    pub(crate) fn chain(&self) -> String {
+        let mut text = self.to_string();
+        let mut cause = std::error::Error::source(self);
+        while let Some(source) = cause {
+            text = format!("{text}: {source}");
+            cause = source.source();
+        }
+        text
+    }
+
+    /// Whether the same may go well a moment later: somebody holds a lock, a disk is full.
+    pub(crate) fn is_passing(&self) -> bool {
+        matches!(self, Self::Git { .. } | Self::Io { .. } | Self::NoSlot { .. })
     }
 }
 

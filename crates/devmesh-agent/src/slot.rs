@@ -19,7 +19,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Doing, Error, Result};
-use crate::git::{Git, Trust, resolve};
+use crate::git::{Git, Trust, add_worktree, refused, resolve};
 use crate::save::{self, SaveSpec};
 
 /// First port of the first slot.
@@ -99,13 +99,19 @@ pub async fn prepare(spec: &SlotSpec) -> Result<Slot> {
     let note_path = path.with_extension("slot.json");
     let mut note = read_note(&note_path).await;
     let repo = Git::at(&spec.repo).within(CHECKOUT_LIMIT);
-    if ours(&repo, &path).await {
+    let used = ours(&repo, &path).await?;
+    if used {
         save_leftover(&spec.repo, &path, &note).await?;
-        reset(&path, &spec.base).await?;
+        note.occupant = None;
     } else {
-        add(&repo, &path, &spec.base).await?;
         note = Note::default();
     }
+    // What a crash leaves in it from here on is nobody's work.
+    write_note(&note_path, &note).await?;
+    if !used {
+        add(&repo, &path, &spec.base).await?;
+    }
+    reset(&path, &spec.base).await?;
     note.occupant.clone_from(&spec.occupant);
     note.base = Some(spec.base.clone());
     note.copied = copy::copy_in(spec, &path).await?;
@@ -173,14 +179,20 @@ pub(crate) fn checked_root(root: &Path) -> Result<PathBuf> {
 }
 
 /// Whether `path` is a working worktree of this very repository.
-async fn ours(repo: &Git, path: &Path) -> bool {
+///
+/// # Errors
+/// When git cannot tell: what is not known to be nobody's must not be removed.
+async fn ours(repo: &Git, path: &Path) -> Result<bool> {
     let common = ["rev-parse", "--path-format=absolute", "--git-common-dir"];
     if !path.join(".git").exists() {
-        return false;
+        return Ok(false);
     }
-    match (repo.run(&common).await, Git::at(path).run(&common).await) {
-        (Ok(mine), Ok(theirs)) => mine == theirs,
-        _ => false,
+    let mine = repo.run(&common).await?;
+    let theirs = Git::at(path).try_run(&common, &[]).await?;
+    match theirs.code {
+        0 => Ok(theirs.text() == mine),
+        _ if theirs.stderr.contains("not a git repository") => Ok(false),
+        _ => Err(refused(&common, &theirs)),
     }
 }
 
@@ -189,18 +201,17 @@ async fn add(repo: &Git, path: &Path, base: &str) -> Result<()> {
         // The folder of another repository of that name, or the half of a worktree.
         tokio::fs::remove_dir_all(path).await.doing(|| format!("remove {}", path.display()))?;
     }
-    let path = path.to_string_lossy();
-    // `--force`: a registration may be left of a folder that somebody deleted.
-    repo.run(&["worktree", "add", "--force", "--detach", &path, base]).await?;
-    Ok(())
+    add_worktree(repo, path, base).await
 }
 
-/// Brings a used worktree to the base. Ignored files stay; that is the point of a slot.
+/// Brings a worktree to the base. Ignored files stay; that is the point of a slot.
 async fn reset(path: &Path, base: &str) -> Result<()> {
     let git = Git::at(path).within(CHECKOUT_LIMIT);
     let dir = git.run(&["rev-parse", "--absolute-git-dir"]).await?;
     // Only this process works here, so a lock is what a killed git left behind.
-    let _ = tokio::fs::remove_file(Path::new(&dir).join("index.lock")).await;
+    for lock in ["index.lock", "HEAD.lock", "ORIG_HEAD.lock"] {
+        let _ = tokio::fs::remove_file(Path::new(&dir).join(lock)).await;
+    }
     for state in ["rebase-merge", "rebase-apply", "sequencer"] {
         let _ = tokio::fs::remove_dir_all(Path::new(&dir).join(state)).await;
     }

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use super::SLOTS_MAX;
 use crate::error::{Doing, Error, Result};
+use crate::git::OWN_MARK;
 
 /// A slot number that this process holds until dropped.
 #[derive(Debug)]
@@ -30,7 +31,7 @@ pub(super) fn claim(root: &Path, repo_name: &str) -> Result<Claim> {
 fn take(root: &Path, number: u16) -> Result<Option<Claim>> {
     let dir = root.join(number.to_string());
     std::fs::create_dir_all(&dir).doing(|| format!("create {}", dir.display()))?;
-    let path = dir.join("lock");
+    let path = dir.join(OWN_MARK);
     let lock = File::options()
         .create(true)
         .truncate(false)
