@@ -4,7 +4,8 @@ mod desk;
 mod freshen;
 mod kinds;
 mod mesh;
-mod plan;
+mod patience;
+mod prepare;
 mod read;
 mod review;
 mod tool;
@@ -106,9 +107,9 @@ impl Performer {
     /// What is done in an attempt's slot.
     fn at_desk(&mut self, world: World, effect: Effect) {
         match effect {
-            Effect::Prepare { key, job, rules, framework } => {
+            Effect::Prepare { key, job, lore } => {
                 let desk = self.desk(key);
-                at(&desk, worktree::prepare(world, desk.clone(), *job, rules, framework));
+                at(&desk, prepare::prepare(world, desk.clone(), *job, lore));
             }
             Effect::ProveBase { key } => {
                 let desk = self.desk(key);
@@ -176,9 +177,9 @@ impl Performer {
                 let desk = self.desk(key);
                 at(&desk, review::prepare(world, desk.clone(), tree));
             }
-            Effect::PreparePlan { key, job, rules, framework } => {
+            Effect::PreparePlan { key, job, lore } => {
                 let desk = self.desk(key);
-                at(&desk, plan::prepare(world, desk.clone(), *job, rules, framework));
+                at(&desk, prepare::prepare_plan(world, desk.clone(), *job, lore));
             }
             Effect::Vacate(key) => {
                 let desk = self.desk(key);

@@ -48,8 +48,8 @@ pub enum Error {
     },
     /// Git fails in a whole repository at a worktree that is not devmesh's to mend.
     #[error(
-        "use a repository with a half-made worktree, left by a git that was killed: \
-         `echo ../.. > '{0}/commondir'` mends it, or, if nothing is in it, `rm -r '{0}'`",
+        "use the repository, in which a killed git has left a worktree half made; mend it by: \
+         echo ../.. > '{}/commondir'",
         entry.display()
     )]
     BrokenWorktree {

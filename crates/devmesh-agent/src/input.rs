@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::clock::{Clock, Now};
 use crate::dialect::Fact;
+use crate::error::Error;
 use crate::git::Change;
 use crate::land::{Landing, Seen};
 use crate::process::EndCause;
@@ -95,7 +96,7 @@ pub enum Input {
         /// The attempt.
         key: Key,
         /// Where, and the work in it that may land as it is; or why not.
-        place: Result<Box<Prepared>, String>,
+        place: Result<Box<Prepared>, Unable>,
     },
     /// The base was verified.
     BaseProven {
@@ -225,15 +226,27 @@ pub enum Unable {
     Base(String),
     /// Its repository, or room for a worktree of it, is not on this host.
     Place(String),
+    /// The repository's own setup command fails.
+    Setup(String),
     /// The mesh was asked in vain: nothing is known.
     Unheard(String),
 }
 
 impl Unable {
+    /// Why there is no worktree to work in.
+    pub(crate) fn placed(error: &Error) -> Self {
+        match error {
+            Error::Setup { .. } => Self::Setup(error.chain()),
+            error => Self::Place(format!("no worktree can be made: failed to {}", error.chain())),
+        }
+    }
+
     /// The reason, in words.
     pub fn why(&self) -> &str {
         match self {
-            Unable::Base(why) | Unable::Place(why) | Unable::Unheard(why) => why,
+            Unable::Base(why) | Unable::Place(why) | Unable::Setup(why) | Unable::Unheard(why) => {
+                why
+            }
         }
     }
 }

@@ -14,6 +14,8 @@ pub use review::{review, verdict};
 
 use std::fmt::Write;
 
+use devmesh_protocol::view::{SaidView, TaskView};
+
 /// The framework's share of a prompt.
 const FRAMEWORK_CHARS_MAX: usize = 16_000;
 /// The notes' share of a prompt.
@@ -46,6 +48,40 @@ pub struct Parts {
     pub map: String,
     /// An attempt before this one left work in the worktree.
     pub continues: bool,
+}
+
+/// What every agent works to.
+#[derive(Debug, Clone, Default)]
+pub struct Lore {
+    /// The rules, by id.
+    pub rules: Vec<(String, String)>,
+    /// The plan that all work to.
+    pub framework: Option<String>,
+}
+
+impl Parts {
+    /// What the task itself and what all work to give.
+    pub(crate) fn of(task: &TaskView, lore: &Lore) -> Self {
+        Self {
+            task: task.task.to_string(),
+            title: task.title.clone(),
+            prompt: task.prompt.clone(),
+            rules: lore.rules.clone(),
+            framework: lore.framework.clone(),
+            said: words_of(task),
+            verify: task.verify.clone(),
+            ..Self::default()
+        }
+    }
+}
+
+/// What people have said about a task, as the tool reads it.
+pub(crate) fn words_of(task: &TaskView) -> Vec<String> {
+    let line = |said: &SaidView| {
+        let text = said.text.as_deref().unwrap_or("(withdrawn)");
+        format!("{} ({}): {text}", said.by, said.kind)
+    };
+    task.said.iter().map(line).collect()
 }
 
 /// The first prompt of an attempt. The task comes first and in its author's words.

@@ -321,3 +321,41 @@ async fn a_review_of_anothers_work_is_the_tools_verdict_on_its_diff() {
     assert_eq!(refs, saved.commit, "what the reviewer's tool left behind is nobody's work");
     assert_eq!(mesh.verbs().last().map(String::as_str), Some("agent.leave"));
 }
+
+/// The host's own trouble costs the task nothing: it passes while the agent waits.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worktree_that_cannot_be_made_for_a_moment_is_made_after_it() {
+    let repo = TestRepo::new();
+    let register = repo.path().join(".git/worktrees");
+    std::fs::write(&register, "in the way").unwrap();
+    let mesh = Mesh::start(&repo, &["true"]).await;
+    let agent = agent(&mesh, &repo, "cat > /dev/null; echo hi > hello.txt").await;
+    mesh.saw("task.start").await;
+    let claim = repo.slots().join("1/devmesh.lock");
+    until("a slot is taken", || claim.exists()).await;
+    tokio::time::sleep(Duration::from_millis(600)).await;
+    std::fs::remove_file(&register).unwrap();
+    mesh.saw("task.complete").await;
+    let verbs = mesh.verbs();
+    assert!(!verbs.iter().any(|verb| verb == "task.fail" || verb == "task.abandon"), "{verbs:?}");
+    agent.stop().await;
+}
+
+/// What only a person can mend is told with the words that mend it, and costs no try.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_persons_half_made_worktree_gives_the_task_back_and_says_how_to_mend_it() {
+    let repo = TestRepo::new();
+    let entry = repo.path().join(".git/worktrees/mine");
+    std::fs::create_dir_all(&entry).unwrap();
+    std::fs::write(entry.join("gitdir"), "/somewhere/.git\n").unwrap();
+    std::fs::write(entry.join("commondir"), "").unwrap();
+    let mesh = Mesh::start(&repo, &["true"]).await;
+    let agent = agent(&mesh, &repo, "true").await;
+    mesh.saw("task.abandon").await;
+    let body = mesh.body("task.abandon");
+    assert_eq!(body["unspent"], true);
+    let said = body["reason"].as_str().unwrap();
+    let mend = format!("echo ../.. > '{}/commondir'", entry.display());
+    assert!(said.starts_with("no worktree can be made") && said.ends_with(&mend), "{said}");
+    agent.stop().await;
+}

@@ -1,5 +1,7 @@
 //! Cutting text to its bounds without breaking characters.
 
+use devmesh_protocol::limits::LINE_CHARS_MAX;
+
 /// The last `max` characters, marked where something was cut off.
 pub(crate) fn tail(text: &str, max: usize) -> String {
     let count = text.chars().count();
@@ -19,6 +21,12 @@ pub(crate) fn head(text: &str, max: usize) -> String {
     }
     let short: String = kept.chars().take(max.saturating_sub(1)).collect();
     format!("{short}…")
+}
+
+/// The text as one line of the log takes it.
+pub(crate) fn line(text: &str) -> String {
+    let words: Vec<&str> = text.split_whitespace().collect();
+    head(&plain(&words.join(" ")), LINE_CHARS_MAX)
 }
 
 /// A name of a file as git shows it: in quotes and escaped where it is not plain text.

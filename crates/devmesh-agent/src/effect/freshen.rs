@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::World;
 use super::desk::{Bench, Desk};
-use super::worktree::{chain, person, take_work};
+use super::worktree::{person, take_work};
 use crate::error::Result;
 use crate::git::Git;
 use crate::input::{Input, Refreshed};
@@ -16,7 +16,7 @@ use crate::view::Work;
 pub(super) async fn refresh(world: World, desk: Arc<Desk>, work: Work) {
     let mut bench = desk.bench.lock().await;
     let Some(bench) = bench.as_mut() else { return };
-    let fresh = freshen(bench, &desk, &work).await.map_err(|error| chain(&error));
+    let fresh = freshen(bench, &desk, &work).await.map_err(|error| error.chain());
     world.put(Input::Refreshed { key: desk.key, fresh }).await;
 }
 
@@ -52,6 +52,6 @@ pub(super) async fn rebase(world: World, desk: Arc<Desk>, work: Work, onto: Stri
     let mut bench = desk.bench.lock().await;
     let Some(bench) = bench.as_mut() else { return };
     let done = put_on(bench, &work, &onto).await;
-    let conflicts = done.map_err(|error| chain(&error));
+    let conflicts = done.map_err(|error| error.chain());
     world.put(Input::Rebased { key: desk.key, conflicts }).await;
 }

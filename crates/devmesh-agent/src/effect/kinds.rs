@@ -7,6 +7,7 @@ use devmesh_protocol::command::task::Flow;
 use devmesh_protocol::event::TextRef;
 use devmesh_protocol::{SessionId, TaskId, Verb};
 
+use crate::prompt::Lore;
 use crate::view::{Job, Key, Work};
 
 /// Something to be done outside. Each that has an answer comes back as one `Input`.
@@ -95,10 +96,8 @@ pub enum Effect {
         key: Key,
         /// What is to be done.
         job: Box<Job>,
-        /// The rules, for the prompt.
-        rules: Vec<(String, String)>,
-        /// The plan, for the prompt.
-        framework: Option<String>,
+        /// What all work to, for the prompt.
+        lore: Lore,
     },
     /// Make a slot ready for planning a goal, and the question about it.
     PreparePlan {
@@ -106,10 +105,8 @@ pub enum Effect {
         key: Key,
         /// What is to be planned.
         job: Box<Job>,
-        /// The rules of those who will work to it.
-        rules: Vec<(String, String)>,
-        /// The plan that all work to now.
-        framework: Option<String>,
+        /// What all work to, for the prompt.
+        lore: Lore,
     },
     /// Verify the base in the slot, unless that is known.
     ProveBase {

@@ -126,7 +126,7 @@ async fn asked(
 async fn repo_path(world: &World, repo: &RepoView) -> Result<PathBuf, Unable> {
     if let Some(origin) = &world.config.origin {
         return origin.mirror(&repo.repo).await.map_err(|error| {
-            let why = super::worktree::chain(&error);
+            let why = error.chain();
             Unable::Unheard(format!("repository {} is not reached: {why}", repo.repo))
         });
     }
@@ -163,7 +163,7 @@ async fn standing_point(path: &Path, task: &TaskView, repo: &RepoView) -> Result
         }
         Err(error) => {
             tracing::warn!(path = %path.display(), %error, "the base was not found");
-            Err(Unable::Base(super::worktree::chain(&error)))
+            Err(Unable::Place(error.chain()))
         }
     }
 }
@@ -190,7 +190,7 @@ pub(super) async fn job_of(world: &World, key: Key, seen: u64) -> Result<Job, Un
 
 pub(super) async fn said(world: World, key: Key, known: usize) {
     let task = task_of(&world, key.task, None).await;
-    let words = task.map(|task| words_of(&task)).unwrap_or_default();
+    let words = task.map(|task| crate::prompt::words_of(&task)).unwrap_or_default();
     let words = words.into_iter().skip(known).collect();
     world.put(Input::Said { key, words }).await;
 }
@@ -201,15 +201,6 @@ pub(super) async fn capabilities(world: &World) -> Vec<String> {
     let agents: Vec<AgentView> = many(value, "agents");
     let known: BTreeSet<String> = agents.into_iter().flat_map(|it| it.capabilities).collect();
     known.into_iter().collect()
-}
-
-/// What people have said about a task, as the tool reads it.
-pub(super) fn words_of(task: &TaskView) -> Vec<String> {
-    let line = |said: &devmesh_protocol::view::SaidView| {
-        let text = said.text.as_deref().unwrap_or("(withdrawn)");
-        format!("{} ({}): {text}", said.by, said.kind)
-    };
-    task.said.iter().map(line).collect()
 }
 
 /// What people change by hand of what the task declares: who, and which path.

@@ -1,4 +1,4 @@
-//! What is done in an attempt's slot: prepare, save, capture, verify, land, give back.
+//! What is done in an attempt's slot: save, capture, verify, land, give back.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -9,126 +9,18 @@ use devmesh_protocol::RepoPath;
 use devmesh_protocol::command::task::Flow;
 
 use super::desk::{Bench, Desk};
-use super::{LandOrder, World, read};
-use crate::error::{Error, Result};
+use super::patience::Patience;
+use super::{LandOrder, World};
+use crate::error::Result;
 use crate::git::{Change, Git, Trust, tree_of};
-use crate::input::{Captured, Input, Prepared};
+use crate::input::{Captured, Input};
 use crate::land::{self, Gates, Known, Landing, Person, Seen, Turn};
-use crate::prompt::{self, Parts};
-use crate::save::{self, Restored, SaveSpec};
-use crate::slot::{self, SlotSpec};
+use crate::save::{self, SaveSpec};
 use crate::verify::{self, Step, Verdict, VerifySpec};
-use crate::view::{Job, Place, Work};
+use crate::view::{Job, Work};
 
 /// Clocks of the host and of the log may differ by so much.
 const CLOCK_SLACK_S: u64 = 5;
-
-/// An error with its causes in one line, as people and logs read it.
-pub(super) fn chain(error: &Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = std::error::Error::source(error);
-    while let Some(source) = cause {
-        text = format!("{text}: {source}");
-        cause = source.source();
-    }
-    text
-}
-
-pub(super) async fn prepare(
-    world: World,
-    desk: Arc<Desk>,
-    job: Job,
-    rules: Vec<(String, String)>,
-    framework: Option<String>,
-) {
-    let key = desk.key;
-    let place = fill(&world, &desk, job, rules, framework).await;
-    let place = place.map(Box::new).map_err(|error| chain(&error));
-    world.put(Input::Prepared { key, place }).await;
-}
-
-async fn fill(
-    world: &World,
-    desk: &Desk,
-    job: Job,
-    rules: Vec<(String, String)>,
-    framework: Option<String>,
-) -> Result<Prepared> {
-    let settings = settings_of(&job).await;
-    let mut bench = desk.bench.lock().await;
-    let base_commit = start_of(&job, desk).await?;
-    let slot = slot::prepare(&SlotSpec {
-        repo: job.repo_path.clone(),
-        repo_name: job.repo.repo.to_string(),
-        root: world.config.worktrees.clone(),
-        base: base_commit.clone(),
-        copy: strings(&settings, "worktree", "copy"),
-        setup: job.repo.setup.clone(),
-        setup_inputs: strings(&settings, "worktree", "setup_inputs"),
-        setup_limit: world.config.command_limit,
-        env: world.config.env.clone(),
-        occupant: Some((desk.key.task.to_string(), desk.key.attempt)),
-    })
-    .await?;
-    let git = slot.git();
-    let task = desk.key.task.to_string();
-    let restored = save::restore(&git, &task, &base_commit).await?;
-    let (base, continues, conflicts) = match restored {
-        Restored::Nothing => (base_commit, false, Vec::new()),
-        Restored::Onto { base, conflicts } => (base, true, conflicts),
-    };
-    let conflicts = land::unresolved(&git, &conflicts).await?;
-    let bench = bench.insert(Bench { slot, base, job, conflicts: conflicts.clone() });
-    let work = if continues { work_in(bench, desk).await? } else { None };
-    let view = &bench.job.task;
-    let paths: Vec<String> = view.paths.iter().map(|path| path.key().to_owned()).collect();
-    let said = read::words_of(view);
-    let count = said.len();
-    let parts = Parts {
-        task,
-        title: view.title.clone(),
-        prompt: view.prompt.clone(),
-        map: prompt::repo_map(&git, &paths).await?,
-        paths,
-        rules,
-        framework,
-        notes: read::notes(world, view).await,
-        by_hand: read::by_hand(world, view).await,
-        said,
-        verify: view.verify.clone(),
-        continues,
-    };
-    let prompt = prompt::first(&parts);
-    let worktree = bench.slot.path.clone();
-    let place = Place { worktree, base: bench.base.clone(), prompt, continues };
-    Ok(Prepared { place, work, said: count, conflicts })
-}
-
-/// Where the worktree begins. Work that was proven under an earlier process stands on its own
-/// base still: on another it would be another tree, and the proof none.
-async fn start_of(job: &Job, desk: &Desk) -> Result<String> {
-    let running = job.task.attempt.as_ref().filter(|it| it.attempt == desk.key.attempt);
-    if running.is_none_or(|it| it.receipt.is_none() && it.turn.is_none()) {
-        return Ok(job.base_commit.clone());
-    }
-    let saved = save::last_of(&Git::at(&job.repo_path), &desk.key.task.to_string()).await?;
-    Ok(saved.map_or_else(|| job.base_commit.clone(), |saved| saved.base))
-}
-
-/// `devmesh.toml` as it stands at the base commit; the attempt's own is never read.
-pub(super) async fn settings_of(job: &Job) -> toml::Table {
-    let spec = format!("{}:devmesh.toml", job.base_commit);
-    let shown = Git::at(&job.repo_path).try_run(&["show", &spec], &[]).await;
-    match shown {
-        Ok(output) if output.code == 0 => toml::from_str(&output.text()).unwrap_or_default(),
-        Ok(_) | Err(_) => toml::Table::new(),
-    }
-}
-
-pub(super) fn strings(settings: &toml::Table, section: &str, key: &str) -> Vec<String> {
-    let list = settings.get(section).and_then(|part| part.get(key)).and_then(toml::Value::as_array);
-    list.into_iter().flatten().filter_map(toml::Value::as_str).map(str::to_owned).collect()
-}
 
 fn save_spec(bench: &Bench, desk: &Desk) -> SaveSpec {
     SaveSpec {
@@ -171,14 +63,20 @@ pub(super) async fn save(world: World, desk: Arc<Desk>) {
             let commit = saved.map(|saved| saved.commit);
             world.put(Input::Saved { key: desk.key, commit }).await;
         }
-        Err(error) => tracing::warn!(key = %desk.key, error = chain(&error), "not saved"),
+        Err(error) => tracing::warn!(key = %desk.key, error = error.chain(), "not saved"),
     }
 }
 
 pub(super) async fn capture(world: World, desk: Arc<Desk>, conflicts: Vec<String>) {
     let bench = desk.bench.lock().await;
     let Some(bench) = bench.as_ref() else { return };
-    let captured = take_work(bench, &desk, &conflicts).await.map_err(|error| chain(&error));
+    let mut patience = Patience::new(desk.key);
+    let captured = loop {
+        match take_work(bench, &desk, &conflicts).await {
+            Err(error) if patience.outlasts(&error).await => {}
+            captured => break captured.map_err(|error| error.chain()),
+        }
+    };
     world.put(Input::Captured { key: desk.key, captured }).await;
 }
 
@@ -252,7 +150,7 @@ pub(super) async fn prove_base(world: World, desk: Arc<Desk>) {
         Ok(red) => red,
         // What cannot be run here says nothing about the base.
         Err(error) => {
-            tracing::warn!(error = chain(&error), "the base was not verified");
+            tracing::warn!(error = error.chain(), "the base was not verified");
             None
         }
     };
@@ -283,7 +181,7 @@ async fn base_is_red(world: &World, bench: &Bench) -> Result<Option<String>> {
 pub(super) async fn verify(world: World, desk: Arc<Desk>, work: Work) {
     let bench = desk.bench.lock().await;
     let Some(bench) = bench.as_ref() else { return };
-    let verdict = check(&world, bench, &desk, &work).await.map_err(|error| chain(&error));
+    let verdict = check(&world, bench, &desk, &work).await.map_err(|error| error.chain());
     world.put(Input::Verified { key: desk.key, verdict }).await;
 }
 
@@ -326,7 +224,7 @@ pub(super) async fn land(world: World, desk: Arc<Desk>, order: LandOrder) {
             trees.push(tree_of(&repo, &found.commit).await.unwrap_or_default());
         }
     }
-    let landing = landing.map_err(|error| chain(&error));
+    let landing = landing.map_err(|error| error.chain());
     world.put(Input::Landed { key: desk.key, landing, trees }).await;
 }
 
@@ -410,7 +308,7 @@ pub(super) async fn publish(
             tracing::info!(key = %desk.key, place, "published");
             Ok(())
         }
-        Err(error) => Err(chain(&error)),
+        Err(error) => Err(error.chain()),
     };
     world.put(Input::Published { key: desk.key, done }).await;
 }
@@ -434,7 +332,7 @@ async fn send(world: &World, job: &Job, desk: &Desk) {
         return;
     }
     if let Err(error) = crate::origin::send(&git, &address, &name).await {
-        tracing::warn!(key = %desk.key, error = chain(&error), "the save is on this host alone");
+        tracing::warn!(key = %desk.key, error = error.chain(), "the save is on this host alone");
     }
 }
 
@@ -445,13 +343,13 @@ pub(super) async fn drop_all(world: World, desk: Arc<Desk>) {
     if let Some(bench) = taken {
         if let Err(error) = save::save(&save_spec(&bench, &desk)).await {
             // The slot keeps its note of whose work it holds: the next use saves it.
-            tracing::warn!(key = %desk.key, error = chain(&error), "not saved");
+            tracing::warn!(key = %desk.key, error = error.chain(), "not saved");
             world.put(Input::Dropped(desk.key)).await;
             return;
         }
         send(&world, &bench.job, &desk).await;
         if let Err(error) = bench.slot.release().await {
-            tracing::warn!(key = %desk.key, error = chain(&error), "slot not released");
+            tracing::warn!(key = %desk.key, error = error.chain(), "slot not released");
         }
     }
     world.put(Input::Dropped(desk.key)).await;
@@ -463,15 +361,15 @@ pub(super) async fn finish(world: World, desk: Arc<Desk>) {
     if let Some(bench) = taken {
         let git = Git::at(&bench.job.repo_path);
         if let Err(error) = save::forget(&git, &desk.key.task.to_string()).await {
-            tracing::warn!(key = %desk.key, error = chain(&error), "saves not forgotten");
+            tracing::warn!(key = %desk.key, error = error.chain(), "saves not forgotten");
         }
         if let Some(origin) = &world.config.origin
             && let Err(error) = origin.forget(&git, &bench.job.repo.repo, desk.key.task).await
         {
-            tracing::warn!(key = %desk.key, error = chain(&error), "saves not forgotten there");
+            tracing::warn!(key = %desk.key, error = error.chain(), "saves not forgotten there");
         }
         if let Err(error) = bench.slot.release().await {
-            tracing::warn!(key = %desk.key, error = chain(&error), "slot not released");
+            tracing::warn!(key = %desk.key, error = error.chain(), "slot not released");
         }
     }
     world.put(Input::Dropped(desk.key)).await;

@@ -15,6 +15,7 @@ use crate::clock::Now;
 use crate::effect::Effect;
 use crate::guard;
 use crate::input::{Answer, Captured, Prepared, Refreshed, Unable};
+use crate::prompt::Lore;
 use crate::verify::Verdict;
 use crate::view::{Attempt, Failure, Job, Key, Phase, View};
 
@@ -54,19 +55,21 @@ pub(super) fn looked_up(view: &mut View, key: Key, job: Result<Box<Job>, Unable>
         }
         // Nobody can do it as things stand; another host may have what this one lacks.
         Err(Unable::Base(why)) => ending::fail(view, key, failure_of("base", &why, false)),
-        Err(Unable::Place(why) | Unable::Unheard(why)) => give_back(view, key, &why, true),
+        Err(Unable::Place(why) | Unable::Setup(why) | Unable::Unheard(why)) => {
+            give_back(view, key, &why, true)
+        }
     }
 }
 
 fn prepare(view: &mut View, key: Key) -> Vec<Effect> {
-    let (rules, framework) = (view.rules.clone(), view.framework.clone());
+    let lore = Lore { rules: view.rules.clone(), framework: view.framework.clone() };
     let Some(attempt) = view.attempt_of(key) else { return Vec::new() };
     let Some(job) = attempt.job.clone() else { return Vec::new() };
     attempt.phase = Phase::Preparing;
     if attempt.plans() {
-        return vec![Effect::PreparePlan { key, job: Box::new(job), rules, framework }];
+        return vec![Effect::PreparePlan { key, job: Box::new(job), lore }];
     }
-    vec![Effect::Prepare { key, job: Box::new(job), rules, framework }]
+    vec![Effect::Prepare { key, job: Box::new(job), lore }]
 }
 
 /// A command about the attempt was answered; which one, its phase tells.
@@ -113,17 +116,18 @@ pub(super) fn prepared(
     view: &mut View,
     now: Now,
     key: Key,
-    place: Result<Box<Prepared>, String>,
+    place: Result<Box<Prepared>, Unable>,
 ) -> Vec<Effect> {
     let Some(attempt) = view.attempt_of(key).filter(|it| it.phase == Phase::Preparing) else {
         return Vec::new();
     };
     let prepared = match place {
         Ok(prepared) => *prepared,
-        Err(reason) => {
-            let failure = failure_of("setup", &reason, false);
-            return ending::fail(view, key, failure);
+        Err(Unable::Setup(why)) => {
+            return ending::fail(view, key, failure_of("setup", &why, false));
         }
+        // The host's trouble is nobody's failure; it has been waited out in vain.
+        Err(unable) => return give_back(view, key, unable.why(), true),
     };
     attempt.saved_ms = now.ms;
     attempt.said = attempt.said.max(prepared.said);
@@ -529,7 +533,7 @@ pub(super) fn give_back(view: &mut View, key: Key, reason: &str, unspent: bool) 
         task: key.task,
         attempt: key.attempt,
         token: attempt.token,
-        reason: crate::text::head(reason, devmesh_protocol::limits::LINE_CHARS_MAX),
+        reason: crate::text::line(reason),
         unspent,
         usage: attempt.usage(),
     };

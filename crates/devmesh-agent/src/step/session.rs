@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use devmesh_protocol::limits::{BEAT_MS, LINE_CHARS_MAX, RETRY_AFTER_MS};
+use devmesh_protocol::limits::{BEAT_MS, RETRY_AFTER_MS};
 use devmesh_protocol::report::BeatReply;
 use devmesh_protocol::view::TaskView;
 use devmesh_protocol::{Code, SessionId, TaskId};
@@ -189,9 +189,9 @@ pub(super) fn looked_at(
     let sight = match sight {
         Ok(sight) => sight,
         Err(Unable::Unheard(_)) => return Vec::new(),
-        Err(Unable::Base(why) | Unable::Place(why)) => {
+        Err(Unable::Base(why) | Unable::Place(why) | Unable::Setup(why)) => {
             // Said, so that the task does not wait for ever without a word.
-            let why = one_line(&why);
+            let why = crate::text::line(&why);
             return vec![Effect::Decline { session, task, why }];
         }
     };
@@ -200,12 +200,6 @@ pub(super) fn looked_at(
         return Vec::new();
     }
     vec![Effect::Bid { session, task, score: score(&sight) }]
-}
-
-/// A reason as the log takes it.
-fn one_line(why: &str) -> String {
-    let words: Vec<&str> = why.split_whitespace().collect();
-    crate::text::head(&crate::text::plain(&words.join(" ")), LINE_CHARS_MAX)
 }
 
 /// What only this host knows: a worktree that is warm, processors that are free.

@@ -102,3 +102,18 @@ fn who_gets_a_path_together_with_another_is_told_as_well() {
     assert!(asides.len() == 2 && asides[0].contains("claude-1 (for t-3)"), "{asides:?}");
     assert!(asides[1].contains("a.txt is changed by ada by hand"), "{asides:?}");
 }
+
+#[test]
+fn a_host_that_can_make_no_worktree_costs_no_try_and_a_setup_that_fails_does() {
+    let mut view = at(Phase::Preparing);
+    let place = Err(Unable::Place("no\nroom".into()));
+    let effects = take(&mut view, 0, Input::Prepared { key: KEY, place });
+    let Some(Effect::Post { verbs, .. }) = effects.last() else { panic!("{effects:?}") };
+    let [Verb::TaskAbandon(body)] = verbs.as_slice() else { panic!("{verbs:?}") };
+    assert!(body.unspent);
+    assert_eq!(body.reason, "no room", "in one line");
+    let mut view = at(Phase::Preparing);
+    let place = Err(Unable::Setup("exit 4".into()));
+    let effects = take(&mut view, 0, Input::Prepared { key: KEY, place });
+    assert_eq!(names(&effects), ["Save", "task.fail"]);
+}
