@@ -3,13 +3,12 @@
 use std::path::PathBuf;
 
 use devmesh_protocol::view::TaskView;
-use devmesh_protocol::{RepoId, TaskId, Verb};
-use serde_json::Value;
+use devmesh_protocol::{RepoId, TaskId};
 
-use super::task::add::{goal, text_of};
-use super::task::follow::{self, Ending, exit_of};
+use super::task::add::{goal, queue, text_of};
+use super::task::follow::{self, exit_of};
 use crate::context::Context;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::exit::Exit;
 
 /// Have the architect plan a goal: a framework for everybody, and the tasks it takes; prints the
@@ -44,39 +43,19 @@ impl Args {
         let text = text_of(self.text.as_deref(), self.file.as_deref(), "the goal")?;
         let link = context.connect().await?;
         let body = goal(context, &link, (self.repo, self.base), &text, self.approve).await?;
-        let out = context.out;
         if !self.wait {
-            let reply = link.submit(Verb::TaskAdd(body)).await?;
-            out.answer(reply, |result, _| {
-                out.line(result.get("task").and_then(Value::as_str).unwrap_or_default());
-            })?;
+            queue(context, &link, body).await?;
             return Ok(Exit::Ok);
         }
-        let (_, result) = link.done(Verb::TaskAdd(body)).await?;
-        let id = result.get("task").and_then(Value::as_str).and_then(|id| id.parse().ok());
-        let id: TaskId = id.ok_or_else(|| Error::failed("read the answer to task.add"))?;
-        out.say(format!("{id} is to be planned; Ctrl-C leaves it to itself"));
-        let following = follow::told(&link, vec![id], Ending::EndedOrPerson, |task| {
-            let worker = task.attempt.as_ref().map(|attempt| attempt.actor.to_string());
-            let by = worker.map(|worker| format!(" by {worker}")).unwrap_or_default();
-            out.say(format!("{id} {}{by}", task.state));
-        });
-        let tasks = tokio::select! {
-            tasks = following => tasks?,
-            _ = tokio::signal::ctrl_c() => {
-                out.say(format!("{id} goes on; `devmesh task wait {id}` follows it again"));
-                return Err(Error::silent(Exit::Unknown));
-            }
-        };
-        for task in tasks.values() {
-            if out.json {
-                out.json(task);
-                continue;
-            }
-            made(task).iter().for_each(|task| out.line(task.to_string()));
-            follow::say_waiting(out, std::iter::once(task));
+        let out = context.out;
+        let task = follow::added(out, &link, body, "is to be planned").await?;
+        if out.json {
+            out.json(&task);
+        } else {
+            made(&task).iter().for_each(|task| out.line(task.to_string()));
+            follow::say_waiting(out, std::iter::once(&task));
         }
-        Ok(exit_of(tasks.values()))
+        Ok(exit_of(std::iter::once(&task)))
     }
 }
 

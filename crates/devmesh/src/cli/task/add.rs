@@ -119,14 +119,14 @@ impl Args {
             let repo = repo_of(context, &link, &self.spec).await?;
             for mut task in tasks {
                 task.repo = task.repo.or_else(|| repo.clone());
-                added(context, &link, task).await?;
+                queue(context, &link, task).await?;
             }
             return Ok(());
         }
         let text = text_of(self.text.as_deref(), self.file.as_deref(), "the task")?;
         let link = context.connect().await?;
         let task = build(context, &link, self.spec, &text).await?;
-        added(context, &link, task).await.map(|_| ())
+        queue(context, &link, task).await
     }
 }
 
@@ -164,7 +164,7 @@ pub(crate) async fn goal(
 }
 
 /// Sends one and prints its id.
-async fn added(context: &Context, link: &Link, task: Add) -> Result<()> {
+pub(crate) async fn queue(context: &Context, link: &Link, task: Add) -> Result<()> {
     let reply = link.submit(Verb::TaskAdd(task)).await?;
     context.out.answer(reply, |result, _| {
         context.out.line(result.get("task").and_then(Value::as_str).unwrap_or_default());

@@ -5,13 +5,15 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use devmesh_bus::notice::{Filter, Notices};
-use devmesh_protocol::TaskId;
+use devmesh_protocol::command::task::Add;
 use devmesh_protocol::event::task::Blocked;
 use devmesh_protocol::view::TaskView;
+use devmesh_protocol::{TaskId, Verb};
+use serde_json::Value;
 
 use crate::cli::status::Waiting;
 use crate::context::Link;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::exit::Exit;
 use crate::output::{Output, clean};
 
@@ -72,6 +74,28 @@ pub(crate) async fn told(
         };
         let _ = tokio::time::timeout(LOOK, wanted).await;
     }
+}
+
+/// Adds a task and follows it until it has ended or waits for a person, telling what becomes of it.
+/// `what` says what comes of it first, as in "is queued".
+pub(crate) async fn added(out: Output, link: &Link, task: Add, what: &str) -> Result<TaskView> {
+    let (_, result) = link.done(Verb::TaskAdd(task)).await?;
+    let id = result.get("task").and_then(Value::as_str).and_then(|id| id.parse().ok());
+    let id: TaskId = id.ok_or_else(|| Error::failed("read the answer to task.add"))?;
+    out.say(format!("{id} {what}; Ctrl-C leaves it to itself"));
+    let following = told(link, vec![id], Ending::EndedOrPerson, |task| {
+        let worker = task.attempt.as_ref().map(|attempt| attempt.actor.to_string());
+        let by = worker.map(|worker| format!(" by {worker}")).unwrap_or_default();
+        out.say(format!("{id} {}{by}", task.state));
+    });
+    let seen = tokio::select! {
+        seen = following => seen?.remove(&id),
+        _ = tokio::signal::ctrl_c() => {
+            out.say(format!("{id} goes on; `devmesh task wait {id}` follows it again"));
+            return Err(Error::silent(Exit::Unknown));
+        }
+    };
+    seen.ok_or_else(|| Error::failed(format!("follow {id}")))
 }
 
 /// Whether nothing more happens to a task by itself: it has ended, or what it comes after has,
