@@ -40,6 +40,5 @@ fn secret() -> crate::error::Result<String> {
     let mut bytes = [0; 20];
     getrandom::fill(&mut bytes)
         .map_err(|error| crate::error::Error::failed("make a secret").because(error.to_string()))?;
-    use base64::Engine as _;
-    Ok(base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(bytes))
+    Ok(data_encoding::BASE64URL_NOPAD.encode(&bytes))
 }

@@ -11,8 +11,7 @@ use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use data_encoding::BASE64URL_NOPAD;
 use devmesh_protocol::Digest;
 
 use crate::{Error, Result};
@@ -120,12 +119,12 @@ impl Secret {
         bytes.extend_from_slice(&ticket.name);
         let proof = self.proof(&bytes);
         bytes.extend_from_slice(&proof.0);
-        URL_SAFE_NO_PAD.encode(bytes)
+        BASE64URL_NOPAD.encode(&bytes)
     }
 
     /// Reads a ticket that was made with this secret; whether it is still good is not looked at.
     pub(crate) fn read_ticket(&self, text: &str) -> Option<Ticket> {
-        let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
+        let bytes = BASE64URL_NOPAD.decode(text.as_bytes()).ok()?;
         let bytes: [u8; TICKET_BYTES] = bytes.try_into().ok()?;
         let (said, proof) = bytes.split_at(TICKET_BYTES - 32);
         let proof = Digest(proof.try_into().ok()?);
