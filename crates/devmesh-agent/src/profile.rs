@@ -13,6 +13,7 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use devmesh_protocol::id::{TOOL, check_name};
 use serde::{Deserialize, Serialize};
 
 use crate::dialect::Dialect;
@@ -158,9 +159,7 @@ pub fn load(user: Option<&Path>) -> Result<BTreeMap<String, Profile>> {
 fn parse(from: &str, text: &str) -> Result<Profile> {
     let refused = |reason: String| Error::Profile { profile: from.to_owned(), reason };
     let profile: Profile = toml::from_str(text).map_err(|error| refused(error.to_string()))?;
-    if profile.name.is_empty() {
-        return Err(refused("it has no name".into()));
-    }
+    check_name(TOOL, &profile.name).map_err(|error| refused(format!("name: {error}")))?;
     let has_prompt = profile.args.iter().any(|arg| arg.contains("{prompt}"));
     if profile.prompt == PromptBy::Argument && !has_prompt {
         return Err(refused("args lack {prompt}".into()));

@@ -133,25 +133,3 @@ impl Error {
 pub fn is_import_reply(reply: &str) -> bool {
     reply.strip_prefix("_R_.").is_some_and(|rest| !rest.is_empty())
 }
-
-/// Whether `name` can name an actor: nothing it holds can forge a subject or a path.
-#[must_use]
-pub fn is_name(name: &str) -> bool {
-    is_word(name, 63, true)
-}
-
-/// Whether `name` can name a mesh. It has no `_`, so that no mesh's log has the name of another
-/// mesh's stream.
-#[must_use]
-pub fn is_mesh_name(name: &str) -> bool {
-    is_word(name, 31, false)
-}
-
-fn is_word(text: &str, bytes_max: usize, underscore: bool) -> bool {
-    let first = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
-    let rest = |b: u8| first(b) || b == b'-' || (underscore && b == b'_');
-    let bytes = text.as_bytes();
-    bytes.len() <= bytes_max
-        && bytes.first().is_some_and(|b| first(*b))
-        && bytes.iter().all(|b| rest(*b))
-}

@@ -33,6 +33,19 @@ fn is_name(text: &str, bytes_max: usize, underscore: bool) -> bool {
         && bytes.iter().all(|c| plain(*c) || *c == b'-' || (underscore && *c == b'_'))
 }
 
+/// What tools are known by, for [`check_name`].
+pub const TOOL: &str = "the name of a tool";
+/// What capabilities are known by, for [`check_name`].
+pub const CAPABILITY: &str = "the name of a capability";
+
+/// Checks a name that has no type of its own and obeys the same rule; `what` is it.
+pub fn check_name(what: &'static str, text: &str) -> Result<(), BadId> {
+    if is_name(text, 63, true) {
+        return Ok(());
+    }
+    Err(BadId::new(what, "it matches [a-z0-9][a-z0-9_-]{0,62}", text))
+}
+
 macro_rules! text_id {
     ($(#[$doc:meta])* $name:ident, $what:literal, $rule:literal, $pattern:literal, $valid:expr) => {
         $(#[$doc])*

@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::command::task::ReviewBy;
+use crate::id::{CAPABILITY, check_name};
 use crate::limits::{
     LINE_CHARS_MAX, LIST_MAX, PATHS_MAX, PLAN_BYTES_MAX, PLAN_TASKS_MAX, TEXT_BYTES_MAX,
 };
@@ -180,7 +181,10 @@ fn one(at: usize, task: &Planned) -> Result<(), BadPlan> {
     few(name("paths"), task.paths.len(), "paths", PATHS_MAX)?;
     few(name("depends_on"), task.depends_on.len(), "keys", LIST_MAX)?;
     few(name("needs"), task.needs.len(), "entries", LIST_MAX)?;
-    task.needs.iter().try_for_each(|need| line(name("needs"), need, LINE_CHARS_MAX))?;
+    for need in &task.needs {
+        check_name(CAPABILITY, need)
+            .map_err(|bad| BadPlan::Field { at: name("needs"), why: bad.to_string() })?;
+    }
     if task.priority.is_some_and(|priority| priority > 4) {
         let why = "0 (urgent) to 4 (idle) is expected".to_owned();
         return Err(BadPlan::Field { at: name("priority"), why });

@@ -75,6 +75,18 @@ fn a_broken_file_is_named() {
     assert!(error.contains("bad.toml") && error.contains("fancy"), "{error}");
 }
 
+#[test]
+fn a_name_that_the_mesh_would_refuse_is_refused_here() {
+    for name in ["", "My Tool", "a.*"] {
+        let text = format!(
+            "name = '{name}'\nprograms = ['x']\nargs = []\nprompt = 'stdin'\ndialect = 'text'\n\
+             co_author = 'X <x@x>'\n"
+        );
+        let error = parse("x.toml", &text).unwrap_err().to_string();
+        assert!(error.contains("is not the name of a tool"), "{error}");
+    }
+}
+
 #[tokio::test]
 async fn a_tool_is_found_in_the_path_with_its_version() {
     use std::os::unix::fs::PermissionsExt;

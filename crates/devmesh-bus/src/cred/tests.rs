@@ -51,20 +51,13 @@ fn token_of(creds: &Path) -> String {
 }
 
 #[test]
-fn names() {
-    for good in ["a", "0", "codex-1", "a_b", &"x".repeat(63)] {
-        assert!(is_name(good), "{good}");
-    }
-    let long = "x".repeat(64);
-    for bad in ["", "-a", "_a", "A", "a.b", "a*", "a>", "a b", "ä", "a/b", "a\n", &long] {
-        assert!(!is_name(bad), "{bad}");
+fn names_that_could_forge_a_subject_or_a_path_are_refused() {
+    for bad in ["", "_a", "A", "a.b", "a*", "a>", "a/b", "a\n", &"x".repeat(64)] {
         let (dir, trust) = trust();
         assert!(matches!(trust.mint(bad, Role::Agent), Err(Error::Name { .. })), "{bad}");
         assert!(fs::read_dir(dir.path().join("creds")).unwrap().next().is_none());
     }
-    assert!(is_mesh_name("my-mesh-2") && is_mesh_name(&"x".repeat(31)));
-    for bad in ["", "a_b", "-a", "A", &"x".repeat(32)] {
-        assert!(!is_mesh_name(bad), "{bad}");
+    for bad in ["", "a_b", "A", &"x".repeat(32)] {
         let dir = tempfile::tempdir().unwrap();
         let opened = Trust::open_or_create(dir.path(), bad);
         assert!(matches!(opened, Err(Error::MeshName { .. })), "{bad}");

@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use devmesh_protocol::{ActorId, MeshId};
 use nkeys::{KeyPair, KeyPairType};
 use serde::{Deserialize, Serialize};
 
 use super::role::Exports;
 use super::{
-    Account, Error, Permissions, Role, accounts, claims, disk, is_mesh_name, is_name, jwt,
-    permissions, role_name,
+    Account, Error, Permissions, Role, accounts, claims, disk, jwt, permissions, role_name,
 };
 use crate::server::Auth;
 
@@ -89,7 +89,7 @@ impl Trust {
     /// # Errors
     /// Where the name will not do, a key is damaged, or the folder cannot be written.
     pub fn open_or_create(state_dir: &Path, mesh: &str) -> Result<Self, Error> {
-        if !is_mesh_name(mesh) {
+        if MeshId::new(mesh).is_err() {
             return Err(Error::MeshName { name: mesh.to_owned() });
         }
         let keys = state_dir.join("keys");
@@ -208,7 +208,7 @@ impl Trust {
         role: Role,
         valid_for: Option<Duration>,
     ) -> Result<Vec<(Account, String)>, Error> {
-        if !is_name(name) {
+        if ActorId::new(name).is_err() {
             return Err(Error::Name { name: name.to_owned() });
         }
         // The domain believes these two names: who carries one must be what it says.

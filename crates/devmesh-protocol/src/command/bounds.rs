@@ -2,6 +2,7 @@
 //! sees it; and the free texts of a command.
 
 use super::{Command, Verb, agent, lock, mesh, task};
+use crate::id::{CAPABILITY, TOOL, check_name};
 use crate::limits::{LINE_CHARS_MAX, LIST_MAX, PATHS_MAX, TEXT_BYTES_MAX};
 use crate::plan;
 use crate::reply::{Code, Rejection};
@@ -30,6 +31,16 @@ fn named(field: &str, text: &str) -> Checked {
         return Err(Rejection::bad_field(field, "it is empty"));
     }
     line(field, text)
+}
+
+/// Names of one kind; `what` is each of them.
+fn names<'a>(
+    field: &str,
+    what: &'static str,
+    names: impl IntoIterator<Item = &'a String>,
+) -> Checked {
+    let checked = names.into_iter().try_for_each(|name| check_name(what, name));
+    checked.map_err(|bad| Rejection::bad_field(field, bad))
 }
 
 fn maybe(field: &str, text: Option<&String>) -> Checked {
@@ -176,9 +187,10 @@ impl Command {
 }
 
 fn join(body: &agent::Join) -> Checked {
-    named("tool", &body.tool)?;
+    names("tool", TOOL, [&body.tool])?;
     maybe("model", body.model.as_ref())?;
-    lines("capabilities", &body.capabilities)?;
+    few("capabilities", &body.capabilities, LIST_MAX)?;
+    names("capabilities", CAPABILITY, &body.capabilities)?;
     few("repos", &body.repos, LIST_MAX)?;
     few("for", &body.for_persons, LIST_MAX)
 }
@@ -210,11 +222,13 @@ fn add(body: &task::Add) -> Checked {
     few("paths", &body.paths, PATHS_MAX)?;
     priority(body.priority)?;
     few("depends_on", &body.depends_on, LIST_MAX)?;
-    lines("needs", &body.needs)?;
-    maybe("tool", body.tool.as_ref())?;
+    few("needs", &body.needs, LIST_MAX)?;
+    names("needs", CAPABILITY, &body.needs)?;
+    names("tool", TOOL, &body.tool)?;
     maybe("key", body.key.as_ref())?;
     shell("verify", &body.verify)?;
-    lines("backup_tools", &body.backup_tools)?;
+    few("backup_tools", &body.backup_tools, LIST_MAX)?;
+    names("backup_tools", TOOL, &body.backup_tools)?;
     let attempts_max = crate::limits::ATTEMPTS_MAX;
     if body.max_attempts.is_some_and(|n| n == 0 || n > attempts_max) {
         let text = format!("a number from 1 to {attempts_max} is expected");

@@ -44,6 +44,12 @@ fn bad_bodies_name_the_field() {
     refused("task.add", r#"{"title":"a","base":"-x"}"#, bad, "base");
     refused("task.add", r#"{"title":"a\u001b[2J"}"#, bad, "title");
     refused("task.add", r#"{"title":"a","max_cost_usd":-1}"#, bad, "max_cost_usd");
+    refused("task.add", r#"{"title":"a","tool":"a.*"}"#, bad, "tool");
+    refused("task.add", r#"{"title":"a","tool":""}"#, bad, "tool");
+    refused("task.add", r#"{"title":"a","backup_tools":["codex","a*"]}"#, bad, "backup_tools");
+    refused("task.add", r#"{"title":"a","needs":["gpu","a b"]}"#, bad, "needs");
+    refused("agent.join", r#"{"tool":"a.*","host":"h"}"#, bad, "tool");
+    refused("agent.join", r#"{"tool":"a","host":"h","capabilities":["a b"]}"#, bad, "capabilities");
     refused("task.start", r#"{"task":"17","attempt":1,"token":5}"#, bad, "task");
     refused("repo.add", r#"{"name":"a"}"#, bad, "path");
     refused("repo.add", r#"{"name":"a","url":"--upload-pack=x"}"#, bad, "url");

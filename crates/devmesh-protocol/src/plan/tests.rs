@@ -62,6 +62,7 @@ fn fields() {
         ("paths", json!([".git/config"]), "tasks[0].paths[0]: the path leads into .git"),
         ("title", json!(" "), "tasks[0].title: it is empty"),
         ("title", json!("a\nb"), "tasks[0].title: a line without control characters"),
+        ("needs", json!(["a b"]), "tasks[0].needs: \"a b\" is not the name of a capability"),
         ("key", json!(""), "tasks[0].key: it is empty"),
         ("priority", json!(9), "tasks[0].priority: 0 (urgent) to 4 (idle)"),
         ("review", json!("me"), "tasks[0].review: unknown variant"),
