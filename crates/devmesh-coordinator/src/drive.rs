@@ -49,7 +49,7 @@ pub(crate) async fn run(args: Args, shutdown: CancellationToken) -> Result<(), E
         Intake::start(&ears, trust, Bounds::default()).await.map_err(bus("hear heartbeats"))?;
     let watch = LeaderWatch::subscribe(&ears).await.map_err(bus("hear the leader"))?;
     let head = args.state_dir.as_deref().map(head::path);
-    let known = head.as_deref().map(head::read).transpose()?.flatten();
+    let known = head.as_deref().map(head::known).transpose()?.flatten();
     let options = connect::Options { reconnect: false, ..connect::Options::default() };
     let actor = ActorId::coordinator();
     let open =

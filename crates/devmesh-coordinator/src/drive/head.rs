@@ -13,12 +13,38 @@ pub(super) fn path(state_dir: &Path) -> PathBuf {
     state_dir.join("head")
 }
 
-/// The head that was kept; `None` where none was, or an old process was ended while writing it.
-pub(super) fn read(path: &Path) -> Result<Option<Chain>, Error> {
+/// What the file holds.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Kept {
+    /// There is none yet.
+    Nothing,
+    /// This head.
+    Head(Chain),
+    /// What is no head, and why.
+    Damaged(String),
+}
+
+/// Reads what was kept.
+pub(super) fn read(path: &Path) -> Result<Kept, Error> {
     match fs::read(path) {
-        Ok(bytes) => Ok(serde_json::from_slice(&bytes).ok()),
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Ok(bytes) => Ok(serde_json::from_slice(&bytes)
+            .map_or_else(|error| Kept::Damaged(error.to_string()), Kept::Head)),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(Kept::Nothing),
         Err(source) => Err(Error::File { path: path.to_owned(), source }),
+    }
+}
+
+/// The head that is known. A damaged file is said and taken for none: the log tells by its own
+/// digests whether it is whole, and a mesh must not stay down for a file beside it.
+pub(super) fn known(path: &Path) -> Result<Option<Chain>, Error> {
+    match read(path)? {
+        Kept::Nothing => Ok(None),
+        Kept::Head(chain) => Ok(Some(chain)),
+        Kept::Damaged(why) => {
+            let path = path.display();
+            tracing::warn!(%path, why, "damaged; a log that was rolled back is not noticed now");
+            Ok(None)
+        }
     }
 }
 
