@@ -194,6 +194,8 @@ async fn a_second_host_joins_over_tls_and_lands_work() {
     rig.done(&hosts.there("devmesh down")).await;
     rig.done(&hosts.here("devmesh cred revoke beta")).await;
     hosts.refused("devmesh tunnel git-upload-pack repo", 3, "or no longer").await;
+    hosts.refused("devmesh status", 4, "refused").await;
+    rig.done(&hosts.here("devmesh status")).await;
     rig.done(&hosts.here("devmesh down")).await;
     assert_eq!(rig.left().await, [], "nothing runs after `down`");
 }

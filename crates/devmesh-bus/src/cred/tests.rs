@@ -237,6 +237,21 @@ async fn a_revocation_is_recorded_before_it_is_told() {
     trust.mint("bob", Role::Person).unwrap();
 }
 
+#[tokio::test]
+async fn what_a_host_was_given_ends_with_it() {
+    let (_dir, trust) = trust();
+    let here = trust.mint("ada", Role::Person).unwrap();
+    trust.mint_away("ada", Role::Person, "beta").unwrap();
+    trust.mint_away("ada", Role::Person, "gamma").unwrap();
+    trust.mint_away("beta", Role::Probe, "beta").unwrap();
+    trust.revoke("beta", "nats://127.0.0.1:1", None).await.unwrap_err();
+    let ended = |user: User| user.revoked_at.is_some().then_some((user.name, user.host));
+    let ended: Vec<_> = trust.users().unwrap().into_iter().filter_map(ended).collect();
+    let beta = Some("beta".to_owned());
+    assert_eq!(ended, [("ada".to_owned(), beta.clone()), ("beta".to_owned(), beta)]);
+    assert!(here.file(Account::Mesh).unwrap().exists(), "who it was goes on elsewhere");
+}
+
 #[test]
 fn a_sender_is_who_the_server_says() {
     let of = |text: &str| {

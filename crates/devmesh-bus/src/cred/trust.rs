@@ -50,6 +50,9 @@ pub struct User {
     /// Seconds since 1970; none is not revoked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub revoked_at: Option<i64>,
+    /// The host that was given it, where that is not this one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host: Option<String>,
 }
 
 impl User {
@@ -181,7 +184,7 @@ impl Trust {
     ) -> Result<Minted, Error> {
         let _lock = disk::lock(&self.dir.join("keys"))?;
         let mut files = Vec::new();
-        for (account, text) in self.enter(name, role, valid_for)? {
+        for (account, text) in self.enter(name, role, valid_for, None)? {
             let path = self.creds_path(name, role, account);
             disk::write_private(&path, &text)?;
             files.push((account, path));
@@ -190,13 +193,13 @@ impl Trust {
     }
 
     /// As [`Trust::mint`], for a host that is not this one: gives the credential for the role's
-    /// first account, and keeps nothing of it but its key in the register.
+    /// first account, and keeps nothing of it but its key in the register, which ends with `host`.
     ///
     /// # Errors
     /// As [`Trust::mint`].
-    pub fn mint_away(&self, name: &str, role: Role) -> Result<String, Error> {
+    pub fn mint_away(&self, name: &str, role: Role, host: &str) -> Result<String, Error> {
         let _lock = disk::lock(&self.dir.join("keys"))?;
-        let mut texts = self.enter(name, role, None)?.into_iter();
+        let mut texts = self.enter(name, role, None, Some(host))?.into_iter();
         texts.next().map(|(_, text)| text).ok_or_else(|| Error::Unknown { name: name.to_owned() })
     }
 
@@ -207,6 +210,7 @@ impl Trust {
         name: &str,
         role: Role,
         valid_for: Option<Duration>,
+        host: Option<&str>,
     ) -> Result<Vec<(Account, String)>, Error> {
         if ActorId::new(name).is_err() {
             return Err(Error::Name { name: name.to_owned() });
@@ -237,14 +241,15 @@ impl Trust {
                 issued_at: now,
                 expires_at,
                 revoked_at: None,
+                host: host.map(str::to_owned),
             });
         }
         self.write_register(&users)?;
         Ok(written)
     }
 
-    /// Ends every credential of `name`: recorded, its files removed, and told to the server at
-    /// `url`, which cuts its connections at once. `ca` is the server's certificate authority where
+    /// Ends every credential of `name`, and every one that a host of that name was given: recorded,
+    /// its files removed, and told to the server at `url`, which cuts their connections at once. `ca` is the server's certificate authority where
     /// it speaks TLS with one of its own. Returns how many keys were ended.
     ///
     /// # Errors
@@ -265,8 +270,9 @@ impl Trust {
         if !users.iter().any(|u| u.name == name) {
             return Err(Error::Unknown { name: name.to_owned() });
         }
+        let is_meant = |u: &User| u.name == name || u.host.as_deref() == Some(name);
         let mut ended = 0;
-        for user in users.iter_mut().filter(|u| u.name == name && u.revoked_at.is_none()) {
+        for user in users.iter_mut().filter(|u| is_meant(u) && u.revoked_at.is_none()) {
             user.revoked_at = Some(now);
             ended += 1;
         }

@@ -91,7 +91,7 @@ impl Door {
         let invitation = invitations::take(&self.state, secret, host, now())?;
         let person = invitation.person;
         let mint = |name: &ActorId, role| {
-            trust.mint_away(name.as_str(), role).map_err(|error| error.to_string())
+            trust.mint_away(name.as_str(), role, host.as_str()).map_err(|error| error.to_string())
         };
         let person_credential = mint(&person, Role::Person)?;
         let probe_credential = mint(host, Role::Probe)?;
@@ -115,7 +115,7 @@ impl Door {
             return Err(format!("an agent of the host {host} is called {host}-SOMETHING"));
         }
         let trust = keys::open(&self.state).map_err(told)?;
-        let credential = trust.mint_away(name.as_str(), Role::Agent);
+        let credential = trust.mint_away(name.as_str(), Role::Agent, host.as_str());
         let credential = credential.map_err(|error| error.to_string())?;
         self.register(BTreeMap::from([(name.to_string(), Role::Agent)])).await?;
         Ok(Answer::Agent { credential })
