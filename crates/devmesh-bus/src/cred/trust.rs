@@ -249,8 +249,9 @@ impl Trust {
     }
 
     /// Ends every credential of `name`, and every one that a host of that name was given: recorded,
-    /// its files removed, and told to the server at `url`, which cuts their connections at once. `ca` is the server's certificate authority where
-    /// it speaks TLS with one of its own. Returns how many keys were ended.
+    /// its files removed, and told to the server at `url`, which cuts their connections at once.
+    /// `ca` is the server's certificate authority where it speaks TLS with one of its own. Returns
+    /// how many keys were ended.
     ///
     /// # Errors
     /// [`Error::NotPushed`] where the server was not reached: it holds from its next start, and a
