@@ -26,7 +26,7 @@ pub(crate) struct Args {
 pub(super) struct Terms {
     /// Seconds until they end by themselves; 30 minutes where nothing is said
     #[arg(long, value_name = "SECONDS")]
-    ttl: Option<u64>,
+    pub(super) ttl: Option<u64>,
     /// Seconds to wait where somebody else holds them
     #[arg(long, value_name = "SECONDS", default_value_t = 0)]
     wait: u64,

@@ -14,6 +14,9 @@ use crate::exit::Exit;
 
 /// Leases of a person live 30 minutes where nothing is said; long before that they are renewed.
 const RENEW: Duration = Duration::from_secs(300);
+/// Shorter ones are renewed so often in their time, but not more often than this.
+const TIMES: u32 = 3;
+const RENEW_MIN: Duration = Duration::from_millis(100);
 
 /// Take leases, run a command, give them back; exits 6 where the command failed
 #[derive(Debug, clap::Args)]
@@ -30,10 +33,11 @@ pub(crate) struct Args {
 impl Args {
     pub(super) async fn run(self, context: &Context) -> Result<Exit> {
         let link = context.connect().await?;
+        let pace = pace(self.terms.ttl);
         let reply = acquire(context, &link, self.wanted, self.terms).await?;
         let (_, result) = reply.into_result().map_err(Error::rejected)?;
         let leases: Vec<LeaseId> = ids(&result).iter().filter_map(|id| id.parse().ok()).collect();
-        let ran = run(&link, &leases, &self.command).await;
+        let ran = run(context, &link, (&leases, pace), &self.command).await;
         // A wait that was interrupted must not leave them behind.
         let given = link.done(Verb::LockRelease(Release { leases, ..Release::default() })).await;
         let exit = ran?;
@@ -41,7 +45,17 @@ impl Args {
     }
 }
 
-async fn run(link: &Link, leases: &[LeaseId], command: &[String]) -> Result<Exit> {
+/// How often leases of so many seconds are renewed.
+fn pace(ttl_s: Option<u64>) -> Duration {
+    ttl_s.map_or(RENEW, |s| (Duration::from_secs(s) / TIMES).clamp(RENEW_MIN, RENEW))
+}
+
+async fn run(
+    context: &Context,
+    link: &Link,
+    (leases, pace): (&[LeaseId], Duration),
+    command: &[String],
+) -> Result<Exit> {
     let Some((program, args)) = command.split_first() else {
         return Err(Error::usage("no command was given"));
     };
@@ -50,7 +64,7 @@ async fn run(link: &Link, leases: &[LeaseId], command: &[String]) -> Result<Exit
         .env("DEVMESH_LEASES", leases.iter().map(ToString::to_string).collect::<Vec<_>>().join(","))
         .spawn()
         .map_err(|error| Error::usage(format!("{program} cannot be run")).because(error))?;
-    let mut renew = tokio::time::interval_at(tokio::time::Instant::now() + RENEW, RENEW);
+    let mut renew = tokio::time::interval_at(tokio::time::Instant::now() + pace, pace);
     loop {
         tokio::select! {
             status = child.wait() => {
@@ -59,7 +73,11 @@ async fn run(link: &Link, leases: &[LeaseId], command: &[String]) -> Result<Exit
                 return Ok(if status.success() { Exit::Ok } else { Exit::Failed });
             }
             _ = renew.tick() => {
-                link.done(Verb::LockRenew(Renew { leases: leases.to_vec(), ttl_ms: None })).await?;
+                let renew = Renew { leases: leases.to_vec(), ttl_ms: None };
+                // The command goes on, so its end is waited for; giving back says what was lost.
+                if let Err(error) = link.done(Verb::LockRenew(renew)).await {
+                    error.lines().iter().for_each(|line| context.out.say(line));
+                }
             }
             // The command has heard it too; its end is what counts.
             _ = tokio::signal::ctrl_c() => {}
