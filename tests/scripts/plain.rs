@@ -68,6 +68,21 @@ async fn every_command_speaks_json() {
 }
 
 #[tokio::test]
+async fn a_list_of_many_parts_is_given_whole() {
+    let rig = Rig::new().await;
+    rig.done("devmesh up -d --lite").await;
+    let tasks = "for n in $(seq 201); do echo '{\"title\":\"x\"}'; done";
+    rig.done(&format!("{tasks} | devmesh task add --jsonl")).await;
+    for (limit, count) in [("", 201), ("--limit 3", 3)] {
+        let list = rig.done(&format!("devmesh task list --json {limit}")).await;
+        let list: Value = serde_json::from_str(&list).unwrap();
+        assert_eq!(list["result"]["tasks"].as_array().unwrap().len(), count, "{limit}");
+        let lines = rig.done(&format!("devmesh task list {limit}")).await;
+        assert_eq!(lines.lines().count(), count + 1, "{limit}");
+    }
+}
+
+#[tokio::test]
 async fn what_is_not_answered_is_never_told_as_failed() {
     let rig = Rig::new().await;
     rig.done("devmesh up -d --lite").await;

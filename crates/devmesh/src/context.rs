@@ -172,14 +172,28 @@ impl Context {
         self.out.answer(reply, human)
     }
 
-    /// Asks and prints what `human` makes of the answer.
-    pub(crate) async fn ask<T: DeserializeOwned>(
+    /// Asks for a list and prints what `human` makes of its entries.
+    pub(crate) async fn list<T: Entry>(
         &self,
         what: &str,
         body: Value,
+        human: impl FnOnce(Vec<T>),
+    ) -> Result<()> {
+        let link = self.connect().await?;
+        if !self.out.json {
+            human(link.list(what, body).await?);
+            return Ok(());
+        }
+        self.out.answer(link.ask_all::<T>(what, body).await?, |_, _| {})
+    }
+
+    /// Prints an answer: as it came where JSON is asked for, else what `human` makes of it.
+    pub(crate) fn show<T: DeserializeOwned>(
+        &self,
+        what: &str,
+        reply: Reply,
         human: impl FnOnce(T),
     ) -> Result<()> {
-        let reply = self.connect().await?.ask(what, body).await?;
         if self.out.json {
             return self.out.answer(reply, |_, _| {});
         }
@@ -248,57 +262,71 @@ impl Link {
         read(what, result)
     }
 
-    /// All entries of a list, asked for part by part.
-    pub(crate) async fn list<T: DeserializeOwned + Entry>(
-        &self,
-        what: &str,
-        body: Value,
-    ) -> Result<Vec<T>> {
-        let mut all: Vec<T> = Vec::new();
-        loop {
-            let mut body = body.clone();
-            if let (Some(last), Value::Object(fields)) = (all.last(), &mut body) {
-                fields.insert("after".into(), json!(last.key()));
-            }
-            let answer: Value = self.get(what, body).await?;
-            let part: Vec<T> = entries(what, answer)?;
-            let is_last = part.len() < usize::try_from(devmesh_protocol::query::LIMIT).unwrap_or(1);
-            let asked = all.len();
-            all.extend(part);
-            if is_last || all.len() == asked {
-                return Ok(all);
-            }
+    /// Asks for a list part by part; the answer holds all of it, or as much as `body` limits it to.
+    pub(crate) async fn ask_all<T: Entry>(&self, what: &str, mut body: Value) -> Result<Reply> {
+        let mut whole = self.ask(what, body.clone()).await?;
+        if body.get("limit").is_some() {
+            return Ok(whole);
         }
+        let part_max = usize::try_from(devmesh_protocol::query::LIMIT).unwrap_or(1);
+        let mut all = take::<T>(&mut whole);
+        let mut had = all.len();
+        while had >= part_max {
+            body["after"] = all[all.len() - 1][T::KEY].clone();
+            let mut more = self.ask(what, body.clone()).await?;
+            if matches!(more, Reply::Err { .. }) {
+                return Ok(more);
+            }
+            let part = take::<T>(&mut more);
+            had = part.len();
+            all.extend(part);
+        }
+        if let Reply::Ok { result, .. } = &mut whole {
+            result[T::LIST] = Value::Array(all);
+        }
+        Ok(whole)
+    }
+
+    /// All entries of a list; a refusal is an error.
+    pub(crate) async fn list<T: Entry>(&self, what: &str, body: Value) -> Result<Vec<T>> {
+        let reply = self.ask_all::<T>(what, body).await?;
+        let (_, mut result) = reply.into_result().map_err(Error::rejected)?;
+        read(what, result[T::LIST].take())
     }
 }
 
 /// What can be asked for part by part.
-pub(crate) trait Entry {
-    /// What the next part comes after.
-    fn key(&self) -> String;
+pub(crate) trait Entry: DeserializeOwned {
+    /// Under which name an answer lists it.
+    const LIST: &'static str;
+    /// Its field that the next part comes after.
+    const KEY: &'static str;
 }
 
 macro_rules! entry {
-    ($($view:ident by $field:ident),*) => {
+    ($($view:ident: $list:literal by $key:literal,)*) => {
         $(impl Entry for devmesh_protocol::view::$view {
-            fn key(&self) -> String {
-                self.$field.to_string()
-            }
+            const LIST: &'static str = $list;
+            const KEY: &'static str = $key;
         })*
     };
 }
-entry!(TaskView by task, AgentView by agent, HostView by host, RepoView by repo, NoteView by key);
+entry! {
+    TaskView: "tasks" by "task",
+    AgentView: "agents" by "agent",
+    HostView: "hosts" by "host",
+    RepoView: "repos" by "repo",
+    NoteView: "notes" by "key",
+    LeaseView: "leases" by "lease",
+}
 
-/// The entries of an answer: a list, or an object that holds it under the query's name.
-pub(crate) fn entries<T: DeserializeOwned>(what: &str, answer: Value) -> Result<Vec<T>> {
-    let list = match answer {
-        Value::Object(mut fields) => fields
-            .remove(what)
-            .or_else(|| fields.into_iter().map(|(_, value)| value).find(Value::is_array))
-            .unwrap_or_else(|| json!([])),
-        list => list,
-    };
-    read(what, list)
+/// Takes the entries out of an answer; of a refusal there are none.
+fn take<T: Entry>(reply: &mut Reply) -> Vec<Value> {
+    let Reply::Ok { result, .. } = reply else { return Vec::new() };
+    match result.get_mut(T::LIST).map(Value::take) {
+        Some(Value::Array(part)) => part,
+        _ => Vec::new(),
+    }
 }
 
 fn read<T: DeserializeOwned>(what: &str, value: Value) -> Result<T> {

@@ -1,7 +1,7 @@
 //! `devmesh agents`: who works.
 
 use devmesh_protocol::view::AgentView;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::context::Context;
 use crate::error::Result;
@@ -13,27 +13,26 @@ pub(crate) struct Args {}
 
 impl Args {
     pub(super) async fn run(self, context: &Context) -> Result<()> {
-        if context.out.json {
-            return context.ask("agents", json!({}), |_: Value| {}).await;
-        }
-        let agents: Vec<AgentView> = context.connect().await?.list("agents", json!({})).await?;
-        let mut table = Table::new(&["AGENT", "ROLE", "STATE", "TOOL", "HOST", "TASK"]);
-        for agent in agents {
-            let task = agent.task.map_or_else(|| "-".to_owned(), |task| task.to_string());
-            let state = match &agent.suspended {
-                Some(why) => format!("{}: {}", agent.state, super::words(&json!(why))),
-                None => agent.state.clone(),
-            };
-            table.row(&[
-                agent.agent.as_str(),
-                &agent.role,
-                &state,
-                &agent.tool,
-                agent.host.as_str(),
-                &task,
-            ]);
-        }
-        context.out.table(&table, "no agents; `devmesh agent --tool NAME` starts one");
-        Ok(())
+        context.list("agents", json!({}), |agents| show(context, agents)).await
     }
+}
+
+fn show(context: &Context, agents: Vec<AgentView>) {
+    let mut table = Table::new(&["AGENT", "ROLE", "STATE", "TOOL", "HOST", "TASK"]);
+    for agent in agents {
+        let task = agent.task.map_or_else(|| "-".to_owned(), |task| task.to_string());
+        let state = match &agent.suspended {
+            Some(why) => format!("{}: {}", agent.state, super::words(&json!(why))),
+            None => agent.state.clone(),
+        };
+        table.row(&[
+            agent.agent.as_str(),
+            &agent.role,
+            &state,
+            &agent.tool,
+            agent.host.as_str(),
+            &task,
+        ]);
+    }
+    context.out.table(&table, "no agents; `devmesh agent --tool NAME` starts one");
 }

@@ -2,7 +2,6 @@
 
 use std::path::Path;
 use std::process::Stdio;
-use std::time::{Duration, SystemTime};
 
 use devmesh_bus::server::{self, VERSION_MIN};
 use devmesh_protocol::view::MeshView;
@@ -14,6 +13,7 @@ use crate::context::Context;
 use crate::error::{Result, chain};
 use crate::exit::Exit;
 use crate::git::Repo;
+use crate::host::now;
 use crate::output::clean;
 use crate::state_dir::{RunFile, StateDir};
 
@@ -226,7 +226,7 @@ async fn mesh(context: &Context, state: &StateDir) -> Vec<Finding> {
     });
     all.push(sync_interval(state));
     all.push(match leader(context).await {
-        Ok(mesh) => clock(&mesh),
+        Ok(mesh) => leads(&mesh),
         Err(error) => Finding::fail(
             "leader",
             error.lines().join(" "),
@@ -256,14 +256,12 @@ fn sync_interval(state: &StateDir) -> Finding {
     }
 }
 
-fn clock(mesh: &MeshView) -> Finding {
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or(Duration::ZERO);
-    let now = u64::try_from(now.as_millis()).unwrap_or(u64::MAX);
+fn leads(mesh: &MeshView) -> Finding {
     if let Some(why) = &mesh.stale {
         let fix = "give it room or make it writable; `devmesh explain STORE_REFUSES`";
         return Finding::fail("store", why.clone(), fix);
     }
-    let ahead = mesh.at.0.saturating_sub(now);
+    let ahead = mesh.at.0.saturating_sub(now());
     let text = format!("{} leads term {}, record {}", mesh.leader, mesh.epoch, mesh.seq);
     if ahead > CLOCK_MS_MAX {
         let found = format!("{text}; its clock is {ahead} ms ahead of this one");

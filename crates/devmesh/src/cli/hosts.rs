@@ -1,7 +1,7 @@
 //! `devmesh hosts`: the machines and what they can give.
 
 use devmesh_protocol::view::HostView;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::context::Context;
 use crate::error::Result;
@@ -13,24 +13,19 @@ pub(crate) struct Args {}
 
 impl Args {
     pub(super) async fn run(self, context: &Context) -> Result<()> {
-        if context.out.json {
-            return context.ask("hosts", json!({}), |_: Value| {}).await;
-        }
-        let hosts: Vec<HostView> = context.connect().await?.list("hosts", json!({})).await?;
-        let mut table = Table::new(&["HOST", "SLOTS", "RAM MiB", "VRAM MiB"]);
-        for host in hosts {
-            let capacity = json!(host.capacity);
-            let number =
-                |name: &str| capacity.get(name).and_then(Value::as_u64).unwrap_or_default();
-            let slots = format!("{}/{}", host.slots_taken, number("slots"));
-            let ram = format!("{}/{}", host.ram_reserved_mb, number("ram_mb"));
-            let devices = host.vram_reserved_mb.iter().zip(&host.capacity.vram_mb);
-            let vram: Vec<String> =
-                devices.map(|(taken, there)| format!("{taken}/{there}")).collect();
-            let vram = if vram.is_empty() { "no GPU".to_owned() } else { vram.join(" ") };
-            table.row(&[host.host.as_str(), &slots, &ram, &vram]);
-        }
-        context.out.table(&table, "no host is measured yet");
-        Ok(())
+        context.list("hosts", json!({}), |hosts| show(context, hosts)).await
     }
+}
+
+fn show(context: &Context, hosts: Vec<HostView>) {
+    let mut table = Table::new(&["HOST", "SLOTS", "RAM MiB", "VRAM MiB"]);
+    for host in hosts {
+        let slots = format!("{}/{}", host.slots_taken, host.capacity.slots);
+        let ram = format!("{}/{}", host.ram_reserved_mb, host.capacity.ram_mb);
+        let devices = host.vram_reserved_mb.iter().zip(&host.capacity.vram_mb);
+        let vram: Vec<String> = devices.map(|(taken, there)| format!("{taken}/{there}")).collect();
+        let vram = if vram.is_empty() { "no GPU".to_owned() } else { vram.join(" ") };
+        table.row(&[host.host.as_str(), &slots, &ram, &vram]);
+    }
+    context.out.table(&table, "no host is measured yet");
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use devmesh_bus::cred::Trust;
 use tokio::task::JoinSet;
@@ -17,6 +17,7 @@ use super::signals::{Heard, Signals};
 use super::store::{Look, Store};
 use crate::error::{Error, Result};
 use crate::exit::Exit;
+use crate::host::now;
 use crate::keys;
 use crate::output::say;
 use crate::process::Known;
@@ -213,9 +214,7 @@ impl Mesh {
 
     /// Keeps for `status` what is not started again.
     fn put_given_up(&mut self, name: &str, how: &str) -> Result<()> {
-        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        let at = u64::try_from(now.as_millis()).unwrap_or(u64::MAX);
-        self.run.given_up.insert(name.to_owned(), GivenUp { how: how.to_owned(), at });
+        self.run.given_up.insert(name.to_owned(), GivenUp { how: how.to_owned(), at: now() });
         self.keep();
         Ok(())
     }

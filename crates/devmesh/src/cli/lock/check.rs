@@ -57,8 +57,5 @@ impl Args {
 
 /// Whether nothing stands in the way.
 fn is_free(result: &Value) -> bool {
-    let free = result.get("free").or_else(|| result.get("ok")).and_then(Value::as_bool);
-    free.unwrap_or_else(|| {
-        result.get("holders").and_then(Value::as_array).is_none_or(|holders| holders.is_empty())
-    })
+    result.get("free").and_then(Value::as_bool).unwrap_or_default()
 }

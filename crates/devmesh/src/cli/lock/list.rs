@@ -4,7 +4,6 @@ use devmesh_protocol::ActorId;
 use devmesh_protocol::query::Locks;
 use devmesh_protocol::view::{LeaseView, WaiterView};
 use serde::Deserialize;
-use serde_json::Value;
 
 use crate::cli::paths::resolve;
 use crate::context::Context;
@@ -20,7 +19,7 @@ pub(crate) struct Args {
     /// Only those of this actor
     #[arg(long, value_name = "NAME")]
     actor: Option<ActorId>,
-    /// At most so many
+    /// At most so many, from the first; all where nothing is said
     #[arg(long, value_name = "N")]
     limit: Option<u32>,
 }
@@ -37,10 +36,8 @@ impl Args {
         let query = Locks { limit: self.limit, after: None, path, actor: self.actor };
         let body = serde_json::to_value(&query)
             .map_err(|error| Error::failed("write the query").because(error))?;
-        if context.out.json {
-            return context.ask("locks", body, |_: Value| {}).await;
-        }
-        context.ask("locks", body, |answer| show(context, &answer)).await
+        let reply = context.connect().await?.ask_all::<LeaseView>("locks", body).await?;
+        context.show("locks", reply, |answer| show(context, &answer))
     }
 }
 

@@ -1,6 +1,6 @@
 //! `devmesh lock why`: who holds it, since when, why one waits, when it comes.
 
-use devmesh_protocol::{ActorId, Code, Reply, RepoId, TaskId};
+use devmesh_protocol::{ActorId, RepoId, TaskId};
 use serde_json::{Value, json};
 
 use super::repo_of;
@@ -45,15 +45,7 @@ impl Args {
         if let Some(task) = self.task {
             body["task"] = json!(task);
         }
-        let mut reply = link.ask("lock.why", body.clone()).await?;
-        if matches!(&reply, Reply::Err { error, .. } if error.code == Code::UnknownVerb) {
-            // One of an older version tells who holds and who waits, and no more.
-            let mut body = body;
-            if let Some(fields) = body.as_object_mut() {
-                fields.retain(|name, _| name == "path" || name == "actor");
-            }
-            reply = link.ask("locks", body).await?;
-        }
+        let reply = link.ask("lock.why", body).await?;
         context.out.answer(reply, |result, _| show(context, result))
     }
 }

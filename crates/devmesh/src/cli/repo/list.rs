@@ -1,7 +1,7 @@
 //! `devmesh repo list`: the repositories of the mesh.
 
 use devmesh_protocol::view::RepoView;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::context::Context;
 use crate::error::Result;
@@ -13,18 +13,17 @@ pub(crate) struct Args {}
 
 impl Args {
     pub(super) async fn run(self, context: &Context) -> Result<()> {
-        if context.out.json {
-            return context.ask("repos", json!({}), |_: Value| {}).await;
-        }
-        let repos: Vec<RepoView> = context.connect().await?.list("repos", json!({})).await?;
-        let mut table = Table::new(&["REPO", "FROM", "LANDS ON", "PROVEN BY", "WHERE"]);
-        for repo in repos {
-            let verify = repo.verify.join("; ");
-            let verify = if verify.is_empty() { "nothing (unverified)" } else { &verify };
-            let place = repo.path.or(repo.url).unwrap_or_default();
-            table.row(&[repo.repo.as_str(), &repo.base, &repo.target, verify, &place]);
-        }
-        context.out.table(&table, "no repositories; `devmesh up` adds the one you stand in");
-        Ok(())
+        context.list("repos", json!({}), |repos| show(context, repos)).await
     }
+}
+
+fn show(context: &Context, repos: Vec<RepoView>) {
+    let mut table = Table::new(&["REPO", "FROM", "LANDS ON", "PROVEN BY", "WHERE"]);
+    for repo in repos {
+        let verify = repo.verify.join("; ");
+        let verify = if verify.is_empty() { "nothing (unverified)" } else { &verify };
+        let place = repo.path.or(repo.url).unwrap_or_default();
+        table.row(&[repo.repo.as_str(), &repo.base, &repo.target, verify, &place]);
+    }
+    context.out.table(&table, "no repositories; `devmesh up` adds the one you stand in");
 }

@@ -30,27 +30,22 @@ impl Args {
             Tasks { limit: self.limit, state: self.state, repo: self.repo, ..Tasks::default() };
         let body = serde_json::to_value(&query)
             .map_err(|error| Error::failed("write the query").because(error))?;
-        if context.out.json {
-            return context.ask("tasks", body, |_: serde_json::Value| {}).await;
-        }
-        let link = context.connect().await?;
-        let tasks: Vec<TaskView> = match self.limit {
-            Some(_) => crate::context::entries("tasks", link.get("tasks", body).await?)?,
-            None => link.list("tasks", body).await?,
-        };
-        let mut table = Table::new(&["TASK", "STATE", "BY", "TRIES", "TITLE"]);
-        for task in tasks {
-            let worker = task.attempt.as_ref().map(|attempt| attempt.actor.to_string());
-            let worker = worker.or_else(|| task.attempts.last().map(|past| past.actor.to_string()));
-            let tries = format!("{}/{}", task.tries, task.max_attempts);
-            let state = match &task.blocked {
-                Some(blocked) => format!("{}: {}", task.state, words(&json!(blocked))),
-                None => task.state.clone(),
-            };
-            let worker = worker.unwrap_or_else(|| "-".to_owned());
-            table.row(&[&task.task.to_string(), &state, &worker, &tries, &task.title]);
-        }
-        context.out.table(&table, "no tasks");
-        Ok(())
+        context.list("tasks", body, |tasks| show(context, tasks)).await
     }
+}
+
+fn show(context: &Context, tasks: Vec<TaskView>) {
+    let mut table = Table::new(&["TASK", "STATE", "BY", "TRIES", "TITLE"]);
+    for task in tasks {
+        let worker = task.attempt.as_ref().map(|attempt| attempt.actor.to_string());
+        let worker = worker.or_else(|| task.attempts.last().map(|past| past.actor.to_string()));
+        let tries = format!("{}/{}", task.tries, task.max_attempts);
+        let state = match &task.blocked {
+            Some(blocked) => format!("{}: {}", task.state, words(&json!(blocked))),
+            None => task.state.clone(),
+        };
+        let worker = worker.unwrap_or_else(|| "-".to_owned());
+        table.row(&[&task.task.to_string(), &state, &worker, &tries, &task.title]);
+    }
+    context.out.table(&table, "no tasks");
 }

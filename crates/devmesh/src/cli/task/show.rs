@@ -5,7 +5,7 @@ use devmesh_protocol::TaskId;
 use devmesh_protocol::view::LeaseView;
 use serde_json::{Value, json};
 
-use crate::context::{Context, Link, entries};
+use crate::context::{Context, Link};
 use crate::error::{Error, Result};
 use crate::output::clean_lines;
 
@@ -53,8 +53,7 @@ impl Args {
 
 /// The leases that are held for the task.
 async fn leases(link: &Link, task: TaskId) -> Result<Vec<LeaseView>> {
-    let answer: Value = link.get("locks", json!({ "limit": 500 })).await?;
-    let mut all: Vec<LeaseView> = entries("leases", answer)?;
+    let mut all: Vec<LeaseView> = link.list("locks", json!({})).await?;
     all.retain(|lease| lease.task == Some(task));
     Ok(all)
 }

@@ -7,9 +7,8 @@ use crate::output::clean;
 
 /// The lines of an answer; none where nobody holds anything and nobody waits.
 pub(super) fn of(answer: &Value) -> Vec<String> {
-    let both = |name, older| list(answer, name).iter().chain(list(answer, older));
-    let mut all: Vec<String> = both("holders", "leases").map(held).collect();
-    for wait in both("waits", "waiters") {
+    let mut all: Vec<String> = list(answer, "holders").iter().map(held).collect();
+    for wait in list(answer, "waits") {
         all.extend(waits(wait));
     }
     all.extend(list(answer, "advisory").iter().map(by_hand));
