@@ -27,7 +27,7 @@ async fn revoking_cuts_the_connection_and_refuses_the_next() {
     let connected = connect::connect(world.server.url(), Some(&copy), "alice").await.unwrap();
     let bystander = world.agent("bob").await;
 
-    assert_eq!(world.trust.revoke("alice", world.server.url(), None).await.unwrap(), 1);
+    assert_eq!(world.trust.revoke("alice", world.server.url()).await.unwrap(), 1);
 
     until("the connection is cut", || async { connected.connection_state() != State::Connected })
         .await;
@@ -47,7 +47,7 @@ async fn a_revocation_holds_after_a_restart_and_on_a_lost_resolver() {
     let copy = world.dir.path().join("stolen.creds");
     let alice = world.mint("alice", Role::Agent);
     std::fs::copy(alice.file(Account::Mesh).unwrap(), &copy).unwrap();
-    world.trust.revoke("alice", world.server.url(), None).await.unwrap();
+    world.trust.revoke("alice", world.server.url()).await.unwrap();
     let bob = world.mint("bob", Role::Agent);
 
     let World { trust, server, dir } = world;
@@ -70,7 +70,7 @@ async fn without_a_server_a_revocation_is_recorded_and_said_to_wait() {
     let World { trust, server, dir } = world;
     let url = server.url().to_owned();
     server.stop().await.unwrap();
-    let error = trust.revoke("alice", &url, None).await.unwrap_err();
+    let error = trust.revoke("alice", &url).await.unwrap_err();
     assert!(matches!(error, cred::Error::NotPushed { .. }), "{error}");
     let server = server::start(&options(dir.path(), &trust).await).await.unwrap();
     assert!(!may_connect(server.url(), &copy, "alice").await);

@@ -98,8 +98,6 @@ impl Error {
 pub struct Options {
     /// What the server's monitoring shows: `devmesh ACTOR` where this is none.
     pub name: Option<String>,
-    /// The certificate authority of a server with a certificate of its own; TLS is then required.
-    pub ca: Option<PathBuf>,
     /// How long one attempt to connect may take.
     pub connect_timeout: Duration,
     /// How long a request waits for its answer, unless the request says otherwise.
@@ -115,7 +113,6 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             name: None,
-            ca: None,
             connect_timeout: Duration::from_secs(5),
             request_timeout: Duration::from_secs(10),
             reconnect: true,
@@ -131,16 +128,6 @@ impl Default for Options {
 /// Where the credential cannot be read, the server is not reached or refuses, or is too old.
 pub async fn connect(url: &str, creds: Option<&Path>, actor: &str) -> Result<Client, Error> {
     connect_with(url, creds, actor, &Options::default()).await
-}
-
-/// A connection for one term: as [`connect`], never reconnected and shared with nobody, so that
-/// what was in flight when the term ended can never be sent later.
-///
-/// # Errors
-/// As [`connect`].
-pub async fn fresh(url: &str, creds: Option<&Path>, actor: &str) -> Result<Client, Error> {
-    let options = Options { reconnect: false, ..Options::default() };
-    connect_with(url, creds, actor, &options).await
 }
 
 /// As [`connect`], with options.
@@ -177,9 +164,7 @@ pub async fn connect_with(
         // Zero would mean no limit. Every server may be tried at first; later the login refuses.
         connect = connect.max_reconnects(servers.len());
     }
-    if let Some(ca) = &options.ca {
-        connect = connect.add_root_certificates(ca.clone()).require_tls(true);
-    } else if let Some(ca) = authority_beside(url, creds) {
+    if let Some(ca) = authority_beside(url, creds) {
         // A gate: TLS before a word of NATS is said, and no address but this one.
         let config = gate::client_config(&gate::Trusted::File(ca))
             .map_err(|source| Error::Authority { source })?;

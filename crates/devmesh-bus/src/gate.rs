@@ -23,7 +23,8 @@ use crate::error::{Error, ErrorKind, Result};
 
 pub use authority::{Authority, pin_of};
 pub use listen::{Gate, Place, open};
-pub use pinned::{Trusted, client_config};
+pub use pinned::Trusted;
+pub(crate) use pinned::client_config;
 
 /// What a host of devmesh offers by ALPN; whoever offers nothing is a NATS client.
 const ALPN: &[u8] = b"devmesh/1";
@@ -49,7 +50,7 @@ impl<S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send> Lines for B
     async fn hear<T: DeserializeOwned>(&mut self) -> Result<Option<T>> {
         let failed = |kind| Error::new(kind, "read what the other host says");
         let mut line = Vec::new();
-        let read = self.take_bytes(&mut line).await;
+        let read = self.take(LINE_BYTES_MAX).read_until(b'\n', &mut line).await;
         if read.map_err(|error| failed(ErrorKind::Connect).because(error))? == 0 {
             return Ok(None);
         }
@@ -66,16 +67,6 @@ impl<S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send> Lines for B
         line.push(b'\n');
         self.write_all(&line).await.map_err(|error| failed().because(error))?;
         self.flush().await.map_err(|error| failed().because(error))
-    }
-}
-
-trait TakeBytes {
-    async fn take_bytes(&mut self, line: &mut Vec<u8>) -> std::io::Result<usize>;
-}
-
-impl<S: tokio::io::AsyncRead + Unpin + Send> TakeBytes for BufReader<S> {
-    async fn take_bytes(&mut self, line: &mut Vec<u8>) -> std::io::Result<usize> {
-        AsyncReadExt::take(self, LINE_BYTES_MAX).read_until(b'\n', line).await
     }
 }
 

@@ -17,7 +17,7 @@ use std::process::ExitStatus;
 use std::time::Duration;
 
 pub(crate) use config::bracket;
-pub use config::{Auth, Cluster, ServerOptions, SyncMode, Tls};
+pub use config::{Auth, Cluster, ServerOptions, SyncMode};
 pub use fetch::{FETCHED_VERSION, cache_path, fetch, fetch_into};
 pub use find::{Found, Places, Rejected, Source, VERSION_MIN, Version, find, find_in};
 pub use run::{Server, free, room, start};

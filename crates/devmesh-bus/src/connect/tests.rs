@@ -72,7 +72,8 @@ async fn only_a_terms_connection_stays_down() {
     let options = ServerOptions::new(binary, dir.path().join("nats"), ServerAuth::Open);
     let server = server::start(&options).await.unwrap();
     let lasting = connect(server.url(), None, "a").await.unwrap();
-    let term = fresh(server.url(), None, "b").await.unwrap();
+    let once = Options { reconnect: false, ..Options::default() };
+    let term = connect_with(server.url(), None, "b", &once).await.unwrap();
     let watcher = connect(server.url(), None, "c").await.unwrap();
     let mut said = watcher.subscribe("late").await.unwrap();
     watcher.flush().await.unwrap();

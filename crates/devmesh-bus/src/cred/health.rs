@@ -4,8 +4,6 @@
 //! more for that stream, and answers no publish to it, until it is started again; its health check
 //! says so and why.
 
-use std::path::Path;
-
 use serde::Deserialize;
 
 use super::Trust;
@@ -32,12 +30,8 @@ impl Trust {
     ///
     /// # Errors
     /// In words, where the server does not say.
-    pub async fn failed_write(
-        &self,
-        url: &str,
-        ca: Option<&Path>,
-    ) -> Result<Option<String>, String> {
-        let client = self.system_user(HEALTH, url, ca).await?;
+    pub async fn failed_write(&self, url: &str) -> Result<Option<String>, String> {
+        let client = self.system_user(HEALTH, url).await?;
         let reply = client.request(HEALTH, "".into()).await.map_err(|e| e.to_string())?;
         let answer: Answer = serde_json::from_slice(&reply.payload).map_err(|e| e.to_string())?;
         let error = answer.data.error;

@@ -222,9 +222,9 @@ async fn a_revocation_is_recorded_before_it_is_told() {
     let (_dir, trust) = trust();
     trust.mint("bob", Role::Agent).unwrap();
     trust.mint("bob", Role::Agent).unwrap();
-    let unknown = trust.revoke("carol", "nats://127.0.0.1:1", None).await.unwrap_err();
+    let unknown = trust.revoke("carol", "nats://127.0.0.1:1").await.unwrap_err();
     assert!(matches!(unknown, Error::Unknown { .. }), "{unknown:?}");
-    let error = trust.revoke("bob", "nats://127.0.0.1:1", None).await.unwrap_err();
+    let error = trust.revoke("bob", "nats://127.0.0.1:1").await.unwrap_err();
     assert!(matches!(error, Error::NotPushed { .. }), "{error:?}");
     let users = trust.users().unwrap();
     assert!(users.iter().all(|user| user.revoked_at.is_some()));
@@ -244,7 +244,7 @@ async fn what_a_host_was_given_ends_with_it() {
     trust.mint_away("ada", Role::Person, "beta").unwrap();
     trust.mint_away("ada", Role::Person, "gamma").unwrap();
     trust.mint_away("beta", Role::Probe, "beta").unwrap();
-    trust.revoke("beta", "nats://127.0.0.1:1", None).await.unwrap_err();
+    trust.revoke("beta", "nats://127.0.0.1:1").await.unwrap_err();
     let ended = |user: User| user.revoked_at.is_some().then_some((user.name, user.host));
     let ended: Vec<_> = trust.users().unwrap().into_iter().filter_map(ended).collect();
     let beta = Some("beta".to_owned());

@@ -250,15 +250,14 @@ impl Trust {
 
     /// Ends every credential of `name`, and every one that a host of that name was given: recorded,
     /// its files removed, and told to the server at `url`, which cuts their connections at once.
-    /// `ca` is the server's certificate authority where it speaks TLS with one of its own. Returns
-    /// how many keys were ended.
+    /// Returns how many keys were ended.
     ///
     /// # Errors
     /// [`Error::NotPushed`] where the server was not reached: it holds from its next start, and a
     /// second call pushes again. [`Error::Unknown`] where there never was such a name.
-    pub async fn revoke(&self, name: &str, url: &str, ca: Option<&Path>) -> Result<usize, Error> {
+    pub async fn revoke(&self, name: &str, url: &str) -> Result<usize, Error> {
         let (ended, tokens) = self.record_revocation(name)?;
-        self.push(url, ca, &tokens)
+        self.push(url, &tokens)
             .await
             .map_err(|detail| Error::NotPushed { name: name.to_owned(), detail })?;
         Ok(ended)
@@ -294,8 +293,8 @@ impl Trust {
     }
 
     /// Hands changed accounts to the running server, as a system user that exists for this alone.
-    async fn push(&self, url: &str, ca: Option<&Path>, tokens: &[String]) -> Result<(), String> {
-        let client = self.system_user(CLAIMS_UPDATE, url, ca).await?;
+    async fn push(&self, url: &str, tokens: &[String]) -> Result<(), String> {
+        let client = self.system_user(CLAIMS_UPDATE, url).await?;
         for token in tokens {
             let reply = client
                 .request(CLAIMS_UPDATE, token.clone().into())
@@ -315,18 +314,14 @@ impl Trust {
         &self,
         subject: &str,
         url: &str,
-        ca: Option<&Path>,
     ) -> Result<async_nats::Client, String> {
         let creds = self.system_creds(subject).map_err(|e| e.to_string())?;
-        let mut options = async_nats::ConnectOptions::with_credentials(&creds)
+        let options = async_nats::ConnectOptions::with_credentials(&creds)
             .map_err(|e| e.to_string())?
             .name("devmesh system")
             .custom_inbox_prefix("_INBOX.system")
             .connection_timeout(PUSH_TIMEOUT)
             .request_timeout(Some(PUSH_TIMEOUT));
-        if let Some(ca) = ca {
-            options = options.add_root_certificates(ca.to_owned()).require_tls(true);
-        }
         options.connect(url).await.map_err(|e| e.to_string())
     }
 

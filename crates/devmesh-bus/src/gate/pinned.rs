@@ -33,7 +33,7 @@ pub enum Trusted {
 ///
 /// # Errors
 /// Where the authority's certificate cannot be read.
-pub fn client_config(trusted: &Trusted) -> Result<ClientConfig> {
+pub(crate) fn client_config(trusted: &Trusted) -> Result<ClientConfig> {
     let pin = match trusted {
         Trusted::Pin(pin) => pin.clone(),
         Trusted::File(path) => {

@@ -23,15 +23,6 @@ pub enum Auth {
     },
 }
 
-/// A certificate and its key, PEM.
-#[derive(Debug, Clone)]
-pub struct Tls {
-    /// The certificate chain.
-    pub cert: PathBuf,
-    /// Its private key.
-    pub key: PathBuf,
-}
-
 /// One of several servers that keep each stream together.
 #[derive(Debug, Clone)]
 pub struct Cluster {
@@ -73,14 +64,10 @@ pub struct ServerOptions {
     pub log_file: Option<PathBuf>,
     /// Who may connect.
     pub auth: Auth,
-    /// The certificate to show; none is plain TCP.
-    pub tls: Option<Tls>,
     /// The cluster to be part of.
     pub cluster: Option<Cluster>,
     /// When a message is on disk.
     pub sync: SyncMode,
-    /// How long clients are asked to leave before [`super::Server::retire`] ends it; at least 30 s.
-    pub lame_duck: Option<Duration>,
     /// How long the start may take.
     pub ready_within: Duration,
     /// The free space below which a start is refused, in bytes.
@@ -98,10 +85,8 @@ impl ServerOptions {
             port: 0,
             log_file: None,
             auth,
-            tls: None,
             cluster: None,
             sync: SyncMode::Always,
-            lame_duck: None,
             // A store of some gigabytes is read before the port opens.
             ready_within: Duration::from_secs(60),
             min_free_bytes: 64 << 20,
@@ -133,9 +118,6 @@ impl ServerOptions {
         if !self.dir.is_absolute() {
             return bad("dir", "give an absolute path");
         }
-        if self.lame_duck.is_some_and(|d| d < Duration::from_secs(30)) {
-            return bad("lame_duck", "nats-server takes 30 s or more");
-        }
         if matches!(self.sync, SyncMode::Every(d) if d.is_zero()) {
             return bad("sync", "an interval is above zero; say `Always` for each message");
         }
@@ -152,10 +134,6 @@ impl ServerOptions {
             SyncMode::Every(d) => format!("\"{}ms\"", d.as_millis()),
         };
         let port = if self.port == 0 { -1 } else { i32::from(self.port) };
-        let lame_duck = match self.lame_duck {
-            Some(d) => format!("lame_duck_duration: \"{}s\"\n", d.as_secs()),
-            None => String::new(),
-        };
         let values = [
             ("server_name", quote("name", &self.name)?),
             ("listen", quote("host", &format!("{}:{port}", bracket(&self.host)))?),
@@ -163,9 +141,7 @@ impl ServerOptions {
             ("log_file", quote_path("log_file", &self.log_path())?),
             ("store_dir", quote_path("dir", &self.store_dir())?),
             ("sync_interval", sync),
-            ("lame_duck", lame_duck),
             ("auth", self.render_auth()?),
-            ("tls", self.render_tls()?),
             ("cluster", self.render_cluster()?),
         ];
         Ok(fill(TEMPLATE, &values))
@@ -184,13 +160,6 @@ impl ServerOptions {
             text += &format!("    {key}: {jwt}\n");
         }
         Ok(text + "}\n")
-    }
-
-    fn render_tls(&self) -> Result<String, Error> {
-        let Some(tls) = &self.tls else { return Ok(String::new()) };
-        let cert = quote_path("tls.cert", &tls.cert)?;
-        let key = quote_path("tls.key", &tls.key)?;
-        Ok(format!("\ntls {{ cert_file: {cert}, key_file: {key}, timeout: 5 }}\n"))
     }
 
     fn render_cluster(&self) -> Result<String, Error> {

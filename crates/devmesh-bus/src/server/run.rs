@@ -110,15 +110,6 @@ impl Server {
         self.child.wait().await.map_err(Error::io("wait for nats-server"))
     }
 
-    /// Asks the clients to go elsewhere, and ends the server when they have or the lame-duck time
-    /// is over. For one server of a cluster.
-    ///
-    /// # Errors
-    /// Where the process is gone.
-    pub fn retire(&self) -> Result<(), Error> {
-        self.signal(Signal::SIGUSR2)
-    }
-
     /// Ends the server: first asked, and killed if it is still there after a bounded wait.
     ///
     /// # Errors

@@ -225,15 +225,13 @@ async fn options_that_no_server_can_have_are_refused() {
     check(ServerOptions { dir: "/a\nb".into(), ..good.clone() }, "dir");
     check(ServerOptions { host: "0.0.0.0".to_owned(), ..good.clone() }, "auth");
     check(ServerOptions { sync: SyncMode::Every(Duration::ZERO), ..good.clone() }, "sync");
-    check(ServerOptions { lame_duck: Some(Duration::from_secs(1)), ..good.clone() }, "lame_duck");
 }
 
 #[tokio::test]
 async fn the_written_file_says_always_and_keeps_odd_paths() {
     let dir = tempfile::tempdir().unwrap();
     let odd = dir.path().join("a \"b\" \\c {{sync_interval}}");
-    let mut options = options(&odd).await;
-    options.lame_duck = Some(Duration::from_secs(30));
+    let options = options(&odd).await;
     let server = start(&options).await.unwrap();
     let text = fs::read_to_string(options.dir.join("server.conf")).unwrap();
     assert!(text.contains("sync_interval: always"), "{text}");

@@ -113,7 +113,7 @@ async fn revoke(
     let url = context.nats_url(state).ok();
     // Where nothing runs there is nobody to tell: the next start knows it.
     let told = url.clone().unwrap_or_else(|| "nats://127.0.0.1:9".to_owned());
-    match trust.revoke(name.as_str(), &told, None).await {
+    match trust.revoke(name.as_str(), &told).await {
         Ok(_) => {}
         Err(CredError::NotPushed { .. }) if url.is_none() => {}
         Err(error @ CredError::Unknown { .. }) => {

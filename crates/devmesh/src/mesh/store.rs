@@ -99,7 +99,7 @@ impl Mesh {
 }
 
 async fn look(trust: &Trust, url: &str, options: &ServerOptions) -> Look {
-    let failed = match trust.failed_write(url, None).await {
+    let failed = match trust.failed_write(url).await {
         Ok(failed) => failed,
         Err(error) => {
             // A server that is gone is heard of elsewhere.
