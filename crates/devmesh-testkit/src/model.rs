@@ -113,16 +113,6 @@ impl Server {
         format!("http://{}", self.address)
     }
 
-    /// OpenAI's base URL.
-    pub fn openai_url(&self) -> String {
-        format!("{}/v1", self.url())
-    }
-
-    /// The root that chooses a scenario, and a key for its fault counters.
-    pub fn scenario_url(&self, name: &str, key: &str) -> String {
-        format!("{}/s/{name}/k/{key}", self.url())
-    }
-
     /// Adds or replaces a named scenario.
     pub fn script(&self, name: &str, script: Script) {
         let mut known = self.shared.scenarios.lock().unwrap_or_else(PoisonError::into_inner);

@@ -150,11 +150,6 @@ impl MemoryOpen {
         }
     }
 
-    /// Forgets what is under way: it never arrives.
-    pub fn drop_held(&self) {
-        self.store.lock().held.clear();
-    }
-
     /// Moves the end of the log back to `last`, as a store does that lost what it acknowledged.
     pub fn roll_back(&self, last: u64) {
         self.store.lock().entries.truncate(index(last + 1));

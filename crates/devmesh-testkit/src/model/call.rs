@@ -30,29 +30,11 @@ const PATCH: &str = "apply_patch";
 /// The one tool of codex's "code mode": JavaScript that calls the others.
 const SCRIPT: &str = "exec";
 
-/// A client that offers one of these is at work; one that offers none asks something beside it.
-pub const WORKING_TOOLS: &[&str] = &[
-    "Write",
-    "write_file",
-    "write",
-    "create",
-    "Edit",
-    "replace",
-    "edit",
-    "Read",
-    "read_file",
-    "read",
-    "view",
-    "exec_command",
-    "shell_command",
-    "shell",
-    "local_shell",
-    "Bash",
-    "bash",
-    "run_shell_command",
-    PATCH,
-    SCRIPT,
-];
+/// Whether a client that offers the tool of this name is at work; one that offers none of these
+/// asks something beside it.
+pub(super) fn is_for_work(name: &str) -> bool {
+    [WRITE, EDIT, READ, SHELL, &[PATCH, SCRIPT]].iter().any(|names| names.contains(&name))
+}
 
 /// The steps as this client must take them: one that edits a file may have to read it first.
 pub fn expand(request: &Request, steps: &[Step]) -> Vec<Step> {

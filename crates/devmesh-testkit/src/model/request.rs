@@ -151,7 +151,7 @@ impl Request {
         self.tools.iter().any(|tool| {
             tool.kind == ToolKind::Freeform
                 || tool.kind == ToolKind::LocalShell
-                || super::call::WORKING_TOOLS.contains(&tool.name.as_str())
+                || super::call::is_for_work(&tool.name)
         })
     }
 
