@@ -8,6 +8,7 @@ use std::time::Duration;
 use clap::Args as ClapArgs;
 use devmesh_bus::client::Client;
 use devmesh_protocol::command::agent::{Join, Needs};
+use devmesh_protocol::id::plain;
 use devmesh_protocol::{ActorId, HostId, RepoId, limits};
 
 use crate::dialect::Dialect;
@@ -282,19 +283,12 @@ fn profiles_dir() -> Option<PathBuf> {
     Some(root.join("devmesh/tools"))
 }
 
-/// The system's name, brought to the form of an id.
+/// The system's name in the alphabet of names, as the probe of this host finds it too: what it
+/// measures must be of the same host.
 fn host_name() -> HostId {
     let name = std::fs::read_to_string("/proc/sys/kernel/hostname")
         .or_else(|_| std::fs::read_to_string("/etc/hostname"))
         .unwrap_or_default();
-    let plain: String = name
-        .trim()
-        .to_ascii_lowercase()
-        .chars()
-        .map(|c| if c.is_ascii_alphanumeric() { c } else { '-' })
-        .skip_while(|c| *c == '-')
-        .take(63)
-        .collect();
-    HostId::new(&plain)
-        .unwrap_or_else(|_| HostId::new("local").expect("a plain word is the name of a host"))
+    HostId::new(&plain(name.trim()))
+        .unwrap_or_else(|_| HostId::new("host").expect("a plain word is the name of a host"))
 }

@@ -145,13 +145,7 @@ impl Error {
 
     /// The error with its causes in one line, as people and logs read it.
     pub(crate) fn chain(&self) -> String {
-        let mut text = self.to_string();
-        let mut cause = std::error::Error::source(self);
-        while let Some(source) = cause {
-            text = format!("{text}: {source}");
-            cause = source.source();
-        }
-        text
+        devmesh_bus::chain(self)
     }
 
     /// Whether the same may go well a moment later: somebody holds a lock, a disk is full.

@@ -5,6 +5,19 @@ use std::error::Error as StdError;
 /// What this crate returns.
 pub type Result<T> = std::result::Result<T, Error>;
 
+/// An error with its causes in one line, as people and logs read it.
+#[must_use]
+pub fn chain(error: &dyn StdError) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
+}
+
 /// The kinds of failure that callers tell apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]

@@ -25,4 +25,4 @@ pub mod notice;
 pub mod provision;
 pub mod server;
 
-pub use error::{Error, ErrorKind, Result};
+pub use error::{Error, ErrorKind, Result, chain};

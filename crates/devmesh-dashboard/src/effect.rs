@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use axum::extract::ws::Utf8Bytes;
+use devmesh_bus::chain;
 use devmesh_bus::client::Outcome;
 use devmesh_protocol::{Command, Reply};
 use futures::future::BoxFuture;
@@ -11,7 +12,7 @@ use serde_json::{Value, json};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use crate::input::{Heard, Input, chain};
+use crate::input::{Heard, Input};
 
 /// Frames that wait for one browser. They are shared between browsers: what a slow one holds up
 /// is paid for once, whatever the number of slow ones.

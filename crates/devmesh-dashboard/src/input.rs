@@ -6,7 +6,7 @@ use std::time::Duration;
 use axum::extract::ws::Utf8Bytes;
 use devmesh_bus::client::Outcome;
 use devmesh_bus::log::{Entry, Log};
-use devmesh_bus::{Error, ErrorKind};
+use devmesh_bus::{Error, ErrorKind, chain};
 use futures::StreamExt;
 use futures::stream::{BoxStream, ReadyChunks};
 use serde_json::Value;
@@ -207,16 +207,4 @@ async fn at(time: Option<Instant>) {
         Some(time) => sleep_until(time).await,
         None => pending().await,
     }
-}
-
-/// An error and its causes in one line.
-pub(crate) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
 }

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use devmesh_protocol::id::plain;
 use devmesh_protocol::report::HostReport;
 use devmesh_protocol::{At, HostId};
 use sysinfo::{Disks, System};
@@ -90,17 +91,8 @@ fn now() -> At {
 
 /// The machine's name in the alphabet of ids; `host` where nothing of it is left.
 pub fn own_name() -> HostId {
-    id_of(&System::host_name().ok().unwrap_or_default())
-}
-
-fn id_of(name: &str) -> HostId {
-    let text: String = name
-        .to_ascii_lowercase()
-        .chars()
-        .map(|c| if c.is_ascii_alphanumeric() || c == '_' { c } else { '-' })
-        .collect();
-    let text: String = text.trim_matches(['-', '_']).chars().take(63).collect();
-    HostId::new(&text).unwrap_or_else(|_| HostId::new("host").expect("a plain word"))
+    let name = System::host_name().ok().unwrap_or_default();
+    HostId::new(&plain(&name)).unwrap_or_else(|_| HostId::new("host").expect("a plain word"))
 }
 
 #[cfg(test)]

@@ -33,6 +33,14 @@ fn is_name(text: &str, bytes_max: usize, underscore: bool) -> bool {
         && bytes.iter().all(|c| plain(*c) || *c == b'-' || (underscore && *c == b'_'))
 }
 
+/// Brings any text into the alphabet of names: lower case, what is not of it as `-`, at most as
+/// long as a name. Nothing may be left of it.
+pub fn plain(text: &str) -> String {
+    let word = |c: char| if c.is_ascii_alphanumeric() || c == '_' { c } else { '-' };
+    let plain: String = text.to_ascii_lowercase().chars().map(word).collect();
+    plain.trim_matches(['-', '_']).chars().take(63).collect()
+}
+
 /// What tools are known by, for [`check_name`].
 pub const TOOL: &str = "the name of a tool";
 /// What capabilities are known by, for [`check_name`].

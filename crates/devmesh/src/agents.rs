@@ -6,6 +6,7 @@ use std::path::Path;
 
 use devmesh_agent::profile::{self, Permission};
 use devmesh_protocol::ActorId;
+use devmesh_protocol::id::plain;
 
 use crate::config::{AgentSpec, User, words};
 use crate::error::{Error, Result, chain};
@@ -93,7 +94,7 @@ pub(crate) fn named(
 
 /// The name of a tool's agent of that number.
 pub(crate) fn numbered(tool: &str, number: u32) -> Result<ActorId> {
-    ActorId::new(&format!("{}-{number}", crate::git::plain(tool))).map_err(|error| {
+    ActorId::new(&format!("{}-{number}", plain(tool))).map_err(|error| {
         Error::usage(format!("no agent can be named after {tool:?}")).because(error)
     })
 }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use devmesh_bus::client::{Client, Outcome, mint};
+use devmesh_protocol::id::plain;
 use devmesh_protocol::{ActorId, Command, MeshId, Reply, RepoId, Verb};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -116,7 +117,7 @@ impl Context {
         let user = user.or_else(|| {
             nix::unistd::User::from_uid(nix::unistd::getuid()).ok().flatten().map(|user| user.name)
         });
-        let plain = git::plain(&user.unwrap_or_default());
+        let plain = plain(&user.unwrap_or_default());
         // These names are the mesh's own.
         let taken = ["admin", "coordinator", "dashboard", "replay"].contains(&plain.as_str());
         let name = if taken { format!("{plain}-user") } else { plain };

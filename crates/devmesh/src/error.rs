@@ -3,6 +3,7 @@
 use std::error::Error as StdError;
 
 use devmesh_bus::ErrorKind;
+pub(crate) use devmesh_bus::chain;
 use devmesh_protocol::{CommandId, Rejection};
 
 use crate::exit::Exit;
@@ -127,15 +128,4 @@ impl From<devmesh_bus::Error> for Error {
             None => made,
         }
     }
-}
-
-/// An error and its causes as one line.
-pub(crate) fn chain(error: &(dyn StdError + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
 }

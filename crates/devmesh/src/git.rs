@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use devmesh_protocol::RepoId;
+use devmesh_protocol::id::plain;
 
 use crate::error::{Error, Result};
 
@@ -122,7 +123,8 @@ impl Repo {
     pub(crate) fn default_name(&self) -> RepoId {
         let folder = self.main_root();
         let folder = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        name_of(&folder).unwrap_or_else(|| RepoId::new("repo").expect("a plain word is a name"))
+        RepoId::new(&plain(&folder))
+            .unwrap_or_else(|_| RepoId::new("repo").expect("a plain word is a name"))
     }
 
     /// The checkout that the repository was made with, also from one of its other worktrees.
@@ -160,19 +162,6 @@ fn without_checkout(from: &Path, output: &Output) -> Result<()> {
 /// The working directory.
 pub(crate) fn here() -> Result<PathBuf> {
     std::env::current_dir().map_err(|error| Error::failed("see where this is").because(error))
-}
-
-/// A text brought into the alphabet of ids; none where nothing of it is left.
-pub(crate) fn name_of(text: &str) -> Option<RepoId> {
-    RepoId::new(&plain(text)).ok()
-}
-
-/// Lower case, what is not of the alphabet as `-`, at most 63 characters.
-pub(crate) fn plain(text: &str) -> String {
-    let lower = text.to_ascii_lowercase();
-    let word = |c: char| if c.is_ascii_alphanumeric() || c == '_' { c } else { '-' };
-    let plain: String = lower.chars().map(word).collect();
-    plain.trim_matches(['-', '_']).chars().take(63).collect()
 }
 
 fn git<S: AsRef<OsStr>>(at: &Path, args: impl IntoIterator<Item = S>) -> Result<Output> {

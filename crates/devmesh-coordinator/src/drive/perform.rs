@@ -20,7 +20,7 @@ use tokio::sync::mpsc;
 
 use super::HeadFile;
 use super::head;
-use super::reading::{self, chain_of};
+use super::reading;
 use crate::effect::Effect;
 use crate::error::Error;
 use crate::input::{Input, Now};
@@ -115,7 +115,7 @@ impl Hands {
             }
             Effect::HearRequests => {
                 if let Err(error) = self.intake.open_requests().await {
-                    let (link, why) = (self.work.link, chain_of(&error));
+                    let (link, why) = (self.work.link, devmesh_bus::chain(&error));
                     let lost = Input::Lost { link, why };
                     self.work.beside.push(Box::pin(std::future::ready(lost)));
                 }
@@ -134,7 +134,7 @@ impl Hands {
                 if let Some(path) = &self.head
                     && let Err(error) = head::write(path, &chain)
                 {
-                    tracing::warn!(error = chain_of(&error), "the head is not kept");
+                    tracing::warn!(error = devmesh_bus::chain(&error), "the head is not kept");
                 }
             }
             Effect::WeighStore => {
@@ -162,7 +162,9 @@ impl Hands {
             loop {
                 match open.open().await {
                     Ok(log) => return Done::Opened(link, log),
-                    Err(error) => tracing::debug!(error = chain_of(&error), "not connected yet"),
+                    Err(error) => {
+                        tracing::debug!(error = devmesh_bus::chain(&error), "not connected yet")
+                    }
                 }
                 tokio::time::sleep(pause).await;
                 pause = (pause * 2).min(PAUSE.1);
@@ -191,7 +193,7 @@ impl Hands {
 }
 
 async fn read_text(client: &Client, digest: &Digest) -> Result<Option<String>, String> {
-    text::get(client, digest).await.map_err(|error| chain_of(&error))
+    text::get(client, digest).await.map_err(|error| devmesh_bus::chain(&error))
 }
 
 /// Tries a few times; a store that restarts is back within a second or two.
@@ -204,7 +206,7 @@ where
         tried += 1;
         match attempt().await {
             Ok(done) => return Ok(done),
-            Err(error) if tried == TRIES => return Err(chain_of(&error)),
+            Err(error) if tried == TRIES => return Err(devmesh_bus::chain(&error)),
             Err(_) => tokio::time::sleep(PAUSE.1 * tried).await,
         }
     }
@@ -230,7 +232,7 @@ impl Work {
         let Some(log) = self.log.clone() else { return };
         match effect {
             Effect::AskLast { link } => self.on_link.push(Box::pin(async move {
-                let last = log.last().await.map_err(|error| chain_of(&error));
+                let last = log.last().await.map_err(|error| devmesh_bus::chain(&error));
                 let replicas = log.replicas();
                 Done::Input(Input::Last { link, asked_at: now.mono_ms, last, replicas })
             })),

@@ -43,7 +43,7 @@ fn decoded(link: u64, chunk: Vec<devmesh_bus::Result<Entry>>) -> Vec<Input> {
                     error.kind(),
                     ErrorKind::Gap | ErrorKind::RolledBack | ErrorKind::Corrupt
                 );
-                ended = Some(Input::ReadEnded { link, fatal, why: chain_of(&error) });
+                ended = Some(Input::ReadEnded { link, fatal, why: devmesh_bus::chain(&error) });
                 break;
             }
         }
@@ -53,18 +53,6 @@ fn decoded(link: u64, chunk: Vec<devmesh_bus::Result<Entry>>) -> Vec<Input> {
     }
     inputs.extend(ended);
     inputs
-}
-
-/// An error with its causes, in one line.
-pub(super) fn chain_of(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
 }
 
 /// Reads one old record; what stands before it is checked from `after` on, so that a void
@@ -78,7 +66,7 @@ pub(crate) async fn record(
     let mut chain = after;
     let mut entries = log.read(chain.stream_seq + 1, to);
     while let Some(entry) = entries.next().await {
-        let entry = entry.map_err(|error| chain_of(&error))?;
+        let entry = entry.map_err(|error| devmesh_bus::chain(&error))?;
         let accepted = chain.accept(entry.stream_seq, &entry.payload);
         match accepted.map_err(|halt| halt.to_string())? {
             Accepted::Records(records) => {

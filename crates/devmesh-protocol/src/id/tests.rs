@@ -35,6 +35,21 @@ fn names_that_could_forge_a_subject_are_refused() {
 }
 
 #[test]
+fn any_text_is_brought_into_the_alphabet() {
+    for (text, name) in [
+        ("box", "box"),
+        ("My Box.local", "my-box-local"),
+        ("--x--", "x"),
+        ("\u{fc}n\u{ef}x", "n-x"),
+        ("_a_b_", "a_b"),
+        ("...", ""),
+    ] {
+        assert_eq!(plain(text), name, "{text:?}");
+    }
+    assert!(ActorId::new(&plain(&"a ".repeat(200))).is_ok());
+}
+
+#[test]
 fn every_byte_outside_the_alphabet_is_refused() {
     for byte in 0..=255_u8 {
         let text = format!("a{}", byte as char);

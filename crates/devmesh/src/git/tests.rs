@@ -3,26 +3,11 @@
 use std::path::Path;
 use std::process::Command;
 
-use super::{Repo, name_of};
+use super::Repo;
 
 fn run(at: &Path, args: &[&str]) {
     let status = Command::new("git").args(args).current_dir(at).output().unwrap().status;
     assert!(status.success(), "git {args:?}");
-}
-
-#[test]
-fn a_folder_makes_a_name() {
-    let cases = [
-        ("parser", Some("parser")),
-        ("My Project", Some("my-project")),
-        ("--x--", Some("x")),
-        ("ünï", Some("n")),
-        ("...", None),
-    ];
-    for (folder, expected) in cases {
-        let name = name_of(folder).map(|name| name.to_string());
-        assert_eq!(name.as_deref(), expected, "{folder}");
-    }
 }
 
 #[test]
