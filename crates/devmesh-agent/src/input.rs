@@ -1,11 +1,12 @@
 //! Everything that the process reacts to: one closed enum, read by one `select!`.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use devmesh_bus::notice::Notices;
 use devmesh_protocol::event::Notice;
 use devmesh_protocol::report::BeatReply;
-use devmesh_protocol::view::{RepoView, TaskView};
+use devmesh_protocol::view::{LeaseView, RepoView, TaskView};
 use devmesh_protocol::{Rejection, SessionId, TaskId};
 use serde_json::Value;
 use tokio::sync::mpsc;
@@ -61,6 +62,13 @@ pub enum Input {
     Noticed(Box<Notice>),
     /// The tasks that may concern this agent.
     Reconciled(Vec<TaskView>),
+    /// The leases of a session were looked at.
+    LeasesSeen {
+        /// The session.
+        session: SessionId,
+        /// What it holds.
+        seen: LeasesSeen,
+    },
     /// A task whose auction is open was looked at.
     LookedAt {
         /// The task.
@@ -204,6 +212,15 @@ pub enum Answer {
     },
     /// It was refused.
     Refused(Rejection),
+}
+
+/// What a session holds, by the log.
+#[derive(Debug, Clone, Default)]
+pub struct LeasesSeen {
+    /// Its leases.
+    pub leases: Vec<LeaseView>,
+    /// The tasks among those they are for that it works on, or that cannot be read.
+    pub awarded: BTreeSet<TaskId>,
 }
 
 /// How well a task can be done here.

@@ -2,6 +2,7 @@
 
 mod attempt;
 mod ending;
+mod held;
 mod landing;
 mod news;
 mod plan;
@@ -32,6 +33,7 @@ pub fn step(view: &mut View, timed: Timed) -> Vec<Effect> {
         Input::Left => vec![Effect::Exit],
         Input::Noticed(notice) => news::noticed(view, now, *notice),
         Input::Reconciled(tasks) => session::reconciled(view, now, tasks),
+        Input::LeasesSeen { session, seen } => held::seen(view, &session, seen),
         Input::LookedAt { task, sight } => session::looked_at(view, now, task, sight),
         Input::LookedUp { key, job } => attempt::looked_up(view, key, job),
         Input::Answered { key, .. } if view.review_of(key).is_some() => review::end(view),

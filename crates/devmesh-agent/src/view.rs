@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use devmesh_protocol::command::agent::Join;
 use devmesh_protocol::limits::LEASE_TTL_MS;
-use devmesh_protocol::{ActorId, RepoId, SessionId, TaskId};
+use devmesh_protocol::{ActorId, LeaseId, RepoId, SessionId, TaskId};
 
 use crate::believe::Belief;
 
@@ -34,6 +34,10 @@ pub struct View {
     pub heard: u64,
     /// The `seq` that the last beat was answered with.
     pub beaten: u64,
+    /// The leases that the last beat was answered with.
+    pub told: BTreeSet<LeaseId>,
+    /// Those of them that were looked at and are wanted; none since more were granted.
+    pub held: Option<BTreeSet<LeaseId>>,
     /// The rules, by id.
     pub rules: Vec<(String, String)>,
     /// The plan that all work to.
@@ -108,6 +112,8 @@ impl View {
             seen: 0,
             heard: 0,
             beaten: 0,
+            told: BTreeSet::new(),
+            held: Some(BTreeSet::new()),
             rules: Vec::new(),
             framework: None,
             paused: false,

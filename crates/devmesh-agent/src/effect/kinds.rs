@@ -38,6 +38,8 @@ pub enum Effect {
     Resend,
     /// Look for attempts of this session and for open auctions.
     Reconcile,
+    /// Ask what the leases of the session are for.
+    LookAtLeases(SessionId),
     /// Look at a task whose auction is open, to see whether it can be done here.
     LookAt(TaskId),
     /// Bid for it.

@@ -7,19 +7,22 @@ use std::time::Duration;
 use devmesh_bus::client::Outcome;
 use devmesh_protocol::command::mesh::FrameworkRead;
 use devmesh_protocol::event::TextRef;
-use devmesh_protocol::view::{AgentView, NoteView, RepoView, TaskView};
+use devmesh_protocol::query::LIMIT_MAX;
+use devmesh_protocol::view::{AgentView, AttemptView, LeaseView, NoteView, RepoView, TaskView};
 use devmesh_protocol::{Reply, RepoId, SessionId, TaskId, Verb};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::{World, mesh};
 use crate::git::Git;
-use crate::input::{Input, Sight, Unable};
+use crate::input::{Input, LeasesSeen, Sight, Unable};
 use crate::land;
 use crate::view::{Job, Key};
 
 /// Paths that a prompt names as changed by hand; more would bury the rest of it.
 const NAMED_MAX: usize = 32;
+/// Parts of a list that are read.
+const PAGES_MAX: usize = 32;
 /// How long a question is asked again.
 const ASK: Duration = Duration::from_secs(20);
 
@@ -91,6 +94,33 @@ pub(super) async fn reconcile(world: World) {
         }
     }
     world.put(Input::Reconciled(tasks)).await;
+}
+
+/// What the session's leases are for. A list that cannot be read to its end is no answer.
+pub(super) async fn leases(world: World, session: SessionId) {
+    if let Some(seen) = leases_of(&world, &session).await {
+        world.put(Input::LeasesSeen { session, seen }).await;
+    }
+}
+
+async fn leases_of(world: &World, session: &SessionId) -> Option<LeasesSeen> {
+    let mut seen = LeasesSeen::default();
+    let mut body = json!({ "actor": world.config.actor, "limit": LIMIT_MAX });
+    for _ in 0..PAGES_MAX {
+        let page: Vec<LeaseView> = many(ask(world, "locks", body.clone()).await?, "leases");
+        let Some(last) = page.last() else { break };
+        body["after"] = json!(last.lease);
+        seen.leases.extend(page.into_iter().filter(|it| it.session.as_ref() == Some(session)));
+    }
+    let tasks: BTreeSet<TaskId> = seen.leases.iter().filter_map(|lease| lease.task).collect();
+    for task in tasks {
+        let running = task_of(world, task, None).await.map(|task| task.attempt);
+        let own = |it: &AttemptView| it.actor == world.config.actor && it.session == *session;
+        if running.is_none_or(|running| running.as_ref().is_some_and(own)) {
+            seen.awarded.insert(task);
+        }
+    }
+    Some(seen)
 }
 
 pub(super) async fn look_at(world: World, task: TaskId) {

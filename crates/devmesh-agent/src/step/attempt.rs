@@ -364,6 +364,7 @@ fn leased(view: &mut View, key: Key, answer: Answer) -> Vec<Effect> {
             *refused = 0;
             attempt.leased.extend(paths);
             attempt.unfresh = true;
+            view.held = None;
             lease(view, key, rest, verified)
         }
         // Waited in vain; a new request waits again, for it is not the attempt's fault.

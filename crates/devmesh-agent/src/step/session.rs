@@ -7,7 +7,7 @@ use devmesh_protocol::report::BeatReply;
 use devmesh_protocol::view::TaskView;
 use devmesh_protocol::{Code, SessionId, TaskId};
 
-use super::{attempt, ending, news, review};
+use super::{attempt, ending, held, news, review};
 use crate::clock::Now;
 use crate::effect::Effect;
 use crate::input::{Answer, Sight, Unable};
@@ -86,6 +86,8 @@ pub(super) fn renewed(view: &mut View, session: SessionId) -> Vec<Effect> {
     view.session = session;
     view.belief = view.me.belief();
     view.beat_sent_ms = None;
+    view.told.clear();
+    view.held = Some(Default::default());
     if view.leaving {
         return vec![Effect::Exit];
     }
@@ -122,6 +124,7 @@ pub(super) fn beaten(
     if missed && view.attempt.is_none() {
         effects.push(Effect::Reconcile);
     }
+    effects.extend(held::told(view, reply.leases));
     effects
 }
 

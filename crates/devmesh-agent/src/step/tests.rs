@@ -2,6 +2,7 @@
 
 mod around;
 mod capture;
+mod held;
 mod landing;
 mod plan;
 mod review;
@@ -183,4 +184,8 @@ fn failed(class: Class, tail: &str) -> Input {
 
 fn refreshed(fresh: Option<Refreshed>) -> Input {
     Input::Refreshed { key: KEY, fresh: Ok(fresh) }
+}
+
+fn reply(seq: u64, pause: Option<Pause>) -> BeatReply {
+    BeatReply { epoch: 1, seq, live: true, leases: Vec::new(), pause }
 }

@@ -123,10 +123,6 @@ fn a_pause_freezes_the_tool_and_holds_the_landing() {
     assert_eq!(names(&effects), ["Thaw", "land.begin"]);
 }
 
-fn reply(seq: u64, pause: Option<Pause>) -> BeatReply {
-    BeatReply { epoch: 1, seq, live: true, leases: Vec::new(), pause }
-}
-
 #[test]
 fn a_beat_tells_of_a_pause_and_of_its_end_where_the_notice_was_lost() {
     let mut view = at(Phase::Running);
