@@ -1,5 +1,5 @@
-//! What holds after every record, whatever came before. Simulations check all of it after each
-//! step, and `devmesh doctor` on the live mesh.
+//! What holds after every record, whatever came before. Properties, the model check and
+//! simulations check it record by record, and `devmesh replay --verify` a log as it stands.
 //!
 //! The names are those of the project's list of promises: S for safety, L for liveness.
 

@@ -1,9 +1,6 @@
 //! What holds of agents, their sessions, and what they have.
 
-use std::collections::BTreeMap;
-
-use devmesh_protocol::HostId;
-
+use super::index::same;
 use crate::state::State;
 use crate::state::index::Index;
 
@@ -112,10 +109,5 @@ pub fn s11_reservations(state: &State) -> Result<(), String> {
             return Err(format!("{} needs a GPU and has none", task.spec.task));
         }
     }
-    let shown = |map: &BTreeMap<HostId, crate::state::index::Reserved>| format!("{map:?}");
-    if index.reserved != state.index.reserved {
-        let (is, should) = (shown(&state.index.reserved), shown(&index.reserved));
-        return Err(format!("reserved is {is}, the attempts have {should}"));
-    }
-    Ok(())
+    same("reserved", &state.index.reserved, &index.reserved)
 }

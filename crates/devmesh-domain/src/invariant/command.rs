@@ -1,7 +1,7 @@
 //! What holds of what a command led to, given the state in which it was decided.
 
 use devmesh_protocol::command::agent::Role;
-use devmesh_protocol::{Command, Event, Verb};
+use devmesh_protocol::{Command, Event, RepoId, RepoPath, Verb};
 
 use crate::state::State;
 use crate::state::lease::Holder;
@@ -88,19 +88,20 @@ pub fn l4_all_or_none(before: &State, command: &Command, events: &[Event]) -> Re
     let mut got = Vec::new();
     for event in events {
         if let Event::LockGranted(e) = event {
-            got.push(e.path.clone());
+            got.push((&e.repo, &e.path));
         } else if let Event::LockConverted(e) = event {
-            got.extend(before.leases.get(&e.lease).map(|lease| lease.path.clone()));
+            got.extend(before.leases.get(&e.lease).map(|lease| (&lease.repo, &lease.path)));
         }
     }
-    if got.is_empty() {
-        return Ok(());
-    }
+    let Some((repo, _)) = got.first().copied() else { return Ok(()) };
     let (actor, session) = (command.actor.clone(), command.session.clone());
     let holder = Holder { actor, session, task: body.task };
     let own = before.leases.values().filter(|lease| lease.holder == holder);
-    got.extend(own.map(|lease| lease.path.clone()));
-    match body.paths.iter().find(|path| !got.iter().any(|got| got.contains(path))) {
+    got.extend(own.map(|lease| (&lease.repo, &lease.path)));
+    let gives = |path: &RepoPath, (of, got): &(&RepoId, &RepoPath)| {
+        *of == repo && before.folded(repo, got).contains(&before.folded(repo, path))
+    };
+    match body.paths.iter().find(|path| !got.iter().any(|got| gives(path, got))) {
         Some(path) => Err(format!("{path} is missing from what was granted")),
         None => Ok(()),
     }

@@ -5,6 +5,7 @@ use std::fmt::Debug;
 
 use crate::state::State;
 use crate::state::index::{Due, Index};
+use crate::state::lease::Waiter;
 
 /// Builds the look-ups of leases, waiters and agents again from the tables, and compares.
 pub fn indexes_match_tables(state: &State) -> Result<(), String> {
@@ -25,9 +26,7 @@ pub fn indexes_match_tables(state: &State) -> Result<(), String> {
     same("waiters_by_id", &now.waiters_by_id, &index.waiters_by_id)?;
     same("held_up", &now.held_up, &index.held_up)?;
     let lock_due = |due: &BTreeSet<_>| -> BTreeSet<_> {
-        let own =
-            |(_, due): &&(_, Due)| matches!(due, Due::Lease(_) | Due::Share(_) | Due::Waiter(_));
-        due.iter().filter(own).cloned().collect()
+        due.iter().filter(|(_, due): &&(_, Due)| due.is_of_locks()).cloned().collect()
     };
     same("due", &lock_due(&now.due), &lock_due(&index.due))?;
     same("line", &now.line, &index.line)?;
@@ -102,20 +101,25 @@ fn waiters(state: &State, index: &mut Index) {
 }
 
 /// The leases in the way of a waiter on one of its paths, counted without the look-ups.
-fn clashing(state: &State, waiter: &crate::state::lease::Waiter, key: &str) -> u32 {
-    let within = |folder: &str, key: &str| {
-        folder.is_empty()
-            || key.strip_prefix(folder).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-    };
+fn clashing(state: &State, waiter: &Waiter, key: &str) -> u32 {
     let clashes = state.leases.values().filter(|lease| {
         let other = state.path_key(&lease.repo, &lease.path);
         lease.repo == waiter.repo
             && lease.holder != waiter.holder
             && !lease.mode.is_compatible(waiter.mode)
             && !waiter.sharing.is_some_and(|sharing| lease.is_shared_with(sharing))
-            && (within(key, &other) || within(&other, key))
+            && keys_overlap(key, &other)
     });
     u32::try_from(clashes.count()).unwrap_or(u32::MAX)
+}
+
+/// Whether two path keys are one, or one lies within the other; without the look-ups.
+pub(super) fn keys_overlap(one: &str, other: &str) -> bool {
+    let within = |folder: &str, key: &str| {
+        folder.is_empty()
+            || key.strip_prefix(folder).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    };
+    within(one, other) || within(other, one)
 }
 
 fn agents(state: &State, index: &mut Index) {

@@ -36,7 +36,8 @@ pub fn s1_compatible(state: &State) -> Result<(), String> {
     Ok(())
 }
 
-/// S2: tokens come from records that are there, and no two rows share a request's place.
+/// S2: tokens and places come from records that are there, and nobody waits for another's lease
+/// to be converted.
 pub fn s2_tokens(state: &State) -> Result<(), String> {
     if let Some((id, _)) = state.leases.last()
         && id.seq > state.seq
@@ -57,8 +58,8 @@ pub fn s2_tokens(state: &State) -> Result<(), String> {
     Ok(())
 }
 
-/// S5: a lease ends by the clock exactly where it is no agent's; and no deadline lies before
-/// what was promised.
+/// S5: no agent's lease ends by the clock, none ends before it began, and whoever waits has time
+/// to.
 pub fn s5_deadlines(state: &State) -> Result<(), String> {
     for (id, lease) in state.leases.iter() {
         let joined = state.agents.contains_key(&lease.holder.actor);

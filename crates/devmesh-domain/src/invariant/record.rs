@@ -2,13 +2,15 @@
 
 use std::collections::BTreeSet;
 
+use devmesh_protocol::command::task::Verdict;
 use devmesh_protocol::event::lock::WithdrawnWhy;
 use devmesh_protocol::event::task::Ended;
 use devmesh_protocol::limits::{GRACE_MS, LEASE_TTL_MS};
-use devmesh_protocol::{Event, LeaseId, Mode, Record, RepoId, RepoPath};
+use devmesh_protocol::{ActorId, Event, LeaseId, Mode, Record, RepoId, RepoPath, TaskId};
 
+use super::index::keys_overlap;
 use crate::state::State;
-use crate::state::lease::{Holder, Waiter};
+use crate::state::lease::{Holder, Lease, Waiter};
 use crate::state::task::Phase;
 
 /// One of the promises about a record, by name.
@@ -82,7 +84,7 @@ pub fn s5_not_early(before: &State, record: &Record, _after: &State) -> Result<(
 }
 
 /// The longest time to live that an actor's leases were promised.
-fn longest_ms(state: &State, actor: &devmesh_protocol::ActorId) -> u64 {
+fn longest_ms(state: &State, actor: &ActorId) -> u64 {
     let own = state.leases.values().filter(|lease| lease.holder.actor == *actor);
     own.map(|lease| lease.ttl_ms).max().unwrap_or_else(|| state.lock_ttl_ms())
 }
@@ -91,7 +93,7 @@ fn longest_ms(state: &State, actor: &devmesh_protocol::ActorId) -> u64 {
 pub fn s5_term_gives_time(_: &State, record: &Record, after: &State) -> Result<(), String> {
     let began = record.events.iter().any(|event| matches!(event, Event::EpochStarted(_)));
     let enough = |full_ms: u64| record.at + full_ms.min(LEASE_TTL_MS + GRACE_MS);
-    let short = |(id, lease): &(&LeaseId, &crate::state::lease::Lease)| {
+    let short = |(id, lease): &(&LeaseId, &Lease)| {
         lease.expires_at.is_some_and(|end| end < enough(lease.ttl_ms)).then_some(**id)
     };
     match began.then(|| after.leases.iter().find_map(|row| short(&row))).flatten() {
@@ -110,8 +112,8 @@ pub fn s10_awards(before: &State, record: &Record, _after: &State) -> Result<(),
         if task.attempt.is_some() || task.auction.is_none() {
             return Err(format!("{} is awarded and was {}", e.task, task.state_name()));
         }
-        let open = |id| before.tasks.get(id).is_none_or(|task| task.phase != Phase::Completed);
-        if let Some(open) = task.spec.depends_on.iter().find(|id| open(id)) {
+        let open = |id: &TaskId| before.tasks.get(id).is_none_or(|task| task.phase != Phase::Completed);
+        if let Some(open) = before.before(&task.spec).find(open) {
             return Err(format!("{} is awarded before {open} is completed", e.task));
         }
         if before.agents.get(&e.actor).is_none_or(|agent| agent.task.is_some()) {
@@ -135,17 +137,14 @@ pub fn s10_proven_once(before: &State, record: &Record, _after: &State) -> Resul
         }
         let attempt = task.attempt.as_ref();
         let receipt = attempt.and_then(|attempt| attempt.receipt.as_ref());
-        let proven = receipt.is_some_and(|receipt| {
-            receipt.verdict != devmesh_protocol::command::task::Verdict::Failed
-        });
-        if !proven {
+        if receipt.is_none_or(|receipt| receipt.verdict == Verdict::Failed) {
             return Err(format!("{} is completed and nothing proves it", e.task));
         }
     }
     Ok(())
 }
 
-/// S10: a try that is spent is counted, and no more are spent than there are.
+/// S10: a try that is spent is counted.
 pub fn s10_tries(before: &State, record: &Record, after: &State) -> Result<(), String> {
     for event in &record.events {
         let Event::AttemptEnded(e) = event else { continue };
@@ -159,7 +158,8 @@ pub fn s10_tries(before: &State, record: &Record, after: &State) -> Result<(), S
     Ok(())
 }
 
-/// L3: nobody is granted what somebody before them waits for, unless that one waits for them.
+/// L3: nobody is granted what somebody before them waits for, unless that one waits for them; and
+/// an attempt that shares goes past whom leases hold up anyway.
 ///
 /// It goes over the tables one by one, and uses nothing that decisions use.
 pub fn l3_in_order(before: &State, record: &Record, _after: &State) -> Result<(), String> {
@@ -170,13 +170,17 @@ pub fn l3_in_order(before: &State, record: &Record, _after: &State) -> Result<()
             e.waited.as_ref() == Some(&waiter.id) && waiter.holder.actor == e.actor
         });
         let place = own.map_or(u64::MAX, |(place, _)| *place);
-        for (ahead, waiter) in before.waiters.range(..place) {
+        for (_, waiter) in before.waiters.range(..place) {
             let asks = waiter.paths.iter().any(|path| overlap(before, &e.repo, path, &e.path));
             let clash = waiter.repo == e.repo && clash(waiter.mode, e.mode);
             if waiter.holder == holder || !clash || !asks {
                 continue;
             }
-            if !waits_for(before, *ahead, waiter, &holder) {
+            let shares = e.task.is_some() && e.mode == e.mode.shared();
+            if shares && in_the_way(before, waiter).next().is_some() {
+                continue;
+            }
+            if !waits_for(before, &waiter.holder, &holder) {
                 return Err(format!(
                     "{} has {} before {}, who waited for it first",
                     e.actor, e.path, waiter.holder.actor
@@ -192,49 +196,55 @@ fn clash(one: Mode, other: Mode) -> bool {
 }
 
 fn overlap(state: &State, repo: &RepoId, one: &RepoPath, other: &RepoPath) -> bool {
-    let (one, other) = (state.path_key(repo, one), state.path_key(repo, other));
-    let within = |folder: &str, key: &str| {
-        folder.is_empty()
-            || key.strip_prefix(folder).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-    };
-    within(&one, &other) || within(&other, &one)
+    keys_overlap(&state.path_key(repo, one), &state.path_key(repo, other))
 }
 
-/// Whether a waiter waits for a holder, over leases and places in the queue.
-fn waits_for(state: &State, place: u64, waiter: &Waiter, holder: &Holder) -> bool {
+/// Whose leases are in the way of a waiter.
+fn in_the_way<'s>(state: &'s State, waiter: &'s Waiter) -> impl Iterator<Item = &'s Holder> {
+    let leases = state.leases.values().filter(|lease| {
+        let shared = waiter.sharing.is_some_and(|sharing| lease.is_shared_with(sharing));
+        lease.holder != waiter.holder
+            && clash(waiter.mode, lease.mode)
+            && !shared
+            && asks_for(state, waiter, &lease.repo, &lease.path)
+    });
+    leases.map(|lease| &lease.holder)
+}
+
+fn asks_for(state: &State, waiter: &Waiter, repo: &RepoId, path: &RepoPath) -> bool {
+    *repo == waiter.repo && waiter.paths.iter().any(|own| overlap(state, repo, own, path))
+}
+
+/// Whether a holder waits for another with any of its requests, over leases and places in the
+/// queue.
+fn waits_for(state: &State, one: &Holder, other: &Holder) -> bool {
+    let of = |holder: &Holder| -> Vec<(u64, &Waiter)> {
+        let own = state.waiters.iter().filter(|(_, waiter)| waiter.holder == *holder);
+        own.map(|(place, waiter)| (*place, waiter)).collect()
+    };
     let mut seen = BTreeSet::new();
-    let mut open = vec![(place, waiter)];
+    let mut open = of(one);
     while let Some((place, waiter)) = open.pop() {
         if !seen.insert(place) {
             continue;
         }
-        let meets = |repo: &RepoId, path: &RepoPath| {
-            *repo == waiter.repo && waiter.paths.iter().any(|own| overlap(state, repo, own, path))
-        };
-        let mut to: Vec<&Holder> = Vec::new();
-        for lease in state.leases.values() {
-            let other = lease.holder != waiter.holder;
-            if other && clash(waiter.mode, lease.mode) && meets(&lease.repo, &lease.path) {
-                to.push(&lease.holder);
-            }
-        }
+        let mut to: BTreeSet<&Holder> = in_the_way(state, waiter).collect();
         for (ahead, rival) in state.waiters.iter() {
             let first = match (rival.convert.is_some(), waiter.convert.is_some()) {
                 (true, false) => true,
                 (false, true) => false,
                 (true, true) | (false, false) => *ahead < place,
             };
-            let meets = rival.paths.iter().any(|path| meets(&rival.repo, path));
-            if first && meets && clash(waiter.mode, rival.mode) && rival.holder != waiter.holder {
-                to.push(&rival.holder);
+            let asks = |path| asks_for(state, waiter, &rival.repo, path);
+            let clash = clash(waiter.mode, rival.mode) && rival.holder != waiter.holder;
+            if first && clash && rival.paths.iter().any(asks) {
+                to.insert(&rival.holder);
             }
         }
-        if to.contains(&holder) {
+        if to.contains(other) {
             return true;
         }
-        open.extend(
-            state.waiters.iter().filter(|(_, w)| to.contains(&&w.holder)).map(|(p, w)| (*p, w)),
-        );
+        open.extend(to.into_iter().flat_map(of));
     }
     false
 }

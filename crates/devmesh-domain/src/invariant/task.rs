@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use devmesh_protocol::command::task::ReviewBy;
 use devmesh_protocol::event::task::Blocked;
-use devmesh_protocol::{At, TaskId};
+use devmesh_protocol::TaskId;
 
 use super::index::same;
 use crate::state::State;
@@ -136,9 +136,8 @@ pub fn task_indexes_match(state: &State) -> Result<(), String> {
         }
     }
     let now = &state.index;
-    let own_due =
-        |(_, due): &&(At, Due)| !matches!(due, Due::Lease(_) | Due::Share(_) | Due::Waiter(_));
-    let due: BTreeSet<_> = now.due.iter().filter(own_due).cloned().collect();
+    let own = now.due.iter().filter(|(_, due)| !due.is_of_locks());
+    let due: BTreeSet<_> = own.cloned().collect();
     same("due", &due, &index.due)?;
     same("ready", &now.ready, &index.ready)?;
     same("ready_paths", &now.tasks.ready_paths, &index.tasks.ready_paths)?;

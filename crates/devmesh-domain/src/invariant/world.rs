@@ -98,12 +98,13 @@ impl World {
             causation: None,
             events,
         };
+        let before = self.state.clone();
         fold(&mut self.state, &record);
-        self.records.push(record);
-        if let Err(why) = super::check(&self.state) {
-            let last = self.records.last().unwrap();
-            panic!("{why}\nafter {:#?}", last.events);
+        let held = super::check_step(&before, &record, &self.state);
+        if let Err(why) = held.and_then(|()| super::check(&self.state)) {
+            panic!("{why}\nafter {:#?}", record.events);
         }
+        self.records.push(record);
     }
 
     /// All that follows, as words.
@@ -123,6 +124,7 @@ impl World {
     /// Decides and folds a command and all that follows.
     pub(crate) fn decide(&mut self, command: &Command) -> Result<Vec<String>, Rejection> {
         let events = crate::decide(&self.state, command, self.at)?;
+        super::check_deed(&self.state, command, &events).unwrap();
         let mut words: Vec<String> = events.iter().map(|event| self.word(event)).collect();
         if !events.is_empty() {
             let internal = matches!(command.verb, Verb::Internal(_));

@@ -40,6 +40,13 @@ pub enum Due {
     Unblock(TaskId),
 }
 
+impl Due {
+    /// Whether it is a lease's or a wait's for one; else it is a task's.
+    pub fn is_of_locks(&self) -> bool {
+        matches!(self, Due::Lease(_) | Due::Share(_) | Due::Waiter(_))
+    }
+}
+
 /// All look-ups.
 #[derive(Clone, Debug, Default)]
 pub struct Index {
