@@ -9,11 +9,9 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use devmesh_domain::state::task::AGE_MS;
 use devmesh_protocol::At;
 use serde::ser::{self, Serialize};
-
-/// The wait that is worth one level of priority; a longer one changes nothing here.
-const AGE_MS: u64 = 10 * 60_000;
 
 /// Kinds of numbers that are ranked among themselves, by the names of their fields.
 const RANKED: &[&[&str]] = &[
@@ -99,6 +97,7 @@ impl Form {
     fn time(&mut self, at: At) {
         let (tag, ms) = match at > self.now {
             true => (0xfe, at.since(self.now)),
+            // A longer wait than for a level of priority changes nothing here.
             false if self.name == "ready_at" => (0xfd, self.now.since(at).min(AGE_MS)),
             false => return self.out.push(0xfc),
         };
@@ -116,6 +115,11 @@ impl Form {
             self.out.extend_from_slice(text.as_bytes());
             self.out.push(0);
         }
+    }
+
+    fn variant(&mut self, index: u32) -> Parts<'_> {
+        self.out.push(index.to_le_bytes()[0]);
+        Parts { form: self, tuple: false }
     }
 
     fn named(
@@ -338,8 +342,7 @@ impl<'a> ser::Serializer for &'a mut Form {
         _: &'static str,
         _: usize,
     ) -> Result<Parts<'a>, Unwritable> {
-        self.out.push(index.to_le_bytes()[0]);
-        Ok(Parts { form: self, tuple: false })
+        Ok(self.variant(index))
     }
     fn serialize_map(self, _: Option<usize>) -> Result<Parts<'a>, Unwritable> {
         Ok(Parts { form: self, tuple: false })
@@ -354,7 +357,6 @@ impl<'a> ser::Serializer for &'a mut Form {
         _: &'static str,
         _: usize,
     ) -> Result<Parts<'a>, Unwritable> {
-        self.out.push(index.to_le_bytes()[0]);
-        Ok(Parts { form: self, tuple: false })
+        Ok(self.variant(index))
     }
 }

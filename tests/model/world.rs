@@ -170,7 +170,7 @@ impl World {
                 depends_on: spec.after.map(TaskId).into_iter().collect(),
                 max_attempts: Some(2),
                 flow: spec.flow,
-                ..empty()
+                ..Add::default()
             };
             self.send(boss.clone(), None, Verb::TaskAdd(add))?;
         }
@@ -415,31 +415,5 @@ impl World {
 
     pub(crate) fn records(&self) -> &[Arc<Record>] {
         &self.records
-    }
-}
-
-fn empty() -> Add {
-    Add {
-        title: String::new(),
-        prompt: None,
-        repo: None,
-        base: None,
-        paths: Vec::new(),
-        priority: None,
-        depends_on: Vec::new(),
-        needs: Vec::new(),
-        tool: None,
-        review: Default::default(),
-        key: None,
-        verify: Vec::new(),
-        flow: Default::default(),
-        max_attempts: None,
-        max_cost_usd: None,
-        max_wall_s: None,
-        backup_tools: Vec::new(),
-        parent: None,
-        share: false,
-        kind: Default::default(),
-        review_each: Default::default(),
     }
 }

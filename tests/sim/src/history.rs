@@ -233,7 +233,7 @@ impl History {
 struct File;
 
 impl Model for File {
-    type State = Vec<(usize, Tenure, u8)>;
+    type State = Vec<(usize, Tenure, Mode)>;
     type Op = (usize, Tenure, Op);
     type Metadata = ();
 
@@ -243,14 +243,14 @@ impl Model for File {
 
     fn step(state: &Self::State, (locker, tenure, op): &Self::Op) -> (bool, Self::State) {
         let fits = |mode: Mode| {
-            state.iter().all(|(other, _, has)| other == locker || mode.is_compatible(mode_of(*has)))
+            state.iter().all(|(other, _, has)| other == locker || mode.is_compatible(*has))
         };
         let without = || -> Self::State {
             state.iter().filter(|(_, other, _)| other != tenure).copied().collect()
         };
         let with = |mode: Mode| {
             let mut next = without();
-            next.push((*locker, *tenure, number_of(mode)));
+            next.push((*locker, *tenure, mode));
             next.sort_unstable();
             next
         };
@@ -264,14 +264,4 @@ impl Model for File {
             Op::Release | Op::Lapse => (true, without()),
         }
     }
-}
-
-const MODES: [Mode; 4] = [Mode::Read, Mode::Intent, Mode::CoWrite, Mode::Write];
-
-fn number_of(mode: Mode) -> u8 {
-    MODES.iter().position(|other| *other == mode).and_then(|at| at.try_into().ok()).unwrap_or(3)
-}
-
-fn mode_of(number: u8) -> Mode {
-    MODES.get(usize::from(number)).copied().unwrap_or(Mode::Write)
 }

@@ -120,6 +120,7 @@ impl Plan {
             contends: false,
         }
     }
+
     /// Nothing goes wrong by itself.
     #[must_use]
     pub(crate) fn calm() -> Plan {

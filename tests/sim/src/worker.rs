@@ -86,7 +86,7 @@ pub(crate) struct Worker {
     /// It has left and ended.
     pub(crate) is_gone: bool,
     me: Me,
-    /// Its sessions have begun at those times of its machine's clock.
+    /// Its machine.
     pub(crate) host: HostId,
 }
 
