@@ -237,7 +237,7 @@ impl World {
             let why = format!("{} is in record {} already", command.id, first.seq);
             return broken("s4_once", why);
         }
-        self.record(command.actor.clone(), Some(command), events)?;
+        self.record(Some(command), events)?;
         self.follow()
     }
 
@@ -277,7 +277,7 @@ impl World {
             return broken("internal", "the coordinator's own input was refused");
         };
         if !events.is_empty() {
-            self.record(ActorId::coordinator(), None, events)?;
+            self.record(None, events)?;
         }
         self.follow()
     }
@@ -294,21 +294,13 @@ impl World {
                     Some(_) | None => Ok(()),
                 };
             }
-            self.record(ActorId::coordinator(), None, events)?;
+            self.record(None, events)?;
         }
         broken("l5_follow_ends", "what follows never ends")
     }
 
-    fn record(&mut self, actor: ActorId, command: Option<&Command>, events: Vec<Event>) -> Held {
-        let record = Record {
-            seq: self.state.seq + 1,
-            at: self.at,
-            command_id: command.map(|command| command.id.clone()),
-            body: command.map(Command::digest),
-            actor,
-            causation: None,
-            events,
-        };
+    fn record(&mut self, command: Option<&Command>, events: Vec<Event>) -> Held {
+        let record = Record::new(self.state.seq + 1, self.at, command, events);
         let before = self.state.clone();
         devmesh_domain::fold::fold(&mut self.state, &record);
         for (name, holds) in STEPS {

@@ -27,9 +27,6 @@ macro_rules! events {
         }
 
         impl Event {
-            /// All kinds.
-            pub const KINDS: &'static [&'static str] = &[$($kind,)*];
-
             /// The kind, as in the subject of its live notice.
             pub fn kind(&self) -> &'static str {
                 match self {

@@ -81,11 +81,6 @@ impl RepoPath {
         &self.key
     }
 
-    /// Whether it was written as a folder.
-    pub fn is_folder(&self) -> bool {
-        self.folder
-    }
-
     /// Whether the two name the same file, or one lies within the other.
     pub fn overlaps(&self, other: &RepoPath) -> bool {
         contains(&self.key, &other.key) || contains(&other.key, &self.key)

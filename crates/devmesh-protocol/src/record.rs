@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::command::Command;
 use crate::digest::Digest;
 use crate::event::Event;
 use crate::id::{ActorId, CommandId};
@@ -29,4 +30,19 @@ pub struct Record {
     pub causation: Option<u64>,
     /// What happened, in order; at least one, at most 256.
     pub events: Vec<Event>,
+}
+
+impl Record {
+    /// What a command led to; without one, what the coordinator decided by itself.
+    pub fn new(seq: u64, at: At, command: Option<&Command>, events: Vec<Event>) -> Record {
+        Record {
+            seq,
+            at,
+            command_id: command.map(|command| command.id.clone()),
+            body: command.map(Command::digest),
+            actor: command.map_or_else(ActorId::coordinator, |command| command.actor.clone()),
+            causation: None,
+            events,
+        }
+    }
 }

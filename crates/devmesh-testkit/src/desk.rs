@@ -204,15 +204,7 @@ impl Desk {
 
     fn append(&self, inner: &mut Inner, command: Option<&Command>, events: Vec<Event>) -> Record {
         let chain = *inner.reader.chain();
-        let record = Record {
-            seq: chain.seq + 1,
-            at: inner.at,
-            command_id: command.map(|command| command.id.clone()),
-            body: command.map(Command::digest),
-            actor: command.map_or_else(ActorId::coordinator, |command| command.actor.clone()),
-            causation: None,
-            events,
-        };
+        let record = Record::new(chain.seq + 1, inner.at, command, events);
         let batch = Batch {
             v: version::FORMAT,
             // The first message begins the first term.

@@ -60,7 +60,7 @@ impl Desk {
             }
         };
         let before = self.answered.len();
-        self.world.record(command.actor.clone(), Some(command), events);
+        self.world.record(Some(command), events);
         self.collect();
         loop {
             let events = crate::follow(&self.world.state, self.world.at);

@@ -112,7 +112,8 @@ pub fn s10_awards(before: &State, record: &Record, _after: &State) -> Result<(),
         if task.attempt.is_some() || task.auction.is_none() {
             return Err(format!("{} is awarded and was {}", e.task, task.state_name()));
         }
-        let open = |id: &TaskId| before.tasks.get(id).is_none_or(|task| task.phase != Phase::Completed);
+        let open =
+            |id: &TaskId| before.tasks.get(id).is_none_or(|task| task.phase != Phase::Completed);
         if let Some(open) = before.before(&task.spec).find(open) {
             return Err(format!("{} is awarded before {open} is completed", e.task));
         }

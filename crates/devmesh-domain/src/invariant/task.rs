@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use devmesh_protocol::TaskId;
 use devmesh_protocol::command::task::ReviewBy;
 use devmesh_protocol::event::task::Blocked;
-use devmesh_protocol::TaskId;
 
 use super::index::same;
 use crate::state::State;

@@ -84,20 +84,12 @@ impl World {
 
     /// A record of the coordinator's own.
     pub(crate) fn happened(&mut self, events: Vec<Event>) {
-        self.record(ActorId::coordinator(), None, events);
+        self.record(None, events);
     }
 
-    pub(crate) fn record(&mut self, actor: ActorId, command: Option<&Command>, events: Vec<Event>) {
+    pub(crate) fn record(&mut self, command: Option<&Command>, events: Vec<Event>) {
         assert!(events.len() <= devmesh_protocol::limits::RECORD_EVENTS_MAX);
-        let record = Record {
-            seq: self.state.seq + 1,
-            at: self.at,
-            command_id: command.map(|command| command.id.clone()),
-            body: command.map(Command::digest),
-            actor,
-            causation: None,
-            events,
-        };
+        let record = Record::new(self.state.seq + 1, self.at, command, events);
         let before = self.state.clone();
         fold(&mut self.state, &record);
         let held = super::check_step(&before, &record, &self.state);
@@ -128,7 +120,7 @@ impl World {
         let mut words: Vec<String> = events.iter().map(|event| self.word(event)).collect();
         if !events.is_empty() {
             let internal = matches!(command.verb, Verb::Internal(_));
-            self.record(command.actor.clone(), (!internal).then_some(command), events);
+            self.record((!internal).then_some(command), events);
             words.extend(self.follow());
         }
         Ok(words)

@@ -5,10 +5,9 @@ use std::fs;
 use std::time::Instant;
 
 use devmesh_bus::client::Client;
-use devmesh_bus::cred::Role;
 
 use super::lock::pair;
-use super::world::{self, Responder, Running, World, actor, failed};
+use super::world::{self, Responder, Running, World, failed};
 use super::{Against, Row};
 use crate::error::{Error, Result};
 
@@ -35,13 +34,7 @@ impl Cost {
 
 /// Measures every number of clients against the coordinator and against an empty responder.
 pub(super) fn of_a_command() -> Result<Vec<Row>> {
-    world::build()?;
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .map_err(failed("start a runtime"))?;
-    runtime.block_on(measure())
+    world::measured(measure())
 }
 
 async fn measure() -> Result<Vec<Row>> {
@@ -69,11 +62,7 @@ async fn measure() -> Result<Vec<Row>> {
 async fn costs(world: &World, running: Running) -> Result<[Cost; CLIENTS.len()]> {
     let mut costs = [Cost::default(); CLIENTS.len()];
     for (cost, clients) in costs.iter_mut().zip(CLIENTS) {
-        let mut connected = Vec::new();
-        for n in 0..clients {
-            connected.push(world.client(&actor(n), Role::Person).await?);
-        }
-        let connected = load(connected, WARM_UP / clients).await?;
+        let connected = load(world.people(clients).await?, WARM_UP / clients).await?;
         let pids = [running.pid(), Some(world.server_pid()), Some(std::process::id())];
         let before = used(&pids)?;
         let begun = Instant::now();

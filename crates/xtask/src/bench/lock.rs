@@ -4,11 +4,10 @@
 use std::time::{Duration, Instant};
 
 use devmesh_bus::client::Client;
-use devmesh_bus::cred::Role;
 use serde_json::json;
 
 use super::sample::Times;
-use super::world::{self, Responder, Running, World, actor, ask, failed};
+use super::world::{self, Responder, Running, World, ask, failed};
 use super::{Against, Aim, Row};
 use crate::error::Result;
 
@@ -41,13 +40,7 @@ impl Series {
 
 /// Measures all three.
 pub(super) fn acquire_and_release() -> Result<Vec<Row>> {
-    world::build()?;
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .map_err(failed("start a runtime"))?;
-    runtime.block_on(measure())
+    world::measured(measure())
 }
 
 async fn measure() -> Result<Vec<Row>> {
@@ -78,10 +71,7 @@ async fn loads(world: &World, running: Running) -> Result<[Load; CLIENTS.len()]>
 }
 
 async fn one(world: &World, clients: usize) -> Result<Load> {
-    let mut connected = Vec::new();
-    for n in 0..clients {
-        connected.push(world.client(&actor(n), Role::Person).await?);
-    }
+    let connected = world.people(clients).await?;
     let begin = Instant::now() + WARM_UP;
     let end = begin + MEASURED;
     let tasks: Vec<_> = connected

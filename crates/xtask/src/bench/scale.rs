@@ -98,19 +98,12 @@ impl Mesh {
     }
 
     fn happened(&mut self, event: Event) {
-        self.record(ActorId::coordinator(), None, vec![event]);
+        self.record(None, vec![event]);
     }
 
-    fn record(&mut self, actor: ActorId, command: Option<&Command>, events: Vec<Event>) {
-        let record = Record {
-            seq: self.state.seq + 1,
-            at: At(self.state.seq),
-            command_id: command.map(|command| command.id.clone()),
-            body: command.map(Command::digest),
-            actor,
-            causation: None,
-            events,
-        };
+    fn record(&mut self, command: Option<&Command>, events: Vec<Event>) {
+        let seq = self.state.seq;
+        let record = Record::new(seq + 1, At(seq), command, events);
         fold(&mut self.state, &record);
     }
 
@@ -125,13 +118,13 @@ impl Mesh {
             .expect("the bench sends what is right");
         let at = At(self.state.seq);
         let events = decide(&self.state, &command, at).expect("nothing is in the bench's way");
-        self.record(command.actor.clone(), Some(&command), events);
+        self.record(Some(&command), events);
         loop {
             let events = devmesh_domain::decide::follow(&self.state, at);
             if events.is_empty() {
                 return;
             }
-            self.record(ActorId::coordinator(), None, events);
+            self.record(None, events);
         }
     }
 

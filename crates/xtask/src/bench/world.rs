@@ -18,6 +18,7 @@ use tempfile::TempDir;
 use tokio::process::Child;
 use tokio::task::JoinHandle;
 
+use super::Row;
 use crate::cargo::{cargo, root, run};
 use crate::error::{Error, Result};
 
@@ -39,11 +40,23 @@ pub(super) struct World {
 const BINARY: &str = "DEVMESH_BENCH_BINARY";
 
 /// Builds the coordinator's binary: once, for a build between two rounds would be noise in both.
-pub(super) fn build() -> Result<()> {
+fn build() -> Result<()> {
     if std::env::var_os(BINARY).is_some() {
         return Ok(());
     }
     run(cargo(&["build", "--quiet", "--release", "--package", "devmesh"]))
+}
+
+/// Builds the coordinator's binary, then runs what measures it: with two workers, so that the
+/// clients leave the coordinator and the server some of the machine.
+pub(super) fn measured(work: impl Future<Output = Result<Vec<Row>>>) -> Result<Vec<Row>> {
+    build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .map_err(failed("start a runtime"))?;
+    runtime.block_on(work)
 }
 
 /// What answers commands.
@@ -112,6 +125,15 @@ impl World {
         Client::connect_with(self.server.url(), creds.as_deref(), &self.mesh, &actor, &options)
             .await
             .map_err(failed("connect to the bench's bus"))
+    }
+
+    /// So many people, a connection each.
+    pub(super) async fn people(&self, count: usize) -> Result<Vec<Client>> {
+        let mut people = Vec::new();
+        for n in 0..count {
+            people.push(self.client(&actor(n), Role::Person).await?);
+        }
+        Ok(people)
     }
 
     /// The log, opened as the coordinator does.

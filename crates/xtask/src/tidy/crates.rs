@@ -35,17 +35,6 @@ const TESTS: &str = "devmesh-tests";
 
 const CORE: &[&str] = &[PROTOCOL, DOMAIN, BUS];
 const WIRED: &[&str] = &[PROTOCOL, BUS];
-const SHIPPED: &[&str] = &[
-    PROTOCOL,
-    DOMAIN,
-    BUS,
-    "devmesh-coordinator",
-    "devmesh-agent",
-    "devmesh-probe",
-    "devmesh-dashboard",
-    "devmesh-replay",
-    "devmesh-mcp",
-];
 /// What a simulation steps by itself.
 const SIMULATED: &[&str] = &[PROTOCOL, DOMAIN, BUS, "devmesh-coordinator", "devmesh-agent"];
 const ALL_BUT_BINARY: &[&str] = &[
@@ -60,6 +49,10 @@ const ALL_BUT_BINARY: &[&str] = &[
     "devmesh-mcp",
     TESTKIT,
 ];
+const SHIPPED: &[&str] = match ALL_BUT_BINARY {
+    [shipped @ .., _testkit] => shipped,
+    [] => &[],
+};
 
 /// The table. A new process is a new row at [`Level::Process`].
 pub(crate) const TABLE: &[Crate] = &[

@@ -173,7 +173,7 @@ fn refused(world: &mut World, who: &str, n: u64, code: Code) -> Vec<Event> {
     let rejection = Rejection::new(code, "no");
     let events = refusal(&world.state, &command(who, n), &rejection, world.at);
     if !events.is_empty() {
-        world.record(actor(who), Some(&command(who, n)), events.clone());
+        world.record(Some(&command(who, n)), events.clone());
     }
     events
 }
