@@ -35,8 +35,8 @@ pub(crate) struct Oracle {
     sessions: BTreeMap<ActorId, SessionId>,
     /// Awards by agent.
     pub(crate) awards: BTreeMap<ActorId, u64>,
-    /// The record of the newest grant.
-    last_grant: u64,
+    /// Leases that waited, in the order of asking, and how they were served: request, place.
+    pub(crate) last_grant: u64,
 }
 
 impl Oracle {
