@@ -8,9 +8,9 @@ use devmesh_bus::log::Log;
 use devmesh_domain::Reader;
 use devmesh_domain::look::look;
 use devmesh_domain::state::State;
-use devmesh_protocol::query::{List, Locks, Tasks, What};
+use devmesh_protocol::query::{LIMIT_MAX, List, Locks, Tasks, What};
 use devmesh_protocol::{At, Record};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
 use crate::Args;
@@ -44,24 +44,47 @@ impl Moment {
     }
 }
 
-/// Everything there is to see in a state, each part as its query answers it.
+/// Everything there is to see in a state, each part as its query answers it, whole.
 pub(crate) fn everything(state: &State) -> Value {
-    let list = || List { limit: Some(devmesh_protocol::query::LIMIT_MAX), after: None };
-    let limit = list().limit;
-    let parts = [
-        ("state", What::State),
-        ("tasks", What::Tasks(Tasks { limit, ..Tasks::default() })),
-        ("agents", What::Agents(list())),
-        ("locks", What::Locks(Locks { limit, ..Locks::default() })),
-        ("hosts", What::Hosts(list())),
-        ("repos", What::Repos(list())),
-    ];
-    let mut all = Map::new();
-    for (name, what) in parts {
-        let value = look(state, &what).unwrap_or_else(|refused| json!({ "error": refused }));
-        all.insert(name.to_owned(), value);
+    let limit = Some(LIMIT_MAX);
+    let list = |after| List { limit, after };
+    let tasks = |after: Option<String>| {
+        What::Tasks(Tasks { limit, after: parsed(after), ..Tasks::default() })
+    };
+    let locks = |after: Option<String>| {
+        What::Locks(Locks { limit, after: parsed(after), ..Locks::default() })
+    };
+    json!({
+        "state": answer(state, &What::State),
+        "tasks": whole(state, ("tasks", "task"), tasks),
+        "agents": whole(state, ("agents", "agent"), |after| What::Agents(list(after))),
+        "locks": whole(state, ("leases", "lease"), locks),
+        "hosts": whole(state, ("hosts", "host"), |after| What::Hosts(list(after))),
+        "repos": whole(state, ("repos", "repo"), |after| What::Repos(list(after))),
+    })
+}
+
+fn parsed<K: std::str::FromStr>(after: Option<String>) -> Option<K> {
+    after.and_then(|after| after.parse().ok())
+}
+
+fn answer(state: &State, what: &What) -> Value {
+    look(state, what).unwrap_or_else(|refused| json!({ "error": refused }))
+}
+
+/// The answer with all entries of its list, which queries give part by part. `key` is the field
+/// that the next part comes after.
+fn whole(state: &State, (list, key): (&str, &str), what: impl Fn(Option<String>) -> What) -> Value {
+    let mut all = answer(state, &what(None));
+    loop {
+        let last = all[list].as_array().and_then(|entries| entries.last());
+        let Some(after) = last.and_then(|last| last[key].as_str()) else { return all };
+        let mut part = answer(state, &what(Some(after.to_owned())));
+        match (&mut all[list], part[list].take()) {
+            (Value::Array(all), Value::Array(part)) if !part.is_empty() => all.extend(part),
+            _ => return all,
+        }
     }
-    Value::Object(all)
 }
 
 pub(crate) async fn at<L: Log>(

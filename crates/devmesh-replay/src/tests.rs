@@ -225,6 +225,26 @@ async fn a_moment_is_shown_by_record_and_by_time() {
 }
 
 #[tokio::test]
+async fn a_moment_is_shown_whole_however_much_there_was() {
+    let many = |first: u32| {
+        let one = |index: u32| match granted("codex-1", &format!("{}.rs", first + index), None) {
+            Event::LockGranted(granted) => LockGranted { index, ..granted }.into(),
+            other => other,
+        };
+        ("codex-1", None, (0..200).map(one).collect())
+    };
+    let mut lines: Vec<Line> = day().into_iter().take(5).collect();
+    lines.extend([many(0), many(200), many(400)]);
+    let args = Args { at: Some("9".into()), json: true, ..Args::default() };
+    let text = asked(args, &messages(lines)).await.unwrap();
+    let shown: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let leases = shown["locks"]["leases"].as_array().unwrap();
+    let named: std::collections::BTreeSet<_> =
+        leases.iter().filter_map(|lease| lease["lease"].as_str()).collect();
+    assert_eq!((leases.len(), named.len()), (600, 600));
+}
+
+#[tokio::test]
 async fn why_tells_whom_a_wait_was_for() {
     let log = messages(day());
     let why = |about: &str| Args { why: Some(about.into()), ..Args::default() };
