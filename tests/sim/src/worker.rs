@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use devmesh_agent::clock::Now;
 use devmesh_agent::effect::Effect;
-use devmesh_agent::input::{Input, Timed};
+use devmesh_agent::input::{Input, LeasesSeen, Timed};
 use devmesh_agent::step::step;
 use devmesh_agent::view::{Job, Key, Me, Place, View, Work};
 use devmesh_protocol::command::agent::Join;
@@ -39,6 +39,8 @@ pub(crate) enum WorkerTag {
     Sent(Key, &'static str),
     /// Lists of tasks, state by state.
     Tasks(Vec<&'static str>, Vec<TaskView>),
+    /// The leases of a session, then the tasks that they are for, one by one.
+    Leases(SessionId, Option<Box<LeasesSeen>>, Vec<TaskId>),
     /// A task to be looked at, then its repository.
     Sight(TaskId, Option<Box<TaskView>>),
     /// A task that was awarded, then its repository.
@@ -201,6 +203,7 @@ impl World {
             | Effect::Resend
             | Effect::Reconcile
             | Effect::LookAt(_)
+            | Effect::LookAtLeases(_)
             | Effect::Bid { .. }
             | Effect::Decline { .. }
             | Effect::LookUp { .. }

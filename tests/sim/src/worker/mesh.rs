@@ -1,16 +1,16 @@
 //! What an agent asks of the mesh.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use devmesh_agent::effect::Effect;
-use devmesh_agent::input::{Answer, Input, Sight, Unable};
+use devmesh_agent::input::{Answer, Input, LeasesSeen, Sight, Unable};
 use devmesh_agent::view::{Job, Key};
 use devmesh_protocol::command::agent::Leave;
 use devmesh_protocol::command::task::Bid;
-use devmesh_protocol::query::{List, Query, Task, Tasks, What};
+use devmesh_protocol::query::{List, Locks, Query, Task, Tasks, What};
 use devmesh_protocol::report::{Beat, BeatReply};
-use devmesh_protocol::view::{RepoView, TaskView};
+use devmesh_protocol::view::{AttemptView, LeaseView, RepoView, TaskView};
 use devmesh_protocol::{Command, Rejection, Reply, SessionId, TaskId, Verb};
 use serde_json::Value;
 
@@ -57,6 +57,12 @@ impl World {
                 self.resend(worker, letters);
             }
             Effect::Reconcile => self.list(worker, STATES.to_vec(), Vec::new()),
+            Effect::LookAtLeases(session) => {
+                let actor = Some(self.workers[worker].actor().clone());
+                let what = What::Locks(Locks { actor, ..Locks::default() });
+                let tag = WorkerTag::Leases(session, None, Vec::new());
+                self.question(worker, what, None, tag);
+            }
             Effect::LookAt(task) => {
                 self.question(worker, task_of(task), None, WorkerTag::Sight(task, None));
             }
@@ -112,6 +118,45 @@ impl World {
         };
         let what = What::Tasks(Tasks { state: Some(state.into()), ..Tasks::default() });
         self.question(worker, what, None, WorkerTag::Tasks(states, tasks));
+    }
+
+    /// First the leases of a session have come, then one task after the other that they are for.
+    fn leased(
+        &mut self,
+        worker: usize,
+        session: SessionId,
+        mut seen: Option<Box<LeasesSeen>>,
+        mut tasks: Vec<TaskId>,
+        came: Came,
+    ) {
+        if let (Some(seen), Some(task)) = (&mut seen, tasks.pop()) {
+            let actor = self.workers[worker].actor();
+            let running = shown::<TaskView>(came).map(|task| task.attempt);
+            let own = |it: &AttemptView| it.actor == *actor && it.session == session;
+            if running.is_none_or(|running| running.as_ref().is_some_and(own)) {
+                seen.awarded.insert(task);
+            }
+        } else {
+            // A list that does not come is no answer.
+            if came.is_none() {
+                return;
+            }
+            let mut leases = many::<LeaseView>(came, "leases");
+            leases.retain(|lease| lease.session.as_ref() == Some(&session));
+            let of: BTreeSet<TaskId> = leases.iter().filter_map(|lease| lease.task).collect();
+            tasks = of.into_iter().collect();
+            seen = Some(Box::new(LeasesSeen { leases, ..LeasesSeen::default() }));
+        }
+        match (tasks.last().copied(), seen) {
+            (Some(task), seen) => {
+                let tag = WorkerTag::Leases(session, seen, tasks);
+                self.question(worker, task_of(task), None, tag);
+            }
+            (None, seen) => {
+                let seen = seen.map(|seen| *seen).unwrap_or_default();
+                self.reach_worker(worker, None, Input::LeasesSeen { session, seen });
+            }
+        }
     }
 
     /// Letters go out one after the other, each until it is answered.
@@ -191,6 +236,7 @@ impl World {
                 tasks.extend(many::<TaskView>(came, "tasks"));
                 return self.list(worker, states, tasks);
             }
+            WorkerTag::Leases(of, seen, left) => return self.leased(worker, of, seen, left, came),
             WorkerTag::Sight(task, None) => match shown::<TaskView>(came) {
                 Some(view) => {
                     let tag = WorkerTag::Sight(task, Some(Box::new(view)));
