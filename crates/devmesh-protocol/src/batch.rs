@@ -5,7 +5,7 @@
 //! of. The body is CBOR too: `{v, epoch, node, prev, first_seq, records}`. What stands in the
 //! message's headers is a copy for tools; nothing here reads it.
 
-use bytes_of::{split, wrap};
+use bytes_of::{FRAME_BYTES, seal, split};
 use serde::{Deserialize, Serialize};
 
 use crate::digest::Digest;
@@ -55,9 +55,15 @@ pub enum BadBatch {
 impl Batch {
     /// The message. `None` when it would be over [`BATCH_BYTES_MAX`].
     pub fn encode(&self) -> Option<Vec<u8>> {
-        let mut body = Vec::with_capacity(512);
-        ciborium::into_writer(self, &mut body).expect("a batch is plain data and memory takes it");
-        (body.len() <= BATCH_BYTES_MAX).then(|| wrap(&body))
+        let mut message = Vec::with_capacity(FRAME_BYTES + 512 * self.records.len().max(1));
+        message.resize(FRAME_BYTES, 0);
+        ciborium::into_writer(self, &mut message)
+            .expect("a batch is plain data and memory takes it");
+        if message.len() > FRAME_BYTES + BATCH_BYTES_MAX {
+            return None;
+        }
+        seal(&mut message);
+        Some(message)
     }
 
     /// Reads a message: frame, digest, body. Whether it counts is the [`Chain`]'s to say. Needs

@@ -9,6 +9,7 @@ pub mod task;
 
 mod bounds;
 mod parse;
+mod straight;
 
 pub use parse::Encoding;
 pub(crate) use parse::{object, take, unread};
@@ -68,6 +69,18 @@ macro_rules! verbs {
                 match name {
                     $($name => Some(serde_path_to_error::deserialize(body).map(Verb::$variant)),)*
                     _ => None,
+                }
+            }
+
+            /// Reads the body of the verb of that name from the fields of an object.
+            pub(crate) fn from_fields<'de, A: serde::de::MapAccess<'de>>(
+                name: &str,
+                fields: A,
+            ) -> Result<Verb, A::Error> {
+                let body = serde::de::value::MapAccessDeserializer::new(fields);
+                match name {
+                    $($name => <$body>::deserialize(body).map(Verb::$variant),)*
+                    _ => Err(serde::de::Error::custom("no such verb")),
                 }
             }
 

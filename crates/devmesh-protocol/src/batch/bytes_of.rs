@@ -7,17 +7,19 @@ use crate::digest::Digest;
 /// four bytes.
 const HEAD: [u8; 3] = [0x82, 0x58, 0x20];
 const BODY: u8 = 0x5a;
-const FRAME_BYTES: usize = HEAD.len() + 32 + 1 + 4;
+/// The bytes before the body.
+pub(super) const FRAME_BYTES: usize = HEAD.len() + 32 + 1 + 4;
 
-pub(super) fn wrap(body: &[u8]) -> Vec<u8> {
+/// Writes the frame before the body, into the room that was kept for it.
+pub(super) fn seal(message: &mut [u8]) {
+    let (frame, body) = message.split_at_mut(FRAME_BYTES);
     let length = u32::try_from(body.len()).expect("a batch is bounded far below 4 GiB");
-    let mut message = Vec::with_capacity(FRAME_BYTES + body.len());
-    message.extend_from_slice(&HEAD);
-    message.extend_from_slice(&Digest::of(body).0);
-    message.push(BODY);
-    message.extend_from_slice(&length.to_be_bytes());
-    message.extend_from_slice(body);
-    message
+    let (head, rest) = frame.split_at_mut(HEAD.len());
+    head.copy_from_slice(&HEAD);
+    let (digest, rest) = rest.split_at_mut(32);
+    digest.copy_from_slice(&Digest::of(body).0);
+    rest[0] = BODY;
+    rest[1..].copy_from_slice(&length.to_be_bytes());
 }
 
 pub(super) fn split(message: &[u8]) -> Option<(Digest, &[u8])> {

@@ -4,6 +4,7 @@ use serde::de::{Error as _, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 
+use super::straight::straight;
 use super::{Command, Verb};
 use crate::digest::Digest;
 use crate::id::{ActorId, CommandId, SessionId};
@@ -91,6 +92,28 @@ pub(crate) fn take<T: serde::de::DeserializeOwned>(
     }
 }
 
+/// What stands in a body.
+#[derive(Debug, PartialEq)]
+pub(super) struct Body {
+    pub(super) id: Option<CommandId>,
+    pub(super) session: Option<SessionId>,
+    pub(super) verb: Verb,
+}
+
+/// Reads a body of either encoding, or says which field is wrong.
+pub(super) fn at_length(verb: &str, body: &[u8], encoding: Encoding) -> Result<Body, Rejection> {
+    if !Verb::NAMES.contains(&verb) {
+        return Err(Rejection::unknown_verb(verb));
+    }
+    let mut object = object(body, encoding)?;
+    let id = take(&mut object, "id")?;
+    let session = take(&mut object, "session")?;
+    let verb = Verb::from_body(verb, Value::Object(object))
+        .ok_or_else(|| Rejection::unknown_verb(verb))?
+        .map_err(unread)?;
+    Ok(Body { id, session, verb })
+}
+
 impl Command {
     /// Reads a command from the parts of a message. Without an `id` in the body, `mint` names it
     /// and the call is not idempotent.
@@ -101,16 +124,13 @@ impl Command {
         encoding: Encoding,
         mint: impl FnOnce() -> CommandId,
     ) -> Result<Command, Rejection> {
-        if !Verb::NAMES.contains(&verb) {
-            return Err(Rejection::unknown_verb(verb));
-        }
-        let mut object = object(body, encoding)?;
-        let id = take(&mut object, "id")?.unwrap_or_else(mint);
-        let session: Option<SessionId> = take(&mut object, "session")?;
-        let verb = Verb::from_body(verb, Value::Object(object))
-            .ok_or_else(|| Rejection::unknown_verb(verb))?
-            .map_err(unread)?;
-        let command = Command { id, actor, session, verb };
+        let is_json = encoding == Encoding::Json && body.len() <= REQUEST_BYTES_MAX;
+        let read = match is_json.then(|| straight(verb, body)).flatten() {
+            Some(read) => read,
+            None => at_length(verb, body, encoding)?,
+        };
+        let Body { id, session, verb } = read;
+        let command = Command { id: id.unwrap_or_else(mint), actor, session, verb };
         command.check_bounds()?;
         Ok(command)
     }
