@@ -14,6 +14,7 @@ use devmesh_protocol::{
 use serde_json::{Value, json};
 
 use crate::state::State;
+use crate::state::mesh::ReceiptKey;
 use crate::state::task::Task;
 
 /// What is known of a command before it is decided.
@@ -46,7 +47,7 @@ pub struct Answer {
 /// Looks a command up by its actor and id. An id from the future is refused before anything
 /// remembers it: once forgotten, it would make every honest id look old.
 pub fn known(state: &State, command: &Command, at: At) -> Known {
-    let key = (command.actor.clone(), command.id.clone());
+    let key = ReceiptKey::new(&command.actor, &command.id);
     if let Some(receipt) = state.receipts.get(&key) {
         if receipt.body != command.digest() && !planted::is(Fault::BodyNotCompared) {
             return Known::Refused(reused(command));
@@ -101,7 +102,7 @@ pub fn answers(state: &State, record: &Record) -> Vec<Answer> {
     for actor in involved(state, record) {
         let Some(order) = state.receipt_orders.get(&actor) else { continue };
         for id in &order.ids {
-            let receipt = state.receipts.get(&(actor.clone(), id.clone()));
+            let receipt = state.receipts.get(&ReceiptKey::new(&actor, id));
             if receipt.is_some_and(|receipt| receipt.answered == Some(record.seq)) {
                 let reply = wait_over(state, record, &actor, id);
                 answers.push(Answer { actor: actor.clone(), id: id.clone(), reply });

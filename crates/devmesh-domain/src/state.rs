@@ -12,13 +12,13 @@ use devmesh_protocol::event::agent::Capacity;
 use devmesh_protocol::limits::{
     BUDGET_USD_PER_DAY, GRACE_MS, LEASE_TTL_MS, SESSION_SILENT_MS, SHARE_AFTER_MS,
 };
-use devmesh_protocol::{ActorId, At, CommandId, Digest, HostId, LeaseId, RepoId, TaskId};
+use devmesh_protocol::{ActorId, At, Digest, HostId, LeaseId, RepoId, TaskId};
 
 use crate::table::{Sum, Table};
 use agent::{Actor, Agent};
 use index::Index;
 use lease::{Lease, Waiter};
-use mesh::{Checkout, LandQueue, Mesh, Note, Receipt, ReceiptOrder, Refusals, Repo};
+use mesh::{Checkout, LandQueue, Mesh, Note, Receipt, ReceiptKey, ReceiptOrder, Refusals, Repo};
 use task::Task;
 
 /// A branch that work lands on.
@@ -47,7 +47,7 @@ pub struct State {
     pub(crate) notes: Table<String, Note>,
     /// Values as JSON text.
     pub(crate) settings: Table<String, String>,
-    pub(crate) receipts: Table<(ActorId, CommandId), Receipt>,
+    pub(crate) receipts: Table<ReceiptKey, Receipt>,
     pub(crate) receipt_orders: Table<ActorId, ReceiptOrder>,
     pub(crate) refusals: Table<ActorId, Refusals>,
     pub(crate) redacted: Table<Digest, u64>,

@@ -155,6 +155,15 @@ text_id!(
 );
 
 impl CommandId {
+    /// A number in which most ids differ, and that follows from the text: of a UUID the first
+    /// half, which in a v7 rises with its time.
+    pub fn number(&self) -> u64 {
+        match uuid::Uuid::try_parse(&self.0) {
+            Ok(uuid) => (uuid.as_u128() >> 64) as u64,
+            Err(_) => fnv(&self.0),
+        }
+    }
+
     /// The creation time that a UUIDv7 carries, in milliseconds.
     pub fn uuid_v7_ms(&self) -> Option<u64> {
         let uuid = uuid::Uuid::try_parse(&self.0).ok()?;
@@ -166,7 +175,18 @@ impl CommandId {
     }
 }
 
+/// FNV-1a: short, and the same on every machine.
+fn fnv(text: &str) -> u64 {
+    let step = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+    text.bytes().fold(0xcbf2_9ce4_8422_2325, step)
+}
+
 impl ActorId {
+    /// A number in which most names differ, and that follows from the text.
+    pub fn number(&self) -> u64 {
+        fnv(&self.0)
+    }
+
     /// The coordinator itself: who acts when time passes.
     pub fn coordinator() -> ActorId {
         ActorId("coordinator".into())

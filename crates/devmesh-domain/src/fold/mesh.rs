@@ -10,13 +10,17 @@ use devmesh_protocol::{ActorId, At, CommandId, Event, LeaseId, Record, TaskId};
 
 use crate::state::State;
 use crate::state::index::of_actor;
-use crate::state::mesh::{LandQueue, Note, REFUSALS_MS, Receipt, ReceiptOrder, Refusals, Repo};
+use crate::state::mesh::{
+    LandQueue, Note, REFUSALS_MS, Receipt, ReceiptKey, ReceiptOrder, Refusals, Repo,
+};
 
 /// Remembers what became of the record's command, and of commands that waited for this record.
 /// It runs before the events: whose wait an end of a session ends is known only until then.
 pub(super) fn remember(state: &mut State, record: &Record) {
     for (actor, id) in resolved(state, record) {
-        if let Some(receipt) = state.receipts.get_mut(&(actor, id)).filter(|r| r.waiting) {
+        if let Some(receipt) =
+            state.receipts.get_mut(&ReceiptKey::new(&actor, &id)).filter(|r| r.waiting)
+        {
             receipt.waiting = false;
             receipt.answered = Some(record.seq);
         }
@@ -30,7 +34,7 @@ pub(super) fn remember(state: &mut State, record: &Record) {
             || matches!(event, Event::LandQueued(e) if e.id == *id)
     });
     let receipt = Receipt { body, seq: record.seq, answered: None, waiting };
-    let key = (record.actor.clone(), id.clone());
+    let key = ReceiptKey::new(&record.actor, id);
     if state.receipts.insert(key, receipt).is_some() {
         return;
     }
@@ -45,13 +49,13 @@ pub(super) fn remember(state: &mut State, record: &Record) {
 fn forget(state: &mut State, actor: &ActorId) {
     let Some(order) = state.receipt_orders.get(actor) else { return };
     let waits = |id: &CommandId| {
-        state.receipts.get(&(actor.clone(), id.clone())).is_some_and(|receipt| receipt.waiting)
+        state.receipts.get(&ReceiptKey::new(actor, id)).is_some_and(|receipt| receipt.waiting)
     };
     let Some(oldest) = order.ids.iter().position(|id| !waits(id)) else { return };
     let Some(order) = state.receipt_orders.get_mut(actor) else { return };
     let Some(id) = order.ids.remove(oldest) else { return };
     order.forgotten_ms = order.forgotten_ms.max(id.uuid_v7_ms().unwrap_or(0));
-    state.receipts.remove(&(actor.clone(), id));
+    state.receipts.remove(&ReceiptKey::new(actor, &id));
 }
 
 /// The commands whose waits this record ends, one way or another.

@@ -116,7 +116,7 @@ pub fn waits_have_receipts(state: &State) -> Result<(), String> {
     let mut waits: BTreeSet<_> = state.waiters.values().map(|w| &w.id).collect();
     waits.extend(state.lands.values().flat_map(|queue| &queue.waiting).map(|w| &w.id));
     let waiting = state.receipts.iter().filter(|(_, receipt)| receipt.waiting);
-    let told: BTreeSet<_> = waiting.map(|((_, id), _)| id).collect();
+    let told: BTreeSet<_> = waiting.map(|(key, _)| key.id()).collect();
     same("waits with a receipt", &told, &waits)
 }
 

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use devmesh_protocol::event::mesh::{RepoAdded, TextRef};
 use devmesh_protocol::{ActorId, At, Code, CommandId, Digest, RepoPath, TaskId};
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use super::{State, is_default};
 
@@ -134,6 +134,37 @@ pub struct Note {
     pub by: ActorId,
     /// When.
     pub at: At,
+}
+
+/// What a receipt stands under: whose command, and which.
+///
+/// Receipts are the largest table and looked up several times for a command. The numbers come
+/// first because the texts lie elsewhere in memory; an actor's newest stand side by side.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ReceiptKey {
+    near: (u64, u64),
+    actor: ActorId,
+    id: CommandId,
+}
+
+impl ReceiptKey {
+    /// The key of that actor's command.
+    pub fn new(actor: &ActorId, id: &CommandId) -> ReceiptKey {
+        let near = (actor.number(), id.number());
+        ReceiptKey { near, actor: actor.clone(), id: id.clone() }
+    }
+
+    /// Which command.
+    pub fn id(&self) -> &CommandId {
+        &self.id
+    }
+}
+
+/// The numbers follow from the texts, and are no part of what is hashed.
+impl Serialize for ReceiptKey {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        (&self.actor, &self.id).serialize(serializer)
+    }
 }
 
 /// What became of a command: enough to give the same answer again.

@@ -88,3 +88,12 @@ fn a_uuid_v7_tells_its_time() {
     let v4 = CommandId::new("019a9b3c-1d2e-4abc-8def-0123456789ab").unwrap();
     assert_eq!(v4.uuid_v7_ms(), None);
 }
+
+#[test]
+fn numbers_follow_from_the_text() {
+    let number = |text: &str| CommandId::new(text).unwrap().number();
+    assert_eq!(number("019a9b3c-1d2e-7abc-8def-0123456789ab"), 0x019a_9b3c_1d2e_7abc);
+    assert!(number("019a9b3c-1d2f-7000-8def-0123456789ab") > 0x019a_9b3c_1d2e_7abc);
+    assert_ne!(number("my-own-id"), number("my-own-ie"));
+    assert_ne!(ActorId::new("p1").unwrap().number(), ActorId::new("p2").unwrap().number());
+}

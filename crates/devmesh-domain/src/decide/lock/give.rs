@@ -14,6 +14,7 @@ use crate::decide::agent::require_person;
 use crate::state::State;
 use crate::state::index::of_actor;
 use crate::state::lease::Lease;
+use crate::state::mesh::ReceiptKey;
 
 fn gone(id: LeaseId) -> Rejection {
     let text = format!("{id} is no live lease: it was given back, or its time was over");
@@ -163,7 +164,7 @@ fn by_task(state: &State, command: &Command, task: TaskId) -> Result<BTreeSet<Le
 /// that it is done while it holds on. A lease that a request only made stronger is not among
 /// them: what it was before is not known any more.
 fn granted_to(state: &State, command: &Command, id: &CommandId) -> Vec<LeaseId> {
-    let key = (command.actor.clone(), id.clone());
+    let key = ReceiptKey::new(&command.actor, id);
     let Some(receipt) = state.receipts.get(&key) else { return Vec::new() };
     let seq = receipt.answered.unwrap_or(receipt.seq);
     let is_its =

@@ -7,6 +7,7 @@ use serde_json::json;
 use super::Tasks;
 use crate::answer::{Known, answers, known};
 use crate::invariant::world::AGENTS;
+use crate::state::mesh::ReceiptKey;
 
 const LETTERS: [&str; 3] = ["a", "b", "c"];
 const VERBS: [&str; 16] = [
@@ -320,7 +321,7 @@ fn again(tasks: &Tasks, nth: usize) {
     let commands = tasks.world.records.iter().rev().filter(|record| record.body.is_some());
     let Some(record) = commands.take(nth + 1).last() else { return };
     let id = record.command_id.clone().unwrap();
-    let Some(receipt) = state.receipts.get(&(record.actor.clone(), id.clone())) else { return };
+    let Some(receipt) = state.receipts.get(&ReceiptKey::new(&record.actor, &id)) else { return };
     assert_eq!(receipt.seq, record.seq);
     let seq = receipt.answered.unwrap_or(receipt.seq);
     let record_of = &tasks.world.records[seq as usize - 1];
