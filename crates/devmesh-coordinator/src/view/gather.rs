@@ -2,11 +2,14 @@
 //!
 //! An append costs the server and the disk the same for one record as for a hundred. Callers who
 //! ask, wait and ask again fall in step with the appends; a batch that leaves with the first of
-//! them carries few, and the rest wait for it. Half of those who are in play in each batch, turn
-//! about, keep the disk and the processors busy at the same time.
+//! them carries few, and the rest wait for it. So most of those who are in play go together; not
+//! all, for the slowest of them would then hold up the rest, and nobody would be at work while the
+//! disk is.
 
 /// Fewer callers than these are not waited for: the wait would be all that they notice.
 const CALLERS_MIN: usize = 4;
+/// Of so many in play, so many are waited for.
+const WAITED_FOR: (usize, usize) = (4, 3);
 /// How long a batch is held at most.
 const HELD_MS_MAX: u64 = 2;
 /// After a wait in vain so many batches go at once: these callers come and go as they like.
@@ -25,9 +28,10 @@ impl Gather {
     /// A batch that answers so many commands is acknowledged, while so many wait for the next.
     pub(crate) fn acknowledged(&mut self, answered: usize, waiting: usize, now_ms: u64) {
         let in_play = answered + waiting;
+        let least = in_play * WAITED_FOR.1 / WAITED_FOR.0;
         self.was_held = false;
-        self.wanted = (self.at_once == 0 && in_play >= CALLERS_MIN)
-            .then_some((in_play / 2, now_ms + HELD_MS_MAX));
+        self.wanted =
+            (self.at_once == 0 && in_play >= CALLERS_MIN).then_some((least, now_ms + HELD_MS_MAX));
         self.at_once = self.at_once.saturating_sub(1);
     }
 
