@@ -24,7 +24,13 @@ mod state_dir;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 
+use mimalloc::MiMalloc;
+
 use crate::exit::Exit;
+
+/// Commands are many small allocations with short lives, made and freed on one thread.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 fn main() -> ExitCode {
     match catch_unwind(AssertUnwindSafe(|| cli::Cli::read()?.run())) {
