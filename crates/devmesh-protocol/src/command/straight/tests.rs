@@ -63,7 +63,8 @@ proptest! {
             0..6,
         ),
     ) {
-        let fields: Vec<_> = fields.iter().map(|(name, value)| format!("{name:?}:{value}")).collect();
+        let field = |(name, value): &(&str, &str)| format!("{name:?}:{value}");
+        let fields: Vec<_> = fields.iter().map(field).collect();
         let body = format!("{{{}}}", fields.join(","));
         if let Some(short) = straight(verb, body.as_bytes()) {
             prop_assert_eq!(at_length(verb, body.as_bytes(), Encoding::Json), Ok(short));
