@@ -407,6 +407,15 @@ impl World {
     }
 
     /// A beat of a leader that is none of these.
+    /// The answer to a question for the last position, asked at that time of the node's clock.
+    pub(crate) fn tell_last(&mut self, node: usize, asked_at: u64, last: u64) {
+        let node = &mut self.nodes[node];
+        let link = node.view.link;
+        let last = Input::Last { link, asked_at, last: Ok(last), replicas: None };
+        node.queue.push_back(last);
+        self.work();
+    }
+
     pub(crate) fn foreign_beat(&mut self, node: usize, epoch: u64) {
         let beat = LeaderBeat { epoch, node: "foreign".into(), seq: 1 };
         self.nodes[node].queue.push_back(Input::Leader(beat));

@@ -242,6 +242,10 @@ impl Desk<'_> {
             let why = "somebody else has written to the log".to_owned();
             return Fate::End { why, claim: false };
         }
+        if last < head.stream_seq && asked_at <= self.term.confirmed {
+            // An append has overtaken it and landed already: it tells of the time before.
+            return Fate::GoOn;
+        }
         if last < head.stream_seq {
             // Settling is a new term's, which reads the log anew and knows what a short one means.
             let why = format!("the log ends at {last}, {} was acknowledged", head.stream_seq);

@@ -426,3 +426,18 @@ fn one_server_has_nothing_to_settle_and_several_have() {
         assert!((ms - 2_000..=ms).contains(&took), "{replicas}: {took}");
     }
 }
+
+#[test]
+fn a_last_position_that_an_append_has_overtaken_ends_no_term() {
+    let mut world = World::led();
+    world.furnish();
+    let (asked_at, last) = (world.mono, world.nodes[0].view.head().stream_seq);
+    world.pass(10);
+    world.ok("alice", "note.share", json!({ "key": "k", "value": "v" }));
+    world.tell_last(0, asked_at, last);
+    assert!(world.nodes[0].view.is_leading(), "the answer is older than the append");
+    // Asked after it, the same answer says that what was acknowledged is gone.
+    world.pass(10);
+    world.tell_last(0, world.mono, last);
+    assert!(!world.nodes[0].view.is_leading());
+}
