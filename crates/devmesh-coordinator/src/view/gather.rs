@@ -8,12 +8,15 @@
 
 /// Fewer callers than these are not waited for: the wait would be all that they notice.
 const CALLERS_MIN: usize = 4;
-/// Of so many in play, so many are waited for.
-const WAITED_FOR: (usize, usize) = (4, 3);
+/// Of few in play three quarters are waited for: an append costs more than their commands.
+const MOST: (usize, usize) = (4, 3);
+/// From so many records on half of those in play are enough: the others are at work meanwhile.
+const RECORDS_ENOUGH: usize = 12;
 /// How long a batch is held at most.
 const HELD_MS_MAX: u64 = 2;
-/// After a wait in vain so many batches go at once: these callers come and go as they like.
-const BATCHES_AT_ONCE: u32 = 256;
+/// After a wait in vain so many batches go at once: these callers come and go as they like. Few,
+/// for it may only have been that the machine was busy.
+const BATCHES_AT_ONCE: u32 = 8;
 
 /// Who is waited for, if anybody is.
 #[derive(Debug, Default)]
@@ -28,7 +31,7 @@ impl Gather {
     /// A batch that answers so many commands is acknowledged, while so many wait for the next.
     pub(crate) fn acknowledged(&mut self, answered: usize, waiting: usize, now_ms: u64) {
         let in_play = answered + waiting;
-        let least = in_play * WAITED_FOR.1 / WAITED_FOR.0;
+        let least = (in_play * MOST.1 / MOST.0).min(RECORDS_ENOUGH.max(in_play / 2));
         self.was_held = false;
         self.wanted =
             (self.at_once == 0 && in_play >= CALLERS_MIN).then_some((least, now_ms + HELD_MS_MAX));

@@ -47,3 +47,11 @@ fn what_comes_after_the_time_finds_nobody_waiting_and_blames_nobody() {
     gather.acknowledged(16, 0, 500);
     assert!(!gather.goes(1, 500));
 }
+
+#[test]
+fn half_of_many_are_enough() {
+    let mut gather = Gather::default();
+    gather.acknowledged(40, 24, 5);
+    assert!(!gather.goes(31, 5));
+    assert!(gather.goes(32, 6));
+}
