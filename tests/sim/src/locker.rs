@@ -75,6 +75,8 @@ pub(crate) struct Locker {
     has_joined: bool,
     /// When the last heartbeat that was answered was sent, by its clock.
     believed_ms: Option<u64>,
+    /// What the newest of those answers listed, and the record up to which it has read.
+    listed: (u64, Vec<LeaseId>),
     ttl_ms: u64,
     held: Option<Held>,
     /// A request is under way.
@@ -99,6 +101,7 @@ impl Locker {
             session: None,
             has_joined: false,
             believed_ms: None,
+            listed: (0, Vec::new()),
             ttl_ms: rng.pick(&[2_000, 5_000, 15_000]),
             held: None,
             is_busy: false,
@@ -387,12 +390,25 @@ impl World {
             .held
             .as_ref()
             .is_some_and(|held| held.leases.iter().any(|lease| !beat.leases.contains(lease)));
+        if beat.seq >= it.listed.0 {
+            it.listed = (beat.seq, beat.leases);
+        }
         if was_unheard || has_lost {
             // Unheard for longer than they live: they may be gone, whatever this answer says.
             self.lose_lease(locker);
         }
         let it = &mut self.lockers[locker];
         it.believed_ms = Some(it.believed_ms.map_or(sent, |last| last.max(sent)));
+    }
+
+    /// Whether a heartbeat that has read the record of a grant did not list its leases any more:
+    /// the answer was given again, and they are gone. Where the answer names no record, the leases
+    /// are older than itself.
+    fn was_gone(&self, locker: usize, seq: Option<u64>, leases: &[LeaseId]) -> bool {
+        let it = &self.lockers[locker];
+        let (read, listed) = &it.listed;
+        let is_later = seq.is_none_or(|seq| *read >= seq);
+        !it.is_person && is_later && leases.iter().any(|lease| !listed.contains(lease))
     }
 
     fn acquired(&mut self, locker: usize, tenure: Tenure, sent: u64, came: Came) {
@@ -403,9 +419,10 @@ impl World {
             }
         };
         match came {
-            Some(Reply::Ok { result, .. }) => {
+            Some(Reply::Ok { result, seq }) => {
                 forget(self);
                 let leases = leases_of(&result);
+                let was_gone = self.was_gone(locker, seq, &leases);
                 let Some(mode) = self.history.granted(tenure, self.now) else { return };
                 let mono = self.locker_mono(locker);
                 let it = &mut self.lockers[locker];
@@ -414,8 +431,11 @@ impl World {
                 // told at once, or again by a later term.
                 let until_ms = sent + ttl_ms / 10 * 9;
                 it.held = Some(Held { tenure, leases, mode, ttl_ms, until_ms });
-                if it.believes_until().is_none_or(|until| until <= mono) {
-                    self.lose_lease(locker);
+                if was_gone || it.believes_until().is_none_or(|until| until <= mono) {
+                    // Never relied on: it may have ended as soon as it was there.
+                    it.held = None;
+                    it.unknown.extend(id);
+                    self.history.lapses(tenure, 0);
                 }
             }
             Some(Reply::Err { .. }) => {

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
+use devmesh_sim::scene::SCENES;
 use devmesh_sim::{Many, Outcome, Stats, many, run};
 
 /// What to run.
@@ -21,11 +22,13 @@ struct Args {
     steps: u64,
     seconds: u64,
     keep: PathBuf,
+    /// Play the long scenes with this in their name instead.
+    scene: Option<String>,
 }
 
 fn args() -> Result<Args, String> {
     let keep = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../replay/histories");
-    let mut args = Args { seeds: 100, first: 1, steps: 2_000, seconds: 86_400, keep };
+    let mut args = Args { seeds: 100, first: 1, steps: 2_000, seconds: 86_400, keep, scene: None };
     let mut given = env::args().skip(1);
     while let Some(name) = given.next() {
         let value = given.next().ok_or(format!("{name} takes a value"))?;
@@ -36,9 +39,10 @@ fn args() -> Result<Args, String> {
             "--steps" => args.steps = number()?,
             "--seconds" => args.seconds = number()?,
             "--keep" => args.keep = value.into(),
+            "--scene" => args.scene = Some(value),
             _ => {
                 return Err(format!(
-                    "there is no {name}; --seeds, --seed, --steps, --seconds, --keep"
+                    "there is no {name}; --seeds, --seed, --steps, --seconds, --keep, --scene"
                 ));
             }
         }
@@ -54,6 +58,9 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
+    if let Some(name) = &args.scene {
+        return play(name, &args);
+    }
     let began = Instant::now();
     let seeds = Many {
         first: args.first,
@@ -85,6 +92,23 @@ fn main() -> ExitCode {
     } else {
         ExitCode::FAILURE
     }
+}
+
+/// Plays long scenes, each with as many seeds.
+fn play(name: &str, args: &Args) -> ExitCode {
+    let mut code = ExitCode::SUCCESS;
+    for scene in SCENES.iter().filter(|scene| scene.name.contains(name)) {
+        for seed in args.first..args.first.saturating_add(args.seeds) {
+            match (scene.play)(seed) {
+                Ok(seen) => println!("{} ({seed}): {seen}", scene.name),
+                Err(why) => {
+                    eprintln!("{} ({seed}): {why}", scene.name);
+                    code = ExitCode::FAILURE;
+                }
+            }
+        }
+    }
+    code
 }
 
 /// Keeps the messages of a log, one file each, numbered by their position.

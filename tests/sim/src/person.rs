@@ -6,7 +6,7 @@ use devmesh_protocol::command::mesh::{Pause, RepoAdd, Resume};
 use devmesh_protocol::command::task::{Add, Edit, Judgement, Reasoned, Review, Reviewed, Say};
 use devmesh_protocol::query::{Tasks, What};
 use devmesh_protocol::report::HostReport;
-use devmesh_protocol::{ActorId, Reply, RepoId, RepoPath, TaskId, Verb};
+use devmesh_protocol::{ActorId, Code, Reply, RepoId, RepoPath, TaskId, Verb};
 use serde_json::Value;
 
 use crate::call::{Body, Came, Tag};
@@ -221,6 +221,9 @@ impl World {
                 self.person.begun = self.person.begun.max(at + 1);
                 self.person.is_beginning = self.person.begun < self.first_things().len();
             }
+            // Under a new id, the next time.
+            (PersonTag::First(_), Some(Reply::Err { error, .. }))
+                if error.code == Code::IdExpired => {}
             (PersonTag::First(_), Some(Reply::Err { error, .. })) => {
                 self.broken(format!("the mesh cannot begin: {error}"));
             }

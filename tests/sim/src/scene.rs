@@ -69,6 +69,8 @@ struct Losses {
     spent: u64,
     completed: u64,
     terms: u64,
+    /// How the tries ended that were spent.
+    why: Vec<String>,
 }
 
 impl Losses {
@@ -78,7 +80,10 @@ impl Losses {
             match event {
                 Event::LeasesLapsed(it) => *losses.lapsed.entry(it.actor.clone()).or_default() += 1,
                 Event::SessionLost(it) => *losses.lost.entry(it.actor.clone()).or_default() += 1,
-                Event::AttemptEnded(it) => losses.spent += u64::from(it.spent),
+                Event::AttemptEnded(it) if it.spent => {
+                    losses.spent += 1;
+                    losses.why.push(format!("{} try {}: {:?}", it.task, it.attempt, it.why));
+                }
                 Event::TaskCompleted(_) => losses.completed += 1,
                 Event::EpochStarted(_) => losses.terms += 1,
                 _ => {}
@@ -202,7 +207,7 @@ fn host_cut(seed: u64) -> Came {
 fn contention(seed: u64) -> Came {
     let mut world = calm(seed, |plan| {
         (plan.lockers, plan.people, plan.workers) = (8, 0, 4);
-        (plan.think_ms, plan.tasks_ms, plan.contends) = (2_000, 4_000, true);
+        (plan.think_ms, plan.tasks_ms, plan.contends) = (2_000, 10_000, true);
     });
     world.goes_on(2 * HOUR_MS)?;
     let records = world.records()?;
@@ -235,8 +240,10 @@ fn served_in_order(records: &[Record]) -> Result<(u64, Vec<u64>), String> {
                     queue.insert((record.seq, it.actor.clone(), it.id.clone()));
                 }
                 Event::LockWithdrawn(it) => {
+                    let waiting = queue.len();
                     queue.retain(|(_, actor, id)| (actor, id) != (&it.actor, &it.id));
-                    if it.why == WithdrawnWhy::TimedOut {
+                    let is_of_it = queue.len() < waiting;
+                    if is_of_it && it.why == WithdrawnWhy::TimedOut {
                         return Err(format!("record {}: {} waited in vain", record.seq, it.actor));
                     }
                 }
@@ -286,6 +293,10 @@ fn rolled_back(seed: u64, all_forget: bool) -> Came {
         }
     }
     let why = world.nodes.iter().find_map(|node| node.halted.clone()).unwrap_or_default();
+    if all_forget {
+        // Until two actors have said what they had seen, nothing tells of the loss.
+        return Ok(format!("{lost} messages lost; {why}"));
+    }
     // At most the beginnings of terms, in which nothing else was decided.
     let after: Vec<Record> = world.records()?.split_off(world.records_up_to(old)?);
     let decided =

@@ -113,7 +113,7 @@ impl Worker {
             join,
             retries_max: 2,
             resumes: true,
-            lease_wait_ms: rng.pick(&[0, 5_000, 30_000]),
+            lease_wait_ms: rng.pick(&[5_000, 30_000]),
             ttl_ms: 15_000,
         };
         let session = SessionId::new(&uuid(rng, 0)).expect("a UUID is a session id");

@@ -187,7 +187,12 @@ impl World {
             self.begin_node(node);
         }
         for worker in 0..workers {
-            self.workers.push(Worker::new(worker, nodes + worker, &mut self.rng));
+            let mut it = Worker::new(worker, nodes + worker, &mut self.rng);
+            if self.plan.contends {
+                // Of equals nobody is more patient than the others.
+                it.view.me.lease_wait_ms = 30_000;
+            }
+            self.workers.push(it);
             self.begin_worker(worker);
         }
         for locker in 0..lockers + people {

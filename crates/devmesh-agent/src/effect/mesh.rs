@@ -1,5 +1,6 @@
 //! Commands: each is sent with one id until it is answered. Not answered is unknown, never failed.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use devmesh_bus::client::Outcome;
@@ -15,6 +16,11 @@ use crate::view::Key;
 
 /// One round of sending; unanswered, the next begins with the same id.
 const ROUND: Duration = Duration::from_secs(60);
+/// How often a command gets a new id because the old one is too old to be decided; if that does
+/// not help, the clock is wrong.
+const RENAMED_MAX: u32 = 5;
+/// The pause before that.
+const RENAME_AFTER: Duration = Duration::from_millis(500);
 /// A bid that is not answered within this comes too late.
 const BID: Duration = Duration::from_secs(2);
 /// How long the leaving of the mesh is waited for.
@@ -157,9 +163,21 @@ async fn until_answered(world: &World, command: &Command) -> Answer {
         _ => None,
     };
     let round = ROUND + Duration::from_millis(wait_ms.unwrap_or(0));
+    let mut command = Cow::Borrowed(command);
+    let mut renamed = 0;
     loop {
-        match world.client.submit(command, round).await {
+        match world.client.submit(&command, round).await {
             Ok(Outcome::Reply(Reply::Ok { seq, result })) => return Answer::Done { seq, result },
+            // Nothing was done under that id; and what an agent asks for is named by its session,
+            // task and attempt, so that it is asked for once under any id.
+            Ok(Outcome::Reply(Reply::Err { error, .. }))
+                if error.code == Code::IdExpired && renamed < RENAMED_MAX =>
+            {
+                tracing::info!(verb = command.verb.name(), id = %command.id, "sent anew");
+                renamed += 1;
+                tokio::time::sleep(RENAME_AFTER).await;
+                command.to_mut().id = crate::id::command();
+            }
             Ok(Outcome::Reply(Reply::Err { error, .. })) => return Answer::Refused(error),
             Ok(Outcome::Unknown { why }) => {
                 tracing::info!(verb = command.verb.name(), id = %command.id, why, "not answered");
