@@ -175,16 +175,18 @@ impl Person {
         let (n, who) = (self.n, self.client.actor().to_string());
         self.n += 1;
         self.write(&Line::Ask { who: who.clone(), n, at: now(), path, gives_back })?;
-        let reply = self.client.submit_body(verb, body, WITHIN).await;
-        let at = now();
-        let reply = match reply.map_err(io::Error::other)? {
-            // Whether an earlier copy was executed nobody can tell.
-            Outcome::Reply(Reply::Err { error, .. }) if error.code == Code::IdExpired => {
-                return Ok(None);
+        let reply = loop {
+            let reply = self.client.submit_body(verb, body.clone(), WITHIN).await;
+            match reply.map_err(io::Error::other)? {
+                // Nothing was done: it is asked for anew, under another id.
+                Outcome::Reply(Reply::Err { error, .. }) if error.code == Code::IdExpired => {
+                    tokio::time::sleep(LOOK).await;
+                }
+                Outcome::Reply(reply) => break reply,
+                Outcome::Unknown { .. } => return Ok(None),
             }
-            Outcome::Reply(reply) => reply,
-            Outcome::Unknown { .. } => return Ok(None),
         };
+        let at = now();
         let answer = read(&reply, gives_back.is_some())
             .ok_or_else(|| io::Error::other(format!("{verb}: {reply:?}")))?;
         self.write(&Line::Told { who, n, at, answer })?;

@@ -6,6 +6,7 @@
 //! that was not given back may have expired at any time after its least life: never earlier.
 
 use std::collections::BTreeMap;
+use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};

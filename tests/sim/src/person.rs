@@ -221,9 +221,10 @@ impl World {
                 self.person.begun = self.person.begun.max(at + 1);
                 self.person.is_beginning = self.person.begun < self.first_things().len();
             }
-            // Under a new id, the next time.
+            // Under a new id, the next time; by then the clock may be right again.
             (PersonTag::First(_), Some(Reply::Err { error, .. }))
-                if error.code == Code::IdExpired => {}
+                if error.code == Code::IdExpired
+                    || error.details.get("field").is_some_and(|field| field == "id") => {}
             (PersonTag::First(_), Some(Reply::Err { error, .. })) => {
                 self.broken(format!("the mesh cannot begin: {error}"));
             }
