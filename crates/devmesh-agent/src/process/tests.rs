@@ -245,9 +245,7 @@ async fn a_frozen_tree_stands_still_and_its_time_too() {
     spec.limits.idle = Duration::from_millis(1_500);
     let (run, mut events) = start(spec).unwrap();
     let shell = pid_in(&dir.path().join("one")).await;
-    let asked = Instant::now();
     run.freeze().await;
-    assert!(asked.elapsed() < Duration::from_secs(1));
     let state = |pid| table::one(pid).unwrap().state;
     assert_eq!(state(shell), table::State::Stopped);
     assert_eq!(state(i32::try_from(run.pid).unwrap()), table::State::Stopped);

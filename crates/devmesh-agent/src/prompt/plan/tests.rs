@@ -80,10 +80,9 @@ fn what_is_no_plan_says_why() {
 
 /// Nothing that a tool could say takes long to read.
 #[test]
-fn an_endless_answer_is_read_in_no_time() {
-    let begun = std::time::Instant::now();
+fn an_endless_answer_is_refused() {
+    // In time linear in its length: the square of it would outlast any test's limit.
     for part in ["{", "{\"a\":", "{\"tasks\":[1,", "[{\"a\":["] {
-        plan_in(&part.repeat(20_000)).expect_err(part);
+        plan_in(&part.repeat(200_000)).expect_err(part);
     }
-    assert!(begun.elapsed().as_secs() < 30, "{:?}", begun.elapsed());
 }
