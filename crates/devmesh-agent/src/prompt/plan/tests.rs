@@ -83,6 +83,6 @@ fn what_is_no_plan_says_why() {
 fn an_endless_answer_is_refused() {
     // In time linear in its length: the square of it would outlast any test's limit.
     for part in ["{", "{\"a\":", "{\"tasks\":[1,", "[{\"a\":["] {
-        plan_in(&part.repeat(200_000)).expect_err(part);
+        plan_in(&part.repeat(20_000)).expect_err(part);
     }
 }
