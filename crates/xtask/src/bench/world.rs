@@ -44,7 +44,7 @@ fn build() -> Result<()> {
     if std::env::var_os(BINARY).is_some() {
         return Ok(());
     }
-    run(cargo(&["build", "--quiet", "--release", "--package", "devmesh"]))
+    run(cargo(&["build", "--quiet", "--profile", "dist", "--package", "devmesh"]))
 }
 
 /// Builds the coordinator's binary, then runs what measures it: with two workers, so that the
@@ -168,7 +168,7 @@ impl World {
         let creds = self.creds("coordinator", Role::Coordinator, Account::Core)?;
         let state = self.folder.path().join("coordinator");
         std::fs::create_dir_all(&state).map_err(failed("make a folder"))?;
-        let built = || root().join("target/release/devmesh");
+        let built = || root().join("target/dist/devmesh");
         let binary = std::env::var_os(BINARY).map_or_else(built, PathBuf::from);
         let mut command = tokio::process::Command::new(binary);
         command
