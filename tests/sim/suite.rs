@@ -7,7 +7,6 @@
 )]
 
 use std::fmt::Write as _;
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 use devmesh_protocol::planted::{self, Fault};
@@ -113,11 +112,7 @@ fn many_seeds() {
 
 /// A run that failed stays to be looked at.
 fn keep(failure: &Outcome) {
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("sim-{}", failure.seed));
-    std::fs::create_dir_all(&folder).unwrap();
-    for (position, message) in failure.messages.iter().enumerate() {
-        std::fs::write(folder.join(format!("{:06}.cbor", position + 1)), message).unwrap();
-    }
+    let folder = failure.keep(env!("CARGO_TARGET_TMPDIR").as_ref()).unwrap();
     println!("the log of seed {} is kept in {}", failure.seed, folder.display());
 }
 

@@ -406,7 +406,6 @@ impl World {
         self.nodes[node].queue.push_back(Input::Report { report, caller: caller("report") });
     }
 
-    /// A beat of a leader that is none of these.
     /// The answer to a question for the last position, asked at that time of the node's clock.
     pub(crate) fn tell_last(&mut self, node: usize, asked_at: u64, last: u64) {
         let node = &mut self.nodes[node];
@@ -416,6 +415,7 @@ impl World {
         self.work();
     }
 
+    /// A beat of a leader that is none of these.
     pub(crate) fn foreign_beat(&mut self, node: usize, epoch: u64) {
         let beat = LeaderBeat { epoch, node: "foreign".into(), seq: 1 };
         self.nodes[node].queue.push_back(Input::Leader(beat));

@@ -351,8 +351,7 @@ pub(crate) fn decide_internal(state: &State, internal: Internal, at: At) -> Vec<
 
 /// A record that answers no command.
 pub(crate) fn own_record(seq: u64, at: At, causation: Option<u64>, events: Vec<Event>) -> Record {
-    let (command_id, body, actor) = (None, None, ActorId::coordinator());
-    Record { seq, at, command_id, body, actor, causation, events }
+    Record { causation, ..Record::new(seq, at, None, events) }
 }
 
 /// The append that was in flight came to an end.

@@ -6,13 +6,12 @@
 )]
 
 use std::env;
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use devmesh_sim::scene::SCENES;
-use devmesh_sim::{Many, Outcome, Stats, many, run};
+use devmesh_sim::{Many, Stats, many, run};
 
 /// What to run.
 #[derive(Debug)]
@@ -74,7 +73,7 @@ fn main() -> ExitCode {
     for failure in &failures {
         let wrong = failure.wrong.as_deref().unwrap_or_default();
         eprintln!("seed {}: {wrong}", failure.seed);
-        match keep(&args.keep, failure) {
+        match failure.keep(&args.keep) {
             Ok(path) => eprintln!("  its log is kept in {}", path.display()),
             Err(error) => eprintln!("  its log could not be kept: {error}"),
         }
@@ -109,18 +108,6 @@ fn play(name: &str, args: &Args) -> ExitCode {
         }
     }
     code
-}
-
-/// Keeps the messages of a log, one file each, numbered by their position.
-fn keep(folder: &Path, failure: &Outcome) -> std::io::Result<PathBuf> {
-    let folder = folder.join(format!("sim-{}", failure.seed));
-    fs::create_dir_all(&folder)?;
-    for (position, message) in (1..).zip(&failure.messages) {
-        let position: u64 = position;
-        fs::write(folder.join(format!("{position:06}.cbor")), message)?;
-    }
-    fs::write(folder.join("why"), failure.wrong.as_deref().unwrap_or_default())?;
-    Ok(folder)
 }
 
 fn tell(stats: &Stats, seconds: f64) {

@@ -1,5 +1,8 @@
 //! Many seeds, on all cores.
 
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
@@ -70,4 +73,21 @@ pub fn caught(seed: u64, one: impl Fn(u64) -> Outcome) -> Outcome {
             messages: Vec::new(),
         }
     })
+}
+
+impl Outcome {
+    /// Keeps the messages of the log in a folder of the seed's, one file each, numbered by their
+    /// position, and what was wrong beside them.
+    ///
+    /// # Errors
+    /// Where the folder cannot be written.
+    pub fn keep(&self, folder: &Path) -> io::Result<PathBuf> {
+        let folder = folder.join(format!("sim-{}", self.seed));
+        fs::create_dir_all(&folder)?;
+        for (position, message) in (1..=u64::MAX).zip(&self.messages) {
+            fs::write(folder.join(format!("{position:06}.cbor")), message)?;
+        }
+        fs::write(folder.join("why"), self.wrong.as_deref().unwrap_or_default())?;
+        Ok(folder)
+    }
 }

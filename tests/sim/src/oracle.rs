@@ -30,7 +30,7 @@ pub(crate) struct Oracle {
     /// Records by the command that they are about.
     by_command: BTreeMap<Name, u64>,
     /// Records that end something of a task, and which.
-    endings: BTreeMap<u64, Option<TaskId>>,
+    endings: BTreeMap<u64, TaskId>,
     commands: BTreeMap<Name, Arc<Command>>,
     answers: BTreeMap<Name, (bool, u64, serde_json::Value)>,
     attempts: BTreeMap<TaskId, (u32, u64, ActorId)>,
@@ -235,8 +235,8 @@ impl World {
                 Event::LandEnded(it) => Some(it.task),
                 _ => None,
             };
-            if ended.is_some() {
-                self.oracle.endings.insert(record.seq, ended);
+            if let Some(task) = ended {
+                self.oracle.endings.insert(record.seq, task);
             }
             match event {
                 Event::LeasesLapsed(it) => self.check_taken(&it.actor, &it.session, it.silent_ms),
@@ -267,8 +267,8 @@ impl World {
                 .broken(format!("{verb} {id} is answered by record {seq}, there are {has}"));
         }
         let name = (command.actor.clone(), id.clone());
-        let tells_again =
-            self.oracle.endings.get(&seq).is_some_and(|of| *of == ends(&command.verb));
+        let ended = self.oracle.endings.get(&seq);
+        let tells_again = ended.is_some() && ended == ends(&command.verb).as_ref();
         // On a log that was rolled back something else may stand in its place.
         let may_be_lost = self.oracle.expects_halt;
         if !self.oracle.by_command.contains_key(&name) && !tells_again && !may_be_lost {

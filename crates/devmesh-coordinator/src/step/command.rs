@@ -37,7 +37,8 @@ impl Desk<'_> {
         }
         match known(&self.term.ahead, &command, self.at()) {
             Known::New => match self.view.given.get(&command) {
-                Some(reply) => self.give_soft(caller, &reply),
+                // Not kept for a later term: whoever still waits for it asks again.
+                Some(reply) => self.hold_proven(None, caller, &reply),
                 None => self.decide(command, caller),
             },
             Known::Waiting => {
@@ -81,15 +82,7 @@ impl Desk<'_> {
     }
 
     fn record_of(&self, command: &Command, events: Vec<Event>) -> Record {
-        Record {
-            seq: self.term.ahead.seq + 1,
-            at: self.at(),
-            command_id: Some(command.id.clone()),
-            body: Some(command.digest()),
-            actor: command.actor.clone(),
-            causation: None,
-            events,
-        }
+        Record::new(self.term.ahead.seq + 1, self.at(), Some(command), events)
     }
 
     /// A refusal that is history goes on record; the rest are counted.
@@ -122,15 +115,13 @@ impl Desk<'_> {
             return reply_now(caller, &reply, self.out);
         }
         self.view.given.put(&command, &reply);
-        let (seq, since) = (self.term.ahead.seq, Some(self.now.mono_ms));
-        self.hold(Some(command), caller, &reply, seq, since);
+        self.hold_proven(Some(command), caller, &reply);
     }
 
-    /// The same answer for a late copy. It is not kept for a later term: whoever still waits for it
-    /// asks again.
-    fn give_soft(&mut self, caller: Caller, reply: &Reply) {
+    /// Queues an answer that rests on the newest state.
+    fn hold_proven(&mut self, command: Option<Box<Command>>, caller: Caller, reply: &Reply) {
         let (seq, since) = (self.term.ahead.seq, Some(self.now.mono_ms));
-        self.hold(None, caller, reply, seq, since);
+        self.hold(command, caller, reply, seq, since);
     }
 
     /// Whether the command has to wait until its texts are stored. It is decided anew then.

@@ -13,6 +13,16 @@ fn join(world: &mut World, actor: &str, session: &str) -> Value {
     world.ok(actor, "agent.join", body)
 }
 
+/// A mesh in which codex-1 holds a file, for so long where nobody hears of it.
+fn holding(ttl_ms: u64) -> World {
+    let mut world = World::led();
+    world.furnish();
+    join(&mut world, "codex-1", "s1");
+    let body = json!({ "session": "s1", "paths": ["a.rs"], "mode": "write", "ttl_ms": ttl_ms });
+    world.ok("codex-1", "lock.acquire", body);
+    world
+}
+
 fn has(world: &World, kind: &str) -> usize {
     world.records().iter().flat_map(|r| &r.events).filter(|e| e.kind() == kind).count()
 }
@@ -75,14 +85,7 @@ fn a_beat_is_not_answered_by_a_leader_that_has_slept_since_it_proved_it() {
 
 #[test]
 fn a_silent_session_loses_its_leases_then_itself_and_never_early() {
-    let mut world = World::led();
-    world.furnish();
-    join(&mut world, "codex-1", "s1");
-    world.ok(
-        "codex-1",
-        "lock.acquire",
-        json!({ "session": "s1", "paths": ["a.rs"], "mode": "write", "ttl_ms": 15_000 }),
-    );
+    let mut world = holding(15_000);
     for n in 0..5 {
         world.pass(4_000);
         world.beat(0, &format!("b{n}"), "codex-1", "s1", 0);
@@ -151,14 +154,7 @@ fn a_beat_is_not_answered_on_a_proof_that_was_long_on_its_way() {
 
 #[test]
 fn silence_counts_anew_after_a_connection_was_given_up() {
-    let mut world = World::led();
-    world.furnish();
-    join(&mut world, "codex-1", "s1");
-    world.ok(
-        "codex-1",
-        "lock.acquire",
-        json!({ "session": "s1", "paths": ["a.rs"], "mode": "write", "ttl_ms": 1_000 }),
-    );
+    let mut world = holding(1_000);
     world.pass(4_000);
     world.script([Fault::LoseRequest]);
     world.send(0, "a", "alice", "note.share", json!({ "key": "k", "value": "v" }));
