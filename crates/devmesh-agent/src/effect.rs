@@ -110,7 +110,7 @@ impl Performer {
         match effect {
             Effect::Prepare { key, job, lore } => {
                 let desk = self.desk(key);
-                at(&desk, prepare::prepare(world, desk.clone(), *job, lore));
+                at(&desk, prepare::prepare(world, desk.clone(), *job, lore, false));
             }
             Effect::ProveBase { key } => {
                 let desk = self.desk(key);
@@ -180,7 +180,7 @@ impl Performer {
             }
             Effect::PreparePlan { key, job, lore } => {
                 let desk = self.desk(key);
-                at(&desk, prepare::prepare_plan(world, desk.clone(), *job, lore));
+                at(&desk, prepare::prepare(world, desk.clone(), *job, lore, true));
             }
             Effect::Vacate(key) => {
                 let desk = self.desk(key);

@@ -26,23 +26,15 @@ pub(super) enum Purpose {
     Plan,
 }
 
-pub(super) async fn prepare(world: World, desk: Arc<Desk>, job: Job, lore: Lore) {
+/// For an attempt's work, or for a goal: the repository to look around in.
+pub(super) async fn prepare(world: World, desk: Arc<Desk>, job: Job, lore: Lore, plans: bool) {
     let mut patience = Patience::new(desk.key);
     let place = loop {
-        match fill(&world, &desk, &job, &lore).await {
-            Err(error) if patience.outlasts(&error).await => {}
-            place => break place,
-        }
-    };
-    let place = place.map(Box::new).map_err(|error| Unable::placed(&error));
-    world.put(Input::Prepared { key: desk.key, place }).await;
-}
-
-/// The same for a goal: the repository to look around in.
-pub(super) async fn prepare_plan(world: World, desk: Arc<Desk>, job: Job, lore: Lore) {
-    let mut patience = Patience::new(desk.key);
-    let place = loop {
-        match fill_plan(&world, &desk, &job, &lore).await {
+        let filled = match plans {
+            true => fill_plan(&world, &desk, &job, &lore).await,
+            false => fill(&world, &desk, &job, &lore).await,
+        };
+        match filled {
             Err(error) if patience.outlasts(&error).await => {}
             place => break place,
         }

@@ -47,9 +47,8 @@ fn a_lease_that_gets_weaker_is_seen() {
     assert_eq!(tasks.world.state.index.tasks.stirred.generation, generation);
 }
 
-/// A large touch set is not starved by small ones.
-#[test]
-fn who_waited_long_for_paths_is_not_overtaken() {
+/// A task for a folder of which bob holds a file, for a day.
+fn behind_bob() -> Tasks {
     let mut tasks = Tasks::new();
     tasks.send(
         "bob",
@@ -57,6 +56,13 @@ fn who_waited_long_for_paths_is_not_overtaken() {
         json!({ "paths": ["src/b"], "mode": "write", "ttl_ms": 86_400_000 }),
     );
     tasks.step("alice add {\"paths\":[\"src/\"]}");
+    tasks
+}
+
+/// A large touch set is not starved by small ones.
+#[test]
+fn who_waited_long_for_paths_is_not_overtaken() {
+    let mut tasks = behind_bob();
     assert_eq!(
         tasks.step("alice add {\"paths\":[\"src/a\"]}"),
         "task_added t-2, auction_opened t-2"
@@ -74,13 +80,7 @@ fn who_waited_long_for_paths_is_not_overtaken() {
     let came = tasks.step("close 1");
     assert_eq!(came, "auction_lapsed t-1, auction_opened t-3, auction_opened t-5");
     // When it is out of the way the others come.
-    let mut tasks = Tasks::new();
-    tasks.send(
-        "bob",
-        "lock.acquire",
-        json!({ "paths": ["src/b"], "mode": "write", "ttl_ms": 86_400_000 }),
-    );
-    tasks.step("alice add {\"paths\":[\"src/\"]}");
+    let mut tasks = behind_bob();
     tasks.step("after 600000");
     tasks.step("alice add {\"paths\":[\"src/c\"]}");
     assert_eq!(tasks.step("alice cancel 1"), "task_cancelled t-1, auction_opened t-2");
