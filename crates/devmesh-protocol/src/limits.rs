@@ -40,6 +40,11 @@ pub const WAITERS_MAX: usize = 10_000;
 pub const TASKS_LIVE_MAX: usize = 100_000;
 /// Agents that are joined at once.
 pub const AGENTS_MAX: usize = 4_096;
+/// MiB of memory that one agent may say it needs: more than any host has, and so little that the
+/// sum over all agents is a number.
+pub const NEEDS_MB_MAX: u64 = 1 << 30;
+/// Places of a host that one agent may say it needs.
+pub const NEEDS_SLOTS_MAX: u32 = 4_096;
 /// Bids kept in an award, best first.
 pub const BIDS_KEPT_MAX: usize = 16;
 

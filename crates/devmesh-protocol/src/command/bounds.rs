@@ -3,7 +3,9 @@
 
 use super::{Command, Verb, agent, lock, mesh, task};
 use crate::id::{CAPABILITY, TOOL, check_name};
-use crate::limits::{LINE_CHARS_MAX, LIST_MAX, PATHS_MAX, TEXT_BYTES_MAX};
+use crate::limits::{
+    LINE_CHARS_MAX, LIST_MAX, NEEDS_MB_MAX, NEEDS_SLOTS_MAX, PATHS_MAX, TEXT_BYTES_MAX,
+};
 use crate::plan;
 use crate::reply::{Code, Rejection};
 
@@ -192,7 +194,22 @@ fn join(body: &agent::Join) -> Checked {
     few("capabilities", &body.capabilities, LIST_MAX)?;
     names("capabilities", CAPABILITY, &body.capabilities)?;
     few("repos", &body.repos, LIST_MAX)?;
-    few("for", &body.for_persons, LIST_MAX)
+    few("for", &body.for_persons, LIST_MAX)?;
+    needs(&body.needs)
+}
+
+/// What is reserved on a host is a sum over agents, so each of them is bounded.
+fn needs(needs: &agent::Needs) -> Checked {
+    let more = [
+        ("needs.ram_mb", needs.ram_mb, NEEDS_MB_MAX),
+        ("needs.vram_mb", needs.vram_mb, NEEDS_MB_MAX),
+        ("needs.slots", needs.slots.into(), NEEDS_SLOTS_MAX.into()),
+    ];
+    let Some((field, has, max)) = more.into_iter().find(|(_, has, max)| has > max) else {
+        return Ok(());
+    };
+    let text = format!("{field} is {has}; at most {max} are taken");
+    Err(Rejection::new(Code::LimitExceeded, text).with_field(field))
 }
 
 fn repo(body: &mesh::RepoAdd) -> Checked {

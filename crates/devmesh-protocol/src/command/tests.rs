@@ -64,6 +64,11 @@ fn bodies_over_a_bound_are_refused_as_such() {
     let paths: Vec<String> = (0..10_000).map(|n| format!("f{n}")).collect();
     refused("lock.acquire", &json!({ "paths": paths, "mode": "read" }).to_string(), over, "paths");
     refused("task.add", &json!({ "title": "x".repeat(301) }).to_string(), over, "title");
+    for field in ["ram_mb", "vram_mb", "slots"] {
+        let max: u64 = if field == "slots" { u32::MAX.into() } else { u64::MAX };
+        let body = json!({ "tool": "x", "host": "h", "session": "s", "needs": { field: max } });
+        refused("agent.join", &body.to_string(), over, field);
+    }
     let prompt = "x".repeat(300_000);
     refused("task.add", &json!({ "title": "x", "prompt": prompt }).to_string(), over, "prompt");
     refused("task.add", &"x".repeat(2_000_000), over, "bytes");
