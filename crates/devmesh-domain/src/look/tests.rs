@@ -1,11 +1,13 @@
 //! What queries show.
 
-use devmesh_protocol::ActorId;
 use devmesh_protocol::command::Encoding;
+use devmesh_protocol::command::internal::Internal;
+use devmesh_protocol::event::agent::Capacity;
 use devmesh_protocol::query::Query;
 use devmesh_protocol::view::{
     AgentView, HostView, LeaseView, MeshView, NoteView, RepoView, TaskView, WaiterView,
 };
+use devmesh_protocol::{ActorId, HostId};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
@@ -127,6 +129,29 @@ fn agents_and_hosts() {
     let hosts: Vec<HostView> = list(&world, "hosts", "hosts", json!({}));
     assert_eq!((hosts.len(), hosts[0].host.as_str()), (1, "host"));
     assert_eq!(ask(&world, "agents", json!({ "after": "No Name" })).unwrap_err(), "BAD_REQUEST");
+}
+
+/// What a host has, what is reserved of it and what it measures stand beside one another: one
+/// never passes for another. The sample itself is soft state, and not of the log.
+#[test]
+fn the_gauge_shows_what_is_reserved_as_what_is_used() {
+    let mut world = World::new();
+    let host = HostId::new("host").unwrap();
+    let capacity = Capacity { ram_mb: 4_000, vram_mb: vec![8_000, 16_000], slots: 4 };
+    world.internal(Internal::HostMeasured { host, capacity: capacity.clone() });
+    let needs = json!({ "ram_mb": 1_000, "vram_mb": 9_000 });
+    let body = json!({ "tool": "x", "host": "host", "session": "ada", "needs": needs });
+    world.send("ada", "agent.join", body).unwrap();
+    let shown = |world: &World| -> HostView {
+        list::<HostView>(world, "hosts", "hosts", json!({})).remove(0)
+    };
+    let before = shown(&world);
+    assert_eq!((before.ram_reserved_mb, before.slots_taken), (0, 0));
+    world.attempt(1, "ada", json!({}));
+    let after = shown(&world);
+    assert_eq!((after.ram_reserved_mb, after.slots_taken), (1_000, 1));
+    assert_eq!(after.vram_reserved_mb, [0, 9_000]);
+    assert_eq!((&after.capacity, after.report), (&capacity, None), "nothing was measured anew");
 }
 
 #[test]
