@@ -74,6 +74,8 @@ pub enum Input {
     Push,
     /// It is time to ask for what the log does not hold.
     Listen,
+    /// Somebody asks how it goes, who need not look on.
+    Wanted,
 }
 
 /// What the coordinator's memory holds beside the log.

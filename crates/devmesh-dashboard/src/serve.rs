@@ -6,14 +6,14 @@ use std::time::{Duration, Instant};
 use devmesh_bus::log::Log;
 use devmesh_protocol::{ActorId, MeshId};
 use tokio::net::TcpListener;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::effect::{Ask, Effect, Performer, Queues};
 use crate::input::{Input, Inputs};
 use crate::step::step;
-use crate::view::View;
-use crate::web::{self, Web};
+use crate::view::{View, Vital};
+use crate::web::{self, Ways, Web};
 use crate::{Bound, Error, Result, Secret};
 
 /// Inputs that wait; who brings more waits with them.
@@ -54,6 +54,7 @@ pub async fn serve<L: Log>(
     }
     let (door, inputs) = mpsc::channel(DOOR);
     let queues = Queues::default();
+    let (vital, vitals) = watch::channel(Vital::default());
     // The web side ends with the loop, whichever way that ends.
     let stop = shutdown.child_token();
     let web = Web::new(
@@ -61,8 +62,7 @@ pub async fn serve<L: Log>(
         &parts.host_names,
         &parts.mesh,
         parts.secret,
-        door.clone(),
-        queues.clone(),
+        Ways { door: door.clone(), queues: queues.clone(), vitals },
         stop.clone(),
     );
     let here = Bound { url: web.url(), sign_in: web.sign_in()? };
@@ -74,7 +74,7 @@ pub async fn serve<L: Log>(
     let performer = Performer { queues, ask: parts.ask, door };
     let inputs = Inputs::new(parts.log, inputs, stop.clone());
     tokio::select! {
-        () = drive(view, inputs, performer) => {}
+        () = drive(view, inputs, performer, &vital) => {}
         ended = &mut served => return ended.unwrap_or_else(|error| Err(Error::Serve(error.into()))),
     }
     stop.cancel();
@@ -87,7 +87,12 @@ pub async fn serve<L: Log>(
     }
 }
 
-async fn drive<L: Log>(mut view: View, mut inputs: Inputs<L>, performer: Performer) {
+async fn drive<L: Log>(
+    mut view: View,
+    mut inputs: Inputs<L>,
+    performer: Performer,
+    vital: &watch::Sender<Vital>,
+) {
     while let Some(input) = inputs.next(view.read(), view.is_stale()).await {
         let began = matches!(input, Input::Push).then(Instant::now);
         for effect in step(&mut view, input) {
@@ -99,5 +104,6 @@ async fn drive<L: Log>(mut view: View, mut inputs: Inputs<L>, performer: Perform
         if let Some(began) = began {
             inputs.cost(began.elapsed());
         }
+        vital.send_if_modified(|told| std::mem::replace(told, view.vital()) != *told);
     }
 }

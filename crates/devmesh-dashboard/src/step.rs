@@ -52,6 +52,12 @@ pub fn step(view: &mut View, input: Input) -> Vec<Effect> {
                 out.push(Effect::Listen);
             }
         }
+        Input::Wanted => {
+            if !view.listening {
+                view.listening = true;
+                out.push(Effect::Listen);
+            }
+        }
     }
     out
 }
@@ -155,6 +161,7 @@ fn show(view: &mut View, browser: u64, out: &mut Vec<Effect>) {
 
 /// Takes what the coordinator's memory holds, or its silence.
 fn hear(view: &mut View, heard: Option<Heard>, out: &mut Vec<Effect>) {
+    view.heard = view.heard.wrapping_add(1);
     let answers = Some(heard.is_some());
     if view.coordinator != answers {
         view.coordinator = answers;

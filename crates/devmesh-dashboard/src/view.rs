@@ -30,6 +30,8 @@ pub struct View {
     pub(crate) coordinator: Option<bool>,
     /// A question to the coordinator is under way.
     pub(crate) listening: bool,
+    /// How many of these questions have come to an end.
+    pub(crate) heard: u64,
     pub(crate) mirror: Mirror,
     pub(crate) lines: Lines,
     pub(crate) pushed: Pushed,
@@ -78,6 +80,7 @@ impl View {
             log: Health::Loading,
             coordinator: None,
             listening: false,
+            heard: 0,
             mirror: Mirror::default(),
             lines: Lines::default(),
             pushed: Pushed::default(),
@@ -97,12 +100,35 @@ impl View {
     }
 
     pub(crate) fn health(&self) -> Utf8Bytes {
-        let (log, say) = match &self.log {
-            Health::Loading => ("loading", String::new()),
-            Health::Live => ("live", String::new()),
-            Health::Lost(why) => ("lost", why.clone()),
-            Health::Broken(why) => ("broken", why.clone()),
-        };
-        wire::health(log, &say, self.coordinator)
+        let (log, say) = self.log.words();
+        wire::health(log, say, self.coordinator)
     }
+
+    /// What whoever only asks how it goes is told.
+    pub(crate) fn vital(&self) -> Vital {
+        Vital { log: self.log.words().0, coordinator: self.coordinator, heard: self.heard }
+    }
+}
+
+impl Health {
+    /// Its name, and what is to be said of it.
+    fn words(&self) -> (&'static str, &str) {
+        match self {
+            Health::Loading => ("loading", ""),
+            Health::Live => ("live", ""),
+            Health::Lost(why) => ("lost", why),
+            Health::Broken(why) => ("broken", why),
+        }
+    }
+}
+
+/// How it goes, in few words.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Vital {
+    /// How reading the log goes.
+    pub(crate) log: &'static str,
+    /// Whether the coordinator answered when it was last asked.
+    pub(crate) coordinator: Option<bool>,
+    /// How often it was asked.
+    pub(crate) heard: u64,
 }

@@ -3,6 +3,7 @@
 //! **Architecture invariant:** nothing here knows what a frame says.
 
 mod gate;
+mod health;
 pub mod listen;
 mod page;
 pub mod secret;
@@ -17,11 +18,12 @@ use axum::middleware;
 use axum::routing::get;
 use devmesh_protocol::MeshId;
 use tokio::net::TcpListener;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{Semaphore, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::effect::Queues;
 use crate::input::Input;
+use crate::view::Vital;
 use crate::{Error, Result, Secret};
 use gate::Gate;
 
@@ -32,11 +34,21 @@ const BROWSERS_MAX: usize = 512;
 #[derive(Clone, Debug)]
 pub(crate) struct Web(Arc<Shared>);
 
+/// The ways to the loop and back.
+#[derive(Debug)]
+pub(crate) struct Ways {
+    /// What happened goes in here.
+    pub(crate) door: mpsc::Sender<Input>,
+    /// What browsers are told comes out here.
+    pub(crate) queues: Queues,
+    /// And here how it goes.
+    pub(crate) vitals: watch::Receiver<Vital>,
+}
+
 #[derive(Debug)]
 struct Shared {
     gate: Gate,
-    door: mpsc::Sender<Input>,
-    queues: Queues,
+    ways: Ways,
     seats: Arc<Semaphore>,
     browsers: AtomicU64,
     stop: CancellationToken,
@@ -48,14 +60,12 @@ impl Web {
         host_names: &[String],
         mesh: &MeshId,
         secret: Secret,
-        door: mpsc::Sender<Input>,
-        queues: Queues,
+        ways: Ways,
         stop: CancellationToken,
     ) -> Self {
         Self(Arc::new(Shared {
             gate: Gate::new(address, host_names, mesh, secret),
-            door,
-            queues,
+            ways,
             seats: Arc::new(Semaphore::new(BROWSERS_MAX)),
             browsers: AtomicU64::new(1),
             stop,
@@ -84,6 +94,7 @@ pub(crate) async fn serve(listener: TcpListener, web: Web, stop: CancellationTok
     });
     let router = files
         .route("/", get(page::index))
+        .route("/health", get(health::answer))
         .route("/ws", get(socket::upgrade))
         .fallback(page::nowhere)
         .method_not_allowed_fallback(page::wrong_method)

@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "in a test a panic is how a failure is told")]
 
+#[path = "web/defects.rs"]
+mod defects;
 #[path = "web/door.rs"]
 mod door;
 #[path = "web/flood.rs"]

@@ -44,17 +44,17 @@ pub(super) async fn upgrade(
 
 async fn serve(web: Web, mut socket: WebSocket, _seat: OwnedSemaphorePermit) {
     let browser = web.next_browser();
-    let (waiting, gone) = web.0.queues.open(browser);
-    let door = &web.0.door;
+    let (waiting, gone) = web.0.ways.queues.open(browser);
+    let door = &web.0.ways.door;
     if door.send(Input::Joined { browser }).await.is_err() {
-        return web.0.queues.close(browser);
+        return web.0.ways.queues.close(browser);
     }
     let end = tokio::select! {
         end = converse(&web, &mut socket, browser, waiting) => end,
         () = gone.cancelled() => End::Slow,
         () = web.0.stop.cancelled() => End::Stop,
     };
-    web.0.queues.close(browser);
+    web.0.ways.queues.close(browser);
     // The loop may have ended already.
     let _ = door.send(Input::Left { browser }).await;
     say_goodbye(&mut socket, end).await;
@@ -102,7 +102,7 @@ async fn converse(
             said = socket.recv() => match said {
                 Some(Ok(Message::Text(text))) => {
                     let said = Input::Said { browser, text };
-                    if web.0.door.send(said).await.is_err() {
+                    if web.0.ways.door.send(said).await.is_err() {
                         return End::Stop;
                     }
                     continue;
