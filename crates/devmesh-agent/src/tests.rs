@@ -1,5 +1,6 @@
 //! The whole process against a real bus, real git and a stand-in for the coordinator.
 
+mod defects;
 mod mesh;
 mod real;
 
