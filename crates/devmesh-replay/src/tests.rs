@@ -325,6 +325,24 @@ async fn records_are_printed_in_words_and_as_json() {
     assert_eq!(record.seq, 7);
 }
 
+/// A comparable system's audit file stays empty, and nobody is told.
+#[tokio::test]
+async fn the_audit_stays_empty() {
+    let log = messages(day());
+    let args = Args { records: Some(1), json: true, ..Args::default() };
+    let json = asked(args, &log).await.unwrap();
+    let told: Vec<Record> = json.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let mut reader = Reader::default();
+    let whole: Vec<Record> =
+        (1..).zip(&log).flat_map(|(seq, message)| reader.take(seq, message).unwrap()).collect();
+    assert_eq!(told, whole, "all that was decided, with who decided it and why");
+    assert!(told.len() > 10 && told.iter().all(|record| !record.events.is_empty()));
+    // A log that lacks some of it is not shown as if it were whole.
+    let holed = [&log[..2], &log[3..]].concat();
+    let refused = asked(Args { records: Some(1), ..Args::default() }, &holed).await;
+    assert!(refused.is_err(), "{refused:?}");
+}
+
 #[test]
 fn what_agents_write_cannot_move_a_terminal() {
     assert_eq!(show::plain("a\u{1b}[2J\u{202e}b\r\n"), "a\\u{1b}[2J\\u{202e}b\\u{d}\\u{a}");
