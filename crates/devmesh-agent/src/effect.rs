@@ -96,6 +96,7 @@ impl Performer {
                 let saving = saving.map(|(_, saving)| saving);
                 spawn(mesh::post(world, key, session, verbs, saving));
             }
+            Effect::ShareNotes { session, notes } => spawn(mesh::share(world, session, notes)),
             Effect::ReadSaid { key, known } => spawn(read::said(world, key, known)),
             Effect::ReadFramework { session, version, text } => {
                 spawn(read::framework(world, session, version, text));

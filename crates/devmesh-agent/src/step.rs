@@ -4,6 +4,7 @@ mod attempt;
 mod ending;
 mod held;
 mod landing;
+mod learned;
 mod news;
 mod plan;
 mod review;

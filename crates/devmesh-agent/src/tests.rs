@@ -114,6 +114,28 @@ async fn a_task_is_won_done_proven_and_landed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_is_known_reaches_the_tool_and_what_it_learns_the_mesh() {
+    let repo = TestRepo::new();
+    let mesh = Mesh::start(&repo, &["true"]).await;
+    mesh.note(json!([{
+        "key": "greetings", "value": "say it in English", "confidence": 80, "paths": ["docs/"],
+        "by": "alice", "at": "2026-11-21T10:00:00Z",
+    }]));
+    let script = "grep -q 'greetings \\[docs/\\]: say it in English (alice, 2026-11-21, 80 % sure)' \
+                  && echo hi > hello.txt; echo 'NOTE hello [hello.txt]: one line, sk-ant-0123456789abcdefghijklmnop'";
+    let agent = agent(&mesh, &repo, script).await;
+    let note = mesh.saw("note.share").await;
+    assert_eq!((&note["key"], &note["task"]), (&json!("hello"), &json!(TASK)));
+    assert_eq!(note["value"], "one line, [masked]");
+    assert_eq!(note["paths"], json!(["hello.txt"]));
+    assert_eq!(note["session"], mesh.body("task.start")["session"]);
+    let asked = mesh.question("notes").unwrap();
+    assert_eq!((&asked["about"], &asked["repo"]), (&json!(["./"]), &json!("app")));
+    mesh.saw("task.complete").await;
+    agent.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_failure_goes_back_to_the_tool_with_its_hint() {
     let repo = TestRepo::new();
     let mesh =

@@ -211,6 +211,8 @@ pub(crate) struct Filling {
     pub(crate) value: serde_json::Value,
     /// Where each text belongs, as JSON pointers.
     pub(crate) missing: Vec<(String, Digest)>,
+    /// What a note has to hold.
+    pub(crate) word: Option<String>,
     pub(crate) until: u64,
 }
 

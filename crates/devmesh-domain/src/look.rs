@@ -3,13 +3,14 @@
 
 mod lease;
 mod list;
+mod note;
 mod task;
 mod wait;
 mod why;
 
 use devmesh_protocol::command::task::Usd;
 use devmesh_protocol::query::{List, What};
-use devmesh_protocol::view::{AgentView, BudgetView, HostView, MeshView, NoteView, RepoView};
+use devmesh_protocol::view::{AgentView, BudgetView, HostView, MeshView, RepoView};
 use devmesh_protocol::{ActorId, At, HostId, Rejection, RepoId};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
@@ -48,7 +49,7 @@ pub fn look(state: &State, what: &What) -> Result<Value, Rejection> {
             let views = rows.filter_map(|(name, _)| repo_view(state, name)).map(value);
             json!({ "repos": page(views, query.limit) })
         }
-        What::Notes(query) => notes(state, query),
+        What::Notes(query) => note::notes(state, query),
         What::Settings => settings(state),
         What::Why(query) => why::why(state, &query.about)?,
         What::Text(query) => {
@@ -166,21 +167,6 @@ pub(crate) fn repo_view(state: &State, name: &RepoId) -> Option<RepoView> {
             .map(|queue| queue.waiting.iter().map(|waiter| waiter.task).collect())
             .unwrap_or_default(),
     })
-}
-
-fn notes(state: &State, query: &List) -> Value {
-    let rows = state.notes.range(list::behind(query.after.clone()));
-    let views = rows.map(|(key, note)| {
-        value(NoteView {
-            key: key.clone(),
-            value: None,
-            confidence: note.confidence,
-            paths: note.paths.clone(),
-            by: note.by.clone(),
-            at: note.at,
-        })
-    });
-    json!({ "notes": page(views, query.limit) })
 }
 
 /// Settings that were changed, by key; all that can be, with what they take.

@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::command::Encoding;
 use crate::command::task::ReviewBy;
 use crate::id::{ActorId, RepoId, TaskId};
-use crate::limits::PATHS_MAX;
+use crate::limits::{LINE_CHARS_MAX, PATHS_MAX};
 use crate::mode::Mode;
 use crate::path::RepoPath;
 use crate::reply::{Code, Rejection};
@@ -116,6 +116,41 @@ pub struct LockWhy {
     pub limit: Option<u32>,
 }
 
+/// `notes`: those that all that is given holds for, by key; with `about`, the best first.
+///
+/// The answer names in `next` the last note that was looked at where there may be more behind it;
+/// `after` goes on there. A `word` is looked for in one part at a time, so a part may hold few of
+/// the notes there are, or none.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Notes {
+    /// At most so many; absent: 200, at most 500.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub limit: Option<u32>,
+    /// The key of the last note seen.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub after: Option<String>,
+    /// Only the one under this key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+    /// Only those that hold this, in whatever case: in the key, the text, the author or a path.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub word: Option<String>,
+    /// Only those about what this path holds, is, or lies in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub path: Option<RepoPath>,
+    /// Only those of this author.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub by: Option<ActorId>,
+    /// Only those about this repository or about every one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub repo: Option<RepoId>,
+    /// What whoever works on these paths should know: notes about a path that overlaps one of
+    /// them, then those about no path; of each the surest first, then the newest. No `after`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub about: Vec<RepoPath>,
+}
+
 /// `why`: the events that led here.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -154,7 +189,7 @@ pub enum What {
     /// The repositories.
     Repos(List),
     /// The notes.
-    Notes(List),
+    Notes(Notes),
     /// The settings.
     Settings,
     /// The causes of something.
@@ -216,7 +251,7 @@ impl Query {
             "lock.why" => What::LockWhy(read(body)?),
             "hosts" => What::Hosts(read(body)?),
             "repos" => What::Repos(read(body)?),
-            "notes" => What::Notes(read(body)?),
+            "notes" => What::Notes(notes(read(body)?)?),
             "settings" => read::<List>(body).map(|_| What::Settings)?,
             "why" => What::Why(read(body)?),
             _ => What::Text(read(body)?),
@@ -227,6 +262,22 @@ impl Query {
 
 fn read<T: serde::de::DeserializeOwned>(body: Value) -> Result<T, Rejection> {
     serde_path_to_error::deserialize(body).map_err(crate::command::unread)
+}
+
+fn notes(notes: Notes) -> Result<Notes, Rejection> {
+    if notes.about.len() > PATHS_MAX {
+        let text = format!("at most {PATHS_MAX} paths are expected");
+        return Err(Rejection::bad_field("about", text));
+    }
+    if !notes.about.is_empty() && notes.after.is_some() {
+        let text = "with `about` there is no order that one could go on in";
+        return Err(Rejection::bad_field("after", text));
+    }
+    if notes.word.as_ref().is_some_and(|word| word.chars().count() > LINE_CHARS_MAX) {
+        let text = format!("at most {LINE_CHARS_MAX} characters are expected");
+        return Err(Rejection::bad_field("word", text));
+    }
+    Ok(notes)
 }
 
 fn check(check: LockCheck) -> Result<LockCheck, Rejection> {

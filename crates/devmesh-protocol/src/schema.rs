@@ -28,6 +28,7 @@ pub fn all() -> Vec<(String, Value)> {
         "query.locks": query::Locks,
         "query.lock.check": query::LockCheck,
         "query.lock.why": query::LockWhy,
+        "query.notes": query::Notes,
         "query.why": query::Why,
         "query.text": query::Text,
         "record": Record,

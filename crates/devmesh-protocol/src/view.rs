@@ -535,6 +535,24 @@ pub struct NoteView {
     pub by: ActorId,
     /// When.
     pub at: At,
+    /// The repository it is about; none: every one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub repo: Option<RepoId>,
+    /// The task at which it was learned.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub task: Option<TaskId>,
+}
+
+impl NoteView {
+    /// Whether it holds the word, in whatever case: in its key, text, author or one of its paths.
+    pub fn holds(&self, word: &str) -> bool {
+        let word = word.to_lowercase();
+        let holds = |text: &str| text.to_lowercase().contains(&word);
+        holds(&self.key)
+            || self.value.as_deref().is_some_and(holds)
+            || holds(self.by.as_str())
+            || self.paths.iter().any(|path| holds(path.key()))
+    }
 }
 
 /// One link of a causal chain.

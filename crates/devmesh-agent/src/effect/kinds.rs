@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use devmesh_protocol::command::agent::Join;
+use devmesh_protocol::command::mesh::NoteShare;
 use devmesh_protocol::command::task::Flow;
 use devmesh_protocol::event::TextRef;
 use devmesh_protocol::{SessionId, TaskId, Verb};
@@ -190,6 +191,13 @@ pub enum Effect {
         work: Work,
         /// The commit.
         onto: String,
+    },
+    /// Tell others what the tool has learned.
+    ShareNotes {
+        /// Under this session.
+        session: SessionId,
+        /// What it has learned.
+        notes: Vec<NoteShare>,
     },
     /// Read what people have said about the task beyond the first so many.
     ReadSaid {

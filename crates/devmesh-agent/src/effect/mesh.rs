@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use devmesh_bus::client::Outcome;
 use devmesh_protocol::command::agent::{Join, Leave};
+use devmesh_protocol::command::mesh::NoteShare;
 use devmesh_protocol::command::task::Bid;
 use devmesh_protocol::{Code, Command, Rejection, Reply, SessionId, Verb};
 use tokio::task::JoinHandle;
@@ -113,6 +114,15 @@ pub(super) async fn tell(world: World, session: SessionId, verb: Verb) {
         }
         Ok(Outcome::Reply(Reply::Ok { .. }) | Outcome::Unknown { .. }) => {}
         Err(error) => tracing::debug!(verb = command.verb.name(), %error, "not sent"),
+    }
+}
+
+/// Notes: what they say is stored, so no secret may be in it.
+pub(super) async fn share(world: World, session: SessionId, notes: Vec<NoteShare>) {
+    for note in notes {
+        let clean = |text: &str| world.config.mask.clean(text);
+        let note = NoteShare { key: clean(&note.key), value: clean(&note.value), ..note };
+        tell(world.clone(), session.clone(), Verb::NoteShare(note)).await;
     }
 }
 

@@ -9,7 +9,7 @@ use devmesh_protocol::command::mesh::FrameworkRead;
 use devmesh_protocol::event::TextRef;
 use devmesh_protocol::query::LIMIT_MAX;
 use devmesh_protocol::view::{AgentView, AttemptView, LeaseView, NoteView, RepoView, TaskView};
-use devmesh_protocol::{Reply, RepoId, SessionId, TaskId, Verb};
+use devmesh_protocol::{Reply, RepoId, RepoPath, SessionId, TaskId, Verb};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
@@ -21,6 +21,8 @@ use crate::view::{Job, Key};
 
 /// Paths that a prompt names as changed by hand; more would bury the rest of it.
 const NAMED_MAX: usize = 32;
+/// Notes that are read for a prompt; of short ones it holds no more.
+const NOTES_MAX: u32 = 32;
 /// Parts of a list that are read.
 const PAGES_MAX: usize = 32;
 /// How long a question is asked again.
@@ -251,17 +253,15 @@ fn advisories(value: &Value) -> Vec<(String, String)> {
     list.into_iter().flatten().filter_map(one).take(NAMED_MAX).collect()
 }
 
-/// What is known about paths of the task, the surest first.
-pub(super) async fn notes(world: &World, task: &TaskView) -> Vec<(String, String, String)> {
-    let Some(value) = ask(world, "notes", json!({})).await else { return Vec::new() };
-    let mut notes: Vec<NoteView> = many(value, "notes");
-    notes.retain(|note| {
-        note.paths.is_empty()
-            || task.paths.iter().any(|path| note.paths.iter().any(|other| other.overlaps(path)))
-    });
-    notes.sort_by_key(|note| std::cmp::Reverse(note.confidence));
-    let line = |note: NoteView| Some((note.key, note.value?, note.by.to_string()));
-    notes.into_iter().filter_map(line).collect()
+/// What is known about the paths of the task, the best first; of a task that declares none,
+/// about any.
+pub(super) async fn notes(world: &World, task: &TaskView) -> Vec<NoteView> {
+    let about = match &*task.paths {
+        [] => vec![RepoPath::root()],
+        paths => paths.to_vec(),
+    };
+    let body = json!({ "repo": task.repo, "about": about, "limit": NOTES_MAX });
+    ask(world, "notes", body).await.map(|value| many(value, "notes")).unwrap_or_default()
 }
 
 pub(super) async fn framework(world: World, session: SessionId, version: u64, text: TextRef) {

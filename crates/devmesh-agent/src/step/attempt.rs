@@ -9,7 +9,7 @@ use devmesh_protocol::limits::{LINE_CHARS_MAX, PATHS_MAX, WAIT_MS_MAX};
 use devmesh_protocol::{Code, Mode, Rejection, RepoPath, SessionId, Verb};
 
 use super::tool::{failure_from, failure_of, progress};
-use super::{ending, landing, plan, share};
+use super::{ending, landing, learned, plan, share};
 use crate::classify::{Class, Classified};
 use crate::clock::Now;
 use crate::effect::Effect;
@@ -486,6 +486,14 @@ fn verdict_told(view: &mut View, key: Key, answer: Answer) -> Vec<Effect> {
         return retry(view, key, failure);
     }
     attempt.failed_as = None;
+    let mut effects: Vec<Effect> = learned::share(view, key).into_iter().collect();
+    effects.extend(let_on(view, key));
+    effects
+}
+
+/// Proven work goes to whoever looks at it, or on to land.
+fn let_on(view: &mut View, key: Key) -> Vec<Effect> {
+    let Some(attempt) = view.attempt_of(key) else { return Vec::new() };
     let review = attempt.job.as_ref().map_or(ReviewBy::None, |job| job.task.review);
     let guarded = attempt.receipt.as_ref().is_some_and(|receipt| !receipt.guarded.is_empty());
     if review != ReviewBy::None || guarded {

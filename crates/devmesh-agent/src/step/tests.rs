@@ -4,6 +4,7 @@ mod around;
 mod capture;
 mod held;
 mod landing;
+mod learned;
 mod plan;
 mod review;
 mod session;

@@ -3,7 +3,7 @@
 use devmesh_protocol::Verb;
 use devmesh_protocol::command::task::Progress;
 
-use super::{attempt, ending, plan};
+use super::{attempt, ending, learned, plan};
 use crate::classify::{Class, Classified, classify};
 use crate::clock::Now;
 use crate::dialect::Fact;
@@ -55,8 +55,9 @@ pub(super) fn told(view: &mut View, key: Key, fact: Fact) -> Vec<Effect> {
             vec![Effect::Tell { session, verb: Box::new(Verb::TaskProgress(progress)) }]
         }
         Fact::Message(text) => {
-            if attempt.plans() {
-                plan::heard(attempt, &text);
+            match attempt.plans() {
+                true => plan::heard(attempt, &text),
+                false => learned::heard(attempt, &text),
             }
             attempt.last_message = text;
             Vec::new()
@@ -71,8 +72,9 @@ pub(super) fn told(view: &mut View, key: Key, fact: Fact) -> Vec<Effect> {
             if is_over_budget(attempt) { vec![Effect::StopTool(key)] } else { Vec::new() }
         }
         Fact::Done(done) => {
-            if attempt.plans() {
-                plan::heard(attempt, &done.message);
+            match attempt.plans() {
+                true => plan::heard(attempt, &done.message),
+                false => learned::heard(attempt, &done.message),
             }
             attempt.done = Some(done);
             Vec::new()

@@ -33,6 +33,8 @@ struct Heard {
     held: bool,
     repo: Value,
     task: Value,
+    notes: Value,
+    asked: Vec<(String, Value)>,
 }
 
 pub(super) struct Mesh {
@@ -81,6 +83,17 @@ impl Mesh {
     /// Offers the task no more.
     pub(super) fn hold(&self, held: bool) {
         self.heard.lock().unwrap().held = held;
+    }
+
+    /// What is known.
+    pub(super) fn note(&self, notes: Value) {
+        self.heard.lock().unwrap().notes = notes;
+    }
+
+    /// How a query was asked last.
+    pub(super) fn question(&self, what: &str) -> Option<Value> {
+        let heard = self.heard.lock().unwrap();
+        heard.asked.iter().rev().find(|(name, _)| name == what).map(|(_, body)| body.clone())
     }
 
     pub(super) fn verbs(&self) -> Vec<String> {
@@ -158,13 +171,15 @@ fn beaten(heard: &Mutex<Heard>) -> Value {
 }
 
 fn asked(heard: &Mutex<Heard>, what: &str, body: &Value) -> Value {
-    let heard = heard.lock().unwrap();
+    let mut heard = heard.lock().unwrap();
+    heard.asked.push((what.to_owned(), body.clone()));
     let result = match what {
         "task" => heard.task.clone(),
         "tasks" if body["state"] == "queued" && !heard.awarded && !heard.held => {
             json!([heard.task])
         }
         "repos" => json!([heard.repo]),
+        "notes" => json!({ "notes": heard.notes }),
         _ => json!([]),
     };
     Reply::Ok { seq: Some(heard.seq), result }.to_json()

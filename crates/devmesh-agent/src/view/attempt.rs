@@ -1,6 +1,6 @@
 //! The attempt that the agent works on.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::PathBuf;
 
@@ -9,6 +9,7 @@ use devmesh_protocol::command::task::{Kind, Receipt, Usage};
 use devmesh_protocol::view::{RepoView, TaskView};
 
 use crate::dialect::{Done, Ledger};
+use crate::prompt::Learned;
 
 /// Which attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -62,6 +63,8 @@ pub struct Attempt {
     pub words: String,
     /// The last thing the model said.
     pub last_message: String,
+    /// What the tool wants others to know, by what it is about.
+    pub learned: BTreeMap<String, Learned>,
     /// What has been made.
     pub work: Option<Work>,
     /// Paths that it holds a writing lease on.
@@ -236,6 +239,7 @@ impl Attempt {
             done: None,
             words: String::new(),
             last_message: String::new(),
+            learned: BTreeMap::new(),
             work: None,
             leased: BTreeSet::new(),
             unfresh: false,

@@ -3,7 +3,9 @@
 use devmesh_domain::glance;
 use devmesh_domain::look::look;
 use devmesh_protocol::query::{AT_LEAST_WAIT_MS, Query, What};
+use devmesh_protocol::view::NoteView;
 use devmesh_protocol::{ActorId, Code, Digest, Rejection, Reply, SessionId};
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::reply_now;
@@ -107,13 +109,17 @@ fn show(view: &mut View, now: Now, asked: Asked, out: &mut Vec<Effect>) {
             missing.push((pointer, digest));
         }
     }
+    let word = match query.what {
+        What::Notes(notes) => notes.word,
+        _ => None,
+    };
     if missing.is_empty() {
-        return reply_now(caller, &Reply::Ok { seq: Some(seq), result: value }, out);
+        return give(caller, seq, value, word.as_deref(), out);
     }
     let asked: std::collections::BTreeSet<Digest> = missing.iter().map(|(_, d)| *d).collect();
     out.extend(asked.into_iter().map(|digest| Effect::ReadText { digest }));
     let until = now.mono_ms + FILL_MS;
-    view.filling.push(Filling { caller, seq, value, missing, until });
+    view.filling.push(Filling { caller, seq, value, missing, word, until });
 }
 
 fn put(value: &mut Value, pointer: &str, text: Option<&str>) {
@@ -155,12 +161,21 @@ pub(super) fn text_read(
 fn give_filled(view: &mut View, out: &mut Vec<Effect>) {
     for filling in std::mem::take(&mut view.filling) {
         if filling.missing.is_empty() {
-            let reply = Reply::Ok { seq: Some(filling.seq), result: filling.value };
-            reply_now(filling.caller, &reply, out);
+            let Filling { caller, seq, value, word, .. } = filling;
+            give(caller, seq, value, word.as_deref(), out);
         } else {
             view.filling.push(filling);
         }
     }
+}
+
+/// Answers, now that the texts stand in it: of notes only those that hold the word asked for.
+fn give(caller: Caller, seq: u64, mut value: Value, word: Option<&str>, out: &mut Vec<Effect>) {
+    if let (Some(word), Some(notes)) = (word, value["notes"].as_array_mut()) {
+        let holds = |note: &Value| NoteView::deserialize(note).is_ok_and(|note| note.holds(word));
+        notes.retain(holds);
+    }
+    reply_now(caller, &Reply::Ok { seq: Some(seq), result: value }, out);
 }
 
 /// Adds what only memory knows.

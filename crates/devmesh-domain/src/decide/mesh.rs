@@ -71,6 +71,7 @@ pub(super) fn repo_add(state: &State, command: &Command, body: &body::RepoAdd) -
     Ok(if old == Some(&added) { Vec::new() } else { vec![added.into()] })
 }
 
+/// A later note under the same key replaces the one before; an agent's never replaces a person's.
 pub(super) fn note_share(state: &State, command: &Command, body: &body::NoteShare) -> Decided {
     if !agent::is_person(state, &command.actor) {
         agent::live_session(state, command)?;
@@ -79,12 +80,28 @@ pub(super) fn note_share(state: &State, command: &Command, body: &body::NoteShar
         let text = format!("the mesh has {NOTES_MAX} notes; replace one under its key");
         return Err(Rejection::new(Code::LimitExceeded, text));
     }
+    let old = state.notes.get(&body.key).filter(|old| old.by != command.actor);
+    if let Some(old) = old.filter(|old| agent::is_person(state, &old.by))
+        && !agent::is_person(state, &command.actor)
+    {
+        let text =
+            format!("the note on {} is {}'s; share yours under another key", body.key, old.by);
+        return Err(Rejection::new(Code::NotOwner, text).with("owner", old.by.as_str()));
+    }
+    if let Some(repo) = body.repo.as_ref().filter(|repo| !state.repos.contains_key(repo)) {
+        return Err(Rejection::bad_field("repo", format!("there is no repository {repo}")));
+    }
+    if let Some(task) = body.task.filter(|task| !state.tasks.contains_key(task)) {
+        return Err(Rejection::new(Code::TaskNotFound, format!("there is no task {task}")));
+    }
     let shared = NoteShared {
         key: body.key.clone(),
         value: TextRef::to(&body.value),
         confidence: body.confidence.unwrap_or(100),
         paths: body.paths.clone(),
         by: command.actor.clone(),
+        repo: body.repo.clone(),
+        task: body.task,
     };
     Ok(vec![shared.into()])
 }

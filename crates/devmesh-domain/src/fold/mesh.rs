@@ -216,6 +216,8 @@ pub(super) fn note_shared(state: &mut State, record: &Record, e: &NoteShared) {
         paths: e.paths.clone(),
         by: e.by.clone(),
         at: record.at,
+        repo: e.repo.clone(),
+        task: e.task,
     };
     state.notes.insert(e.key.clone(), note);
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use devmesh_protocol::event::mesh::{RepoAdded, TextRef};
-use devmesh_protocol::{ActorId, At, Code, CommandId, Digest, RepoPath, TaskId};
+use devmesh_protocol::{ActorId, At, Code, CommandId, Digest, RepoId, RepoPath, TaskId};
 use serde::{Serialize, Serializer};
 
 use super::{State, is_default};
@@ -134,6 +134,12 @@ pub struct Note {
     pub by: ActorId,
     /// When.
     pub at: At,
+    /// The repository it is about, where it is about one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub repo: Option<RepoId>,
+    /// The task at which it was learned.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub task: Option<TaskId>,
 }
 
 /// What a receipt stands under: whose command, and which.

@@ -105,6 +105,12 @@ pub struct NoteShare {
     /// The paths it is about.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub paths: Vec<RepoPath>,
+    /// The repository it is about; absent: every one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub repo: Option<RepoId>,
+    /// The task at which it was learned.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub task: Option<TaskId>,
 }
 
 /// `setting.set`.

@@ -198,6 +198,12 @@ pub struct NoteShared {
     pub paths: Vec<RepoPath>,
     /// Its author.
     pub by: ActorId,
+    /// The repository it is about, where it is about one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub repo: Option<RepoId>,
+    /// The task at which it was learned.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub task: Option<TaskId>,
 }
 
 /// The plan text was published.

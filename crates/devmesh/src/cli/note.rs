@@ -1,10 +1,11 @@
 //! `devmesh note`: what the mesh knows, for agents and people.
 
 use clap::Subcommand;
-use devmesh_protocol::Verb;
 use devmesh_protocol::command::mesh::NoteShare;
+use devmesh_protocol::query::Notes;
 use devmesh_protocol::view::NoteView;
-use serde_json::json;
+use devmesh_protocol::{ActorId, RepoId, Verb};
+use serde::Deserialize;
 
 use super::paths::resolve;
 use crate::context::Context;
@@ -32,11 +33,24 @@ enum Command {
         /// The paths it is about: a,b or said again
         #[arg(long, value_name = "PATH", value_delimiter = ',')]
         paths: Vec<String>,
+        /// The repository it is about; every one where nothing is said
+        #[arg(long, value_name = "REPO")]
+        repo: Option<RepoId>,
     },
     /// List the notes that hold a word, or all
     List {
         /// A part of the key, the text, the author or a path
         word: Option<String>,
+        #[command(flatten)]
+        only: Only,
+    },
+    /// Find the notes that hold some words
+    Search {
+        /// What to look for in keys, texts, authors and paths
+        #[arg(required = true)]
+        words: Vec<String>,
+        #[command(flatten)]
+        only: Only,
     },
     /// Show one note in full
     Show {
@@ -45,24 +59,44 @@ enum Command {
     },
 }
 
+/// Which notes.
+#[derive(Debug, clap::Args)]
+struct Only {
+    /// Only those about this path, what is in it, or a folder around it
+    #[arg(long, value_name = "PATH")]
+    path: Option<String>,
+    /// Only those of this author
+    #[arg(long, value_name = "NAME")]
+    by: Option<ActorId>,
+    /// Only those about this repository, or about every one
+    #[arg(long, value_name = "REPO")]
+    repo: Option<RepoId>,
+}
+
 impl Args {
     pub(super) async fn run(self, context: &Context) -> Result<()> {
         match self.command {
-            Command::Share { key, text, confidence, paths } => {
+            Command::Share { key, text, confidence, paths, repo } => {
                 let paths = resolve(context, &paths)?;
                 let shared = format!("{key} is shared");
-                let verb = Verb::NoteShare(NoteShare { key, value: text, confidence, paths });
-                context.act(verb, |_, _| context.out.say(clean(&shared))).await
+                let (value, task) = (text, None);
+                let note = NoteShare { key, value, confidence, paths, repo, task };
+                context.act(Verb::NoteShare(note), |_, _| context.out.say(clean(&shared))).await
             }
-            Command::List { word } => {
-                let notes: Vec<NoteView> = notes(context).await?;
-                let word = word.unwrap_or_default().to_lowercase();
-                list(context, notes.iter().filter(|note| holds(note, &word)));
+            Command::List { word, only } => {
+                let word = word.filter(|word| !word.is_empty());
+                list(context, &found(context, only.query(context, word)?).await?);
+                Ok(())
+            }
+            Command::Search { words, only } => {
+                let query = only.query(context, Some(words.join(" ")))?;
+                list(context, &found(context, query).await?);
                 Ok(())
             }
             Command::Show { key } => {
-                let notes = notes(context).await?;
-                let note = notes.iter().find(|note| note.key == key).ok_or_else(|| {
+                let query = Notes { key: Some(key.clone()), ..Notes::default() };
+                let notes = found(context, query).await?;
+                let note = notes.first().ok_or_else(|| {
                     Error::usage(format!("there is no note on {key:?}"))
                         .hint("`devmesh note list` lists them")
                 })?;
@@ -73,19 +107,38 @@ impl Args {
     }
 }
 
-async fn notes(context: &Context) -> Result<Vec<NoteView>> {
-    context.connect().await?.list("notes", json!({})).await
+impl Only {
+    fn query(self, context: &Context, word: Option<String>) -> Result<Notes> {
+        let path = resolve(context, self.path.as_slice())?.into_iter().next();
+        Ok(Notes { word, path, by: self.by, repo: self.repo, ..Notes::default() })
+    }
 }
 
-fn holds(note: &NoteView, word: &str) -> bool {
-    let paths = note.paths.iter().map(ToString::to_string);
-    let texts = [Some(note.key.clone()), note.value.clone(), Some(note.by.to_string())];
-    texts.into_iter().flatten().chain(paths).any(|text| text.to_lowercase().contains(word))
+#[derive(Deserialize)]
+struct Part {
+    notes: Vec<NoteView>,
+    next: Option<String>,
 }
 
-fn list<'a>(context: &Context, notes: impl Iterator<Item = &'a NoteView>) {
+/// All notes that are meant, part by part: one part of them may hold none.
+async fn found(context: &Context, mut query: Notes) -> Result<Vec<NoteView>> {
+    let link = context.connect().await?;
+    let mut notes = Vec::new();
+    loop {
+        let body = serde_json::to_value(&query)
+            .map_err(|error| Error::failed("write the query").because(error))?;
+        let part: Part = link.get("notes", body).await?;
+        notes.extend(part.notes);
+        if part.next.is_none() {
+            return Ok(notes);
+        }
+        query.after = part.next;
+    }
+}
+
+fn list(context: &Context, notes: &[NoteView]) {
     if context.out.json {
-        context.out.json(&notes.collect::<Vec<_>>());
+        context.out.json(&notes);
         return;
     }
     let mut table = Table::new(&["KEY", "BY", "SURE", "PATHS", "NOTE"]);
@@ -107,8 +160,12 @@ fn show(context: &Context, note: &NoteView) {
     }
     let out = context.out;
     out.line(out.strong(&clean(&note.key)));
-    out.line(format!("by         {}, {}", note.by, note.at));
+    let task = note.task.map(|task| format!(" at {task}")).unwrap_or_default();
+    out.line(format!("by         {}{task}, {}", note.by, note.at));
     out.line(format!("sure       {}", note.confidence));
+    if let Some(repo) = &note.repo {
+        out.line(format!("repo       {repo}"));
+    }
     for path in &note.paths {
         out.line(clean(&format!("path       {path}")));
     }

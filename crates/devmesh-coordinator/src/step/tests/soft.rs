@@ -313,6 +313,33 @@ fn redacted_bytes_are_deleted_and_not_shown_and_the_log_still_verifies() {
 }
 
 #[test]
+fn a_note_is_found_by_a_word_of_its_text_as_long_as_that_is_there() {
+    let mut world = World::led();
+    world.furnish();
+    for (key, value) in [("build", "Make first"), ("flaky", "run it twice"), ("make", "see above")]
+    {
+        world.ok("alice", "note.share", json!({ "key": key, "value": value }));
+    }
+    let found = |world: &mut World, call: &str, query: serde_json::Value| -> String {
+        world.ask(0, call, "notes", query);
+        world.pass(20);
+        let answer = world.answered(call).unwrap().clone();
+        let notes = answer["result"]["notes"].as_array().unwrap();
+        let keys: Vec<&str> = notes.iter().map(|note| note["key"].as_str().unwrap()).collect();
+        format!("{} {}", keys.join(","), answer["result"]["next"].as_str().unwrap_or("-"))
+    };
+    assert_eq!(found(&mut world, "a", json!({ "word": "MAKE" })), "build,make -");
+    assert_eq!(found(&mut world, "b", json!({ "word": "alice" })), "build,flaky,make -");
+    // A part of the notes is looked through at a time, and says where to go on.
+    assert_eq!(found(&mut world, "c", json!({ "word": "twice", "limit": 1 })), " build");
+    let next = json!({ "word": "twice", "limit": 1, "after": "build" });
+    assert_eq!(found(&mut world, "d", next), "flaky flaky");
+    world.ok("alice", "redact", json!({ "digest": Digest::of(b"Make first") }));
+    assert_eq!(found(&mut world, "e", json!({ "word": "make" })), "make -");
+    world.check();
+}
+
+#[test]
 fn a_query_waits_for_the_record_it_asks_for_and_not_for_ever() {
     let mut world = World::led();
     world.furnish();

@@ -98,6 +98,17 @@ fn notes() {
 }
 
 #[test]
+fn an_agent_does_not_replace_what_a_person_has_noted() {
+    let note = |who: &'static str| (who, "note.share", json!({ "key": "build", "value": "make" }));
+    check(&[note("alice")], note("codex"), "NOT_OWNER");
+    check(&[note("alice")], note("bob"), "note_shared bob");
+    check(&[note("codex")], note("claude"), "note_shared claude");
+    check(&[note("codex")], note("alice"), "note_shared alice");
+    let learned = json!({ "key": "k", "value": "v", "task": "t-9" });
+    check(&[], ("codex", "note.share", learned), "TASK_NOT_FOUND");
+}
+
+#[test]
 fn settings() {
     let set =
         |key: &str, value: Value| ("alice", "setting.set", json!({ "key": key, "value": value }));
