@@ -125,11 +125,7 @@ pub fn first(parts: &Parts) -> String {
     if !parts.map.is_empty() {
         section(&mut text, "Repository", &parts.map);
     }
-    let mut rules = format!(
-        "Work in the current folder only; leave committing, pushing and branches to devmesh.\n\
-         {}\n",
-        note::ASKED
-    );
+    let mut rules = format!("{}\n", note::ASKED);
     for (id, rule) in &parts.rules {
         let _ = writeln!(rules, "{id} {rule}");
     }

@@ -1,10 +1,13 @@
 //! The pages of `devmesh explain`: one for each rejection code, one for each rule.
 
 use devmesh_protocol::Code;
-use devmesh_protocol::rulebook::RULES;
+use devmesh_protocol::rulebook::{RULES, Rule};
 
 #[cfg(test)]
 mod tests;
+
+/// Characters of a line of a page.
+const LINE_CHARS: usize = 88;
 
 macro_rules! pages {
     ($($variant:ident: $file:literal,)*) => {
@@ -61,8 +64,35 @@ pub(crate) fn page(name: &str) -> Option<String> {
         };
         return Some(format!("{}{verbs}", of(*code)));
     }
-    let rule = RULES.iter().find(|rule| rule.id == name)?;
-    Some(format!("# {}\n\n{}\n\nEnforced by {}.\n", rule.id, rule.text, rule.enforced_by))
+    Some(rule_page(RULES.iter().find(|rule| rule.id == name)?))
+}
+
+fn rule_page(rule: &Rule) -> String {
+    let codes: Vec<&str> = rule.codes.iter().map(|code| code.as_str()).collect();
+    let mut page = format!("# {}\n\n{}\n", rule.id, wrapped(rule.text));
+    if let Some(prompt) = rule.prompt {
+        page += &format!("\nIn every prompt:\n\n{}\n", wrapped(prompt));
+    }
+    page += &format!("\n{}\n", wrapped(&format!("For example: {}", rule.example)));
+    page += &format!("\nRefuses with: {} (`devmesh explain CODE`)\n", codes.join(", "));
+    page + &format!("\nEnforced by {},\nshown by {}\n", rule.enforced_by, rule.tested_by)
+}
+
+/// In lines as long as those of the pages that are files.
+fn wrapped(text: &str) -> String {
+    let mut lines = vec![String::new()];
+    for word in text.split_whitespace() {
+        let last = lines.last_mut().expect("there is a line from the start");
+        if last.is_empty() {
+            last.push_str(word);
+        } else if last.chars().count() + 1 + word.chars().count() <= LINE_CHARS {
+            last.push(' ');
+            last.push_str(word);
+        } else {
+            lines.push(word.to_owned());
+        }
+    }
+    lines.join("\n")
 }
 
 /// Every code and rule with its first sentence.

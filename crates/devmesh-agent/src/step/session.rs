@@ -68,8 +68,10 @@ pub(super) fn joined(
     }
 }
 
+/// What of the rules stands in a prompt; of a coordinator that does not say, all of them.
 fn rules_of(result: &serde_json::Value) -> Vec<(String, String)> {
-    let rules = result.pointer("/rulebook/rules").and_then(serde_json::Value::as_object);
+    let told = |which| result.pointer(which).and_then(serde_json::Value::as_object);
+    let rules = told("/rulebook/prompt").or_else(|| told("/rulebook/rules"));
     let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
     rules.into_iter().flatten().map(|(id, rule)| (id.clone(), text(rule))).collect()
 }

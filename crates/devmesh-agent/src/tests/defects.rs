@@ -45,9 +45,13 @@ async fn the_bare_prompt_is_sent_where_it_is_an_argument() {
     let task = tokio::spawn(crate::run(args.args, client, shutdown.clone()));
     mesh.saw("task.complete").await;
     let told = repo.git(&["show", &format!("{TARGET}:prompt.txt")]);
-    for part in ["# Task t-1: Say hello", "test -s prompt.txt", "## Repository", "## Rules", "R11"]
-    {
+    for part in ["# Task t-1: Say hello", "test -s prompt.txt", "## Repository", "\n## Rules\n"] {
         assert!(told.contains(part), "{part} in {told}");
     }
+    // The rules as they were told at the join, word for word.
+    let rules = devmesh_protocol::rulebook::view().prompt;
+    let rules: Vec<String> = rules.iter().map(|(id, text)| format!("{id} {text}")).collect();
+    let wanted = format!("\n{}", rules.join("\n"));
+    assert!(told.trim_end().ends_with(&wanted), "{told}");
     Agent { task, shutdown }.stop().await;
 }

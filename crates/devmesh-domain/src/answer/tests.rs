@@ -344,6 +344,7 @@ fn who_joins_is_told_what_it_needs() {
     let first = desk.ok("codex", "agent.join", join("s-1"));
     assert_eq!((&first["role"], &first["session"]), (&json!("architect"), &json!("s-1")));
     assert!(first["rulebook"]["rules"]["R01"].is_string());
+    assert!(first["rulebook"]["prompt"]["R11"].is_string());
     assert_eq!((&first["framework"], &first["task"]), (&Value::Null, &Value::Null));
     let publish = json!({ "text": "plan", "session": "s-1" });
     desk.ok("codex", "framework.publish", publish);

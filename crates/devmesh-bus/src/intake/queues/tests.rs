@@ -69,6 +69,21 @@ fn over_its_bound_an_actor_is_refused_and_nobody_else() {
     assert_eq!(take(&queues, 10), ["f5"]);
 }
 
+/// The coordinator answers what comes marked `over` with `LIMIT_EXCEEDED`.
+#[test]
+fn r10_who_asks_too_often_is_refused() {
+    let bound = Bounds::default().requests_per_actor;
+    let queues = Queues::new(Bounds::default());
+    put(&queues, (0..bound + 3).map(|n| command("polls", &format!("p{n}"))));
+    put(&queues, [command("waits", "w0")]);
+    let taken = take(&queues, bound + 10);
+    assert_eq!(taken[..5], ["over ", "over ", "over ", "p0", "w0"], "nobody else is held up");
+    assert_eq!(taken.len(), bound + 4);
+    // What was answered makes room again.
+    put(&queues, [command("polls", "again")]);
+    assert_eq!(take(&queues, 1), ["again"]);
+}
+
 #[test]
 fn bytes_are_bounded_for_one_and_for_all() {
     let bounds = Bounds { bytes_per_actor: 10, bytes: 15, ..Bounds::default() };

@@ -7,6 +7,7 @@ mod life;
 mod park;
 mod plan;
 mod random;
+mod rules;
 mod states;
 
 use devmesh_protocol::TaskId;

@@ -1,0 +1,36 @@
+//! The rulebook says the same under the same version, in few words.
+
+use super::{RULES, VERSION, view};
+use crate::Digest;
+
+#[test]
+fn another_text_is_another_version() {
+    let texts: String = RULES
+        .iter()
+        .map(|rule| format!("{} {}\n{}\n", rule.id, rule.text, rule.prompt.unwrap_or_default()))
+        .collect();
+    let digest = Digest::of(texts.as_bytes()).to_string();
+    assert_eq!(
+        (VERSION, &digest[..16]),
+        (2, "70c92dd8878e33a7"),
+        "raise VERSION with the text, and write both here"
+    );
+}
+
+#[test]
+fn rules_have_their_numbers_in_order() {
+    for (number, rule) in (1..).zip(RULES) {
+        assert_eq!(rule.id, format!("R{number:02}"));
+        assert!(!rule.codes.is_empty(), "{} refuses", rule.id);
+    }
+    assert_eq!(RULES.len(), 13);
+}
+
+/// It goes into every prompt, and every word of a prompt is paid for each time.
+#[test]
+fn what_stands_in_a_prompt_is_short() {
+    let view = view();
+    let prompt: usize = view.prompt.values().map(|text| text.len() + 5).sum();
+    assert!((200..800).contains(&prompt), "{prompt} bytes");
+    assert!(view.prompt.keys().all(|id| view.rules.contains_key(id)));
+}
