@@ -4,6 +4,7 @@
 //! figure is printed without what it is held against.
 
 use std::env;
+use std::path::PathBuf;
 
 use serde::Serialize;
 
@@ -11,11 +12,17 @@ use crate::cargo::{cargo, run};
 use crate::error::{Error, Result};
 
 mod cost;
+mod crowd;
 mod floor;
 mod fold;
+mod load;
 mod lock;
+mod project;
 mod sample;
 mod scale;
+mod still;
+mod takeover;
+mod usage;
 mod world;
 
 #[cfg(test)]
@@ -29,9 +36,9 @@ pub(crate) struct Args {
     /// Name the benches and what they measure.
     #[arg(long)]
     list: bool,
-    /// Print JSON, a row each, on stdout.
-    #[arg(long)]
-    json: bool,
+    /// Print JSON, a row each; with a file, beside the table and into that.
+    #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true)]
+    json: Option<Option<PathBuf>>,
 }
 
 /// A bench by its name.
@@ -53,6 +60,11 @@ const BENCHES: &[Bench] = &[
         run: lock::acquire_and_release,
     },
     Bench {
+        name: "handoff",
+        about: "one key that 16 clients want, handed on as fast as it goes",
+        run: lock::hand_offs,
+    },
+    Bench {
         name: "cost",
         about: "processor time of a command: coordinator, server and clients",
         run: cost::of_a_command,
@@ -64,8 +76,23 @@ const BENCHES: &[Bench] = &[
     },
     Bench {
         name: "scale",
-        about: "one lock decided and folded among up to 100 000 leases, beside an empty mesh",
+        about: "a lock among 1 000 agents, 100 000 leases and 10 000 tasks, beside an empty mesh",
         run: scale::all,
+    },
+    Bench {
+        name: "still",
+        about: "an idle coordinator, and one that hears 1 000 agents",
+        run: still::all,
+    },
+    Bench {
+        name: "takeover",
+        about: "nobody answers from the leader's SIGKILL until the standby leads",
+        run: takeover::all,
+    },
+    Bench {
+        name: "project",
+        about: "a log folded into SQLite beside a bare insert of the same rows",
+        run: project::into_sqlite,
     },
 ];
 
@@ -108,6 +135,16 @@ impl Aim {
 }
 
 impl Row {
+    /// A figure that is held against nothing yet.
+    fn new(bench: &'static str, what: impl Into<String>, value: f64, unit: &'static str) -> Row {
+        Row { bench, what: what.into(), value, unit, against: None }
+    }
+
+    /// Held against a figure of the same run.
+    fn against(self, what: impl Into<String>, value: f64, aim: Option<Aim>) -> Row {
+        Row { against: Some(Against { what: what.into(), value, aim }), ..self }
+    }
+
     fn ratio(&self) -> Option<f64> {
         self.against.as_ref().map(|against| self.value / against.value)
     }
@@ -127,19 +164,47 @@ pub(crate) fn bench(args: &Args) -> Result<()> {
         release.args(env::args_os().skip(1));
         return run(release);
     }
-    let mut rows = Vec::new();
-    for bench in chosen {
-        eprintln!("{}: {}", bench.name, bench.about);
-        rows.extend((bench.run)()?);
-    }
-    if args.json {
-        for row in &rows {
-            println!("{}", json(row)?);
+    let figures = run_all(&chosen)?;
+    match &args.json {
+        Some(None) => print!("{}", figures.json()?),
+        Some(Some(path)) => {
+            print!("{}", figures.text());
+            let write = std::fs::write(path, figures.json()?);
+            write.map_err(|source| Error::Write { path: path.clone(), source })?;
         }
-    } else {
-        print!("{}", table(&rows));
+        None => print!("{}", figures.text()),
     }
     Ok(())
+}
+
+/// All that was measured: the rows, and before them what rows do not say.
+#[derive(Default)]
+struct Figures {
+    text: String,
+    values: Vec<serde_json::Value>,
+    rows: Vec<Row>,
+}
+
+impl Figures {
+    fn text(&self) -> String {
+        format!("{}{}", self.text, table(&self.rows))
+    }
+
+    /// A line a value.
+    fn json(&self) -> Result<String> {
+        let values = self.values.iter().map(|value| Ok(value.to_string()));
+        let lines: Vec<String> = values.chain(self.rows.iter().map(json)).collect::<Result<_>>()?;
+        Ok(lines.into_iter().map(|line| line + "\n").collect())
+    }
+}
+
+fn run_all(chosen: &[&Bench]) -> Result<Figures> {
+    let mut figures = Figures::default();
+    for bench in chosen {
+        eprintln!("{}: {}", bench.name, bench.about);
+        figures.rows.extend((bench.run)()?);
+    }
+    Ok(figures)
 }
 
 fn chosen(names: &[String]) -> Result<Vec<&'static Bench>> {

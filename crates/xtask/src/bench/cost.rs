@@ -1,22 +1,19 @@
 //! What a command costs in processor time, process by process: on a machine that others use too,
 //! rates and times waver and this does not.
 
-use std::fs;
 use std::time::Instant;
 
 use devmesh_bus::client::Client;
 
-use super::lock::pair;
+use super::load::{Keys, Locker};
+use super::lock::{CLIENTS, Person};
 use super::world::{self, Responder, Running, World, failed};
-use super::{Against, Row};
+use super::{Against, Row, usage};
 use crate::error::{Error, Result};
 
 /// Pairs of commands before those that count, and those that count; by all clients together.
 const WARM_UP: usize = 2_000;
 const PAIRS: usize = 16_000;
-const CLIENTS: [usize; 3] = [1, 16, 64];
-/// Of `utime` and `stime`; the kernel's `USER_HZ` is 100 wherever Linux runs.
-const TICK_US: f64 = 10_000.0;
 
 /// Microseconds for a command.
 #[derive(Clone, Copy, Debug, Default)]
@@ -80,8 +77,10 @@ async fn costs(world: &World, running: Running) -> Result<[Cost; CLIENTS.len()]>
 async fn load(clients: Vec<Client>, pairs: usize) -> Result<Vec<Client>> {
     let each = |(n, client): (usize, Client)| {
         tokio::spawn(async move {
+            let mut person = Person::new(client.clone(), Keys::Own);
             for turn in 0..pairs {
-                pair(&client, n, turn as u64).await?;
+                person.take(&format!("src/c{n}/f{}", turn % 64)).await?;
+                person.give().await?;
             }
             Ok::<Client, Error>(client)
         })
@@ -98,20 +97,9 @@ async fn load(clients: Vec<Client>, pairs: usize) -> Result<Vec<Client>> {
 fn used(pids: &[Option<u32>; 3]) -> Result<[f64; 3]> {
     let mut used = [0.0; 3];
     for (used, pid) in used.iter_mut().zip(pids) {
-        let Some(pid) = pid else { continue };
-        let stat = fs::read_to_string(format!("/proc/{pid}/stat"))
-            .map_err(failed("read the processor time of a process"))?;
-        let ticks = ticks(&stat).ok_or("its /proc/PID/stat is not as expected");
-        *used = ticks.map_err(failed("read the processor time of a process"))? as f64 * TICK_US;
+        if let Some(pid) = pid {
+            *used = usage::cpu_us(*pid)?;
+        }
     }
     Ok(used)
-}
-
-/// Fields 14 and 15. The second is the program's name in brackets and may hold anything.
-pub(super) fn ticks(stat: &str) -> Option<u64> {
-    let (_, rest) = stat.rsplit_once(") ")?;
-    let mut fields = rest.split(' ').skip(11);
-    let user: u64 = fields.next()?.parse().ok()?;
-    let system: u64 = fields.next()?.parse().ok()?;
-    Some(user + system)
 }

@@ -109,22 +109,37 @@ async fn cold_start() -> Result<Vec<Row>> {
     Ok(vec![Row { bench: "fold", what, value: whole_s, unit: "s", against }])
 }
 
-/// Fills the log as a coordinator would: a term's start, then batches.
+/// Fills the log with these messages.
 async fn write(log: &impl Log) -> Result<u64> {
-    let mut chain = Chain::default();
-    let hash = State::default().hash();
-    let start = EpochStarted { epoch: 1, node: "bench".into(), nonce: 1, hash, format: 1 };
-    let first = Record { events: vec![start.into()], command_id: None, body: None, ..record(1) };
-    append(log, &mut chain, vec![first]).await?;
-    while chain.seq < RECORDS {
-        let first = chain.seq + 1;
-        let last = (first + RECORDS_PER_MESSAGE as u64 - 1).min(RECORDS);
-        append(log, &mut chain, (first..=last).map(record).collect()).await?;
+    let mut last = 0;
+    for payload in messages() {
+        last = log.append(last, 1, payload.into()).await.map_err(failed("append to the log"))?;
     }
-    Ok(chain.stream_seq)
+    Ok(last)
 }
 
-async fn append(log: &impl Log, chain: &mut Chain, records: Vec<Record>) -> Result<()> {
+/// A log as a coordinator would write it: a term's start, then batches.
+pub(super) fn messages() -> impl Iterator<Item = Vec<u8>> {
+    let mut chain = Chain::default();
+    std::iter::from_fn(move || {
+        let first = chain.seq + 1;
+        let last = (first + RECORDS_PER_MESSAGE as u64 - 1).min(RECORDS);
+        let records = match first {
+            1 => vec![start()],
+            _ if first > RECORDS => return None,
+            _ => (first..=last).map(record).collect(),
+        };
+        Some(message(&mut chain, records))
+    })
+}
+
+fn start() -> Record {
+    let hash = State::default().hash();
+    let start = EpochStarted { epoch: 1, node: "bench".into(), nonce: 1, hash, format: 1 };
+    Record { events: vec![start.into()], command_id: None, body: None, ..record(1) }
+}
+
+fn message(chain: &mut Chain, records: Vec<Record>) -> Vec<u8> {
     let batch = Batch {
         v: version::FORMAT,
         epoch: 1,
@@ -134,9 +149,6 @@ async fn append(log: &impl Log, chain: &mut Chain, records: Vec<Record>) -> Resu
         records,
     };
     let payload = batch.encode().expect("a few records are far below the bound");
-    log.append(chain.stream_seq, 1, payload.clone().into())
-        .await
-        .map_err(failed("append to the log"))?;
-    chain.accept(chain.stream_seq + 1, &payload).map_err(failed("chain the log"))?;
-    Ok(())
+    chain.accept(chain.stream_seq + 1, &payload).expect("it was made to follow");
+    payload
 }

@@ -1,5 +1,5 @@
-//! One lock decided and folded in an empty mesh and in full ones: what it costs must not grow
-//! with what is there.
+//! One lock in an empty mesh and in full ones: decided and folded alone, and as clients see it.
+//! What it costs must not grow with what is there.
 
 use std::time::Instant;
 
@@ -16,8 +16,10 @@ use devmesh_protocol::{
 };
 use serde_json::json;
 
-use super::{Against, Aim, Row};
+use super::{Against, Aim, Row, usage};
 use crate::error::Result;
+
+pub(super) mod whole;
 
 /// Leases that are held while it is measured.
 const SIZES: [u64; 4] = [0, 1_000, 10_000, 100_000];
@@ -27,14 +29,22 @@ const TASKS: u64 = 10_000;
 const PAIRS: u64 = 4_000;
 const ROUNDS: u32 = 5;
 
-/// A figure a size, each beside the empty mesh of the same run.
+/// What clients see, and beside it what of that is deciding and folding.
 pub(super) fn all() -> Result<Vec<Row>> {
+    let mut rows = alone()?;
+    rows.extend(whole::rows()?);
+    Ok(rows)
+}
+
+/// A figure a size, each beside the empty mesh of the same run.
+fn alone() -> Result<Vec<Row>> {
+    let own = std::process::id();
     let mut rows = Vec::new();
     let mut empty = 0.0;
     for leases in SIZES {
-        let before = resident_kib();
+        let before = usage::resident_mib(own)?;
         let mut mesh = Mesh::of(leases);
-        let grown = resident_kib().saturating_sub(before);
+        let mib = (usage::resident_mib(own)? - before).max(0.0);
         let best = (0..ROUNDS).map(|_| mesh.pair_us()).fold(f64::INFINITY, f64::min);
         let what = match leases {
             0 => "lock and release, empty mesh".to_owned(),
@@ -49,19 +59,10 @@ pub(super) fn all() -> Result<Vec<Row>> {
             empty = best;
         }
         rows.push(Row { bench: "scale", what, value: best, unit: "µs", against });
-        #[expect(clippy::cast_precision_loss, reason = "memory of a process fits a float's digits")]
-        let mib = grown as f64 / 1024.0;
         let what = format!("memory of that state, {leases} leases");
         rows.push(Row { bench: "scale", what, value: mib, unit: "MiB", against: None });
     }
     Ok(rows)
-}
-
-/// Resident memory in KiB, 0 where the kernel does not tell.
-fn resident_kib() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    line.and_then(|line| line.split_whitespace().next()?.parse().ok()).unwrap_or(0)
 }
 
 struct Mesh {
@@ -136,9 +137,7 @@ impl Mesh {
             self.take("lock.acquire", json!({ "paths": [path], "mode": "write" }));
             self.take("lock.release", json!({ "paths": [path] }));
         }
-        #[expect(clippy::cast_precision_loss, reason = "a few thousand")]
-        let pairs = PAIRS as f64;
-        begun.elapsed().as_secs_f64() * 1e6 / pairs
+        begun.elapsed().as_secs_f64() * 1e6 / PAIRS as f64
     }
 }
 

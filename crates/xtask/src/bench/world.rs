@@ -16,9 +16,9 @@ use devmesh_protocol::{ActorId, MeshId, Reply};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::process::Child;
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinHandle;
 
-use super::Row;
 use crate::cargo::{cargo, root, run};
 use crate::error::{Error, Result};
 
@@ -49,14 +49,22 @@ fn build() -> Result<()> {
 
 /// Builds the coordinator's binary, then runs what measures it: with two workers, so that the
 /// clients leave the coordinator and the server some of the machine.
-pub(super) fn measured(work: impl Future<Output = Result<Vec<Row>>>) -> Result<Vec<Row>> {
+pub(super) fn measured<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
     build()?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
         .build()
         .map_err(failed("start a runtime"))?;
-    runtime.block_on(work)
+    runtime.block_on(async {
+        let mut terminate = signal(SignalKind::terminate()).map_err(failed("listen to signals"))?;
+        // What was started ends with what is dropped here.
+        tokio::select! {
+            measured = work => measured,
+            _ = tokio::signal::ctrl_c() => Err(failed("measure to the end")("interrupted")),
+            _ = terminate.recv() => Err(failed("measure to the end")("terminated")),
+        }
+    })
 }
 
 /// What answers commands.
@@ -165,14 +173,22 @@ impl World {
     /// Starts the coordinator, built before, as its own process and waits until it answers; then
     /// makes the actors and the repository that the load needs.
     pub(super) async fn coordinator(&self, actors: usize) -> Result<Running> {
+        let running = self.process("first")?;
+        self.furnish(actors).await?;
+        Ok(running)
+    }
+
+    /// A process of the coordinator under that name; the first one leads, others stand by.
+    pub(super) fn process(&self, node: &str) -> Result<Running> {
         let creds = self.creds("coordinator", Role::Coordinator, Account::Core)?;
-        let state = self.folder.path().join("coordinator");
+        let state = self.folder.path().join(node);
         std::fs::create_dir_all(&state).map_err(failed("make a folder"))?;
         let built = || root().join("target/dist/devmesh");
         let binary = std::env::var_os(BINARY).map_or_else(built, PathBuf::from);
         let mut command = tokio::process::Command::new(binary);
         command
             .args(["coordinator", "--mesh", MESH, "--nats-url", self.server.url()])
+            .args(["--node", node])
             .arg("--state-dir")
             .arg(&state)
             .env("DEVMESH_LOG_LEVEL", "warn")
@@ -183,7 +199,6 @@ impl World {
             command.arg("--creds").arg(creds);
         }
         let child = command.spawn().map_err(failed("start the coordinator"))?;
-        self.furnish(actors).await?;
         Ok(Running::Process(Box::new(child)))
     }
 
@@ -202,13 +217,23 @@ pub(super) fn actor(n: usize) -> String {
     format!("p{n}")
 }
 
+/// What a query answers.
+pub(super) async fn query(client: &Client, what: &str) -> Result<Value> {
+    let outcome = client.query(what, json!({}), READY).await.map_err(failed("send a query"))?;
+    result_of(outcome)
+}
+
 /// One command and its result.
 pub(super) async fn ask(client: &Client, verb: &str, body: Value) -> Result<Value> {
     let outcome = client.submit_body(verb, body, READY).await.map_err(failed("send a command"))?;
+    result_of(outcome)
+}
+
+fn result_of(outcome: Outcome) -> Result<Value> {
     match outcome {
         Outcome::Reply(Reply::Ok { result, .. }) => Ok(result),
-        Outcome::Reply(Reply::Err { error, .. }) => Err(failed("have a command accepted")(error)),
-        Outcome::Unknown { why } => Err(failed("have a command answered")(why)),
+        Outcome::Reply(Reply::Err { error, .. }) => Err(failed("have a request accepted")(error)),
+        Outcome::Unknown { why } => Err(failed("have a request answered")(why)),
     }
 }
 
