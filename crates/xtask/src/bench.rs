@@ -17,6 +17,8 @@ mod floor;
 mod fold;
 mod load;
 mod lock;
+#[cfg(any(test, feature = "peers"))]
+mod peers;
 mod project;
 mod sample;
 mod scale;
@@ -39,6 +41,14 @@ pub(crate) struct Args {
     /// Print JSON, a row each; with a file, beside the table and into that.
     #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true)]
     json: Option<Option<PathBuf>>,
+    /// Measure locks beside etcd, PostgreSQL and Redis, installed from Debian's packages where
+    /// they are missing.
+    #[arg(long, conflicts_with = "names")]
+    peers: bool,
+    /// Rounds of --peers, of which the median is told.
+    #[arg(long, value_name = "N", default_value_t = 3, requires = "peers")]
+    #[arg(value_parser = clap::value_parser!(u8).range(1..))]
+    rounds: u8,
 }
 
 /// A bench by its name.
@@ -159,12 +169,15 @@ pub(crate) fn bench(args: &Args) -> Result<()> {
         return Ok(());
     }
     let chosen = chosen(&args.names)?;
-    if cfg!(debug_assertions) {
-        let mut release = cargo(&["run", "--quiet", "--release", "--package", "xtask", "--"]);
-        release.args(env::args_os().skip(1));
+    if cfg!(debug_assertions) || args.peers && !cfg!(feature = "peers") {
+        let mut release = cargo(&["run", "--quiet", "--release", "--package", "xtask"]);
+        if args.peers {
+            release.args(["--features", "peers"]);
+        }
+        release.arg("--").args(env::args_os().skip(1));
         return run(release);
     }
-    let figures = run_all(&chosen)?;
+    let figures = if args.peers { beside_peers(args.rounds)? } else { run_all(&chosen)? };
     match &args.json {
         Some(None) => print!("{}", figures.json()?),
         Some(Some(path)) => {
@@ -205,6 +218,18 @@ fn run_all(chosen: &[&Bench]) -> Result<Figures> {
         figures.rows.extend((bench.run)()?);
     }
     Ok(figures)
+}
+
+#[cfg(feature = "peers")]
+fn beside_peers(rounds: u8) -> Result<Figures> {
+    let run = peers::measure(rounds.into())?;
+    Ok(Figures { text: run.side_by_side() + "\n", values: run.values(), rows: run.rows() })
+}
+
+/// Never reached: without the feature, a build that has it is run instead.
+#[cfg(not(feature = "peers"))]
+fn beside_peers(_: u8) -> Result<Figures> {
+    Ok(Figures::default())
 }
 
 fn chosen(names: &[String]) -> Result<Vec<&'static Bench>> {

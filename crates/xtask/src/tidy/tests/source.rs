@@ -140,6 +140,8 @@ fn sql_stands_in_replay_only() {
     let line = concat!("let q = \"SEL", "ECT seq FROM events\";");
     breaks(AT, &code(line), 2, "SQL");
     passes("crates/devmesh-replay/src/rows.rs", &code(line));
+    passes("crates/xtask/src/bench/peers/postgres.rs", &code(line));
+    breaks("crates/xtask/src/bench/peers/redis.rs", &code(line), 2, "SQL");
     passes(AT, &code(concat!("// SEL", "ECT seq FROM events")));
     breaks(AT, &code(concat!("let q = r#\"\nINS", "ERT INTO events\"#;")), 3, "SQL");
 }
