@@ -233,3 +233,40 @@ async fn a_text_cannot_forge_the_trailers() {
     let found: Vec<_> = seen.found.iter().map(|found| (&*found.task, found.attempt)).collect();
     assert_eq!(found, [("t-1", 1)]);
 }
+
+/// A key that asks for its password where nobody is there to type it costs three seconds, not a
+/// night.
+#[tokio::test]
+async fn a_locked_key_does_not_hold_a_landing_up() {
+    use std::os::unix::fs::PermissionsExt;
+    let repo = TestRepo::new();
+    let program = repo.slots().with_file_name("asks.sh");
+    std::fs::write(&program, "#!/bin/sh\nexec sleep 600\n").unwrap();
+    std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+    repo.git(&["config", "gpg.program", &program.display().to_string()]);
+    repo.git(&["config", "commit.gpgSign", "true"]);
+    let turn = turn(&repo, "t-1", 1, work(&repo, "b.txt", "b"));
+    let prepared = ready(&turn).await;
+    assert!(prepared.unsigned.is_some(), "it is said that it is not signed: {prepared:?}");
+    assert_eq!(publish(&turn, &prepared).await.unwrap(), Published::Done);
+    assert!(!repo.git(&["cat-file", "commit", &prepared.commit]).contains("gpgsig"));
+}
+
+/// Whoever amends what has landed and was pulled has made a commit beside it. Both are kept, and
+/// the next landing is one that the branch can be fast-forwarded to.
+#[tokio::test]
+async fn a_landed_commit_that_its_person_amends_is_kept_and_so_is_the_amendment() {
+    let repo = TestRepo::new();
+    let first = land(&turn(&repo, "t-1", 1, work(&repo, "b.txt", "b"))).await;
+    repo.git(&["merge", "--ff-only", "--quiet", TARGET]);
+    repo.write("mine.txt", "by hand");
+    repo.git(&["add", "--all"]);
+    repo.git(&["commit", "--quiet", "--amend", "--no-edit"]);
+    assert_eq!(repo.head(TARGET), first, "the amended commit is the person's alone");
+    let mut second = turn(&repo, "t-2", 2, work(&repo, "c.txt", "c"));
+    second.known = knows(&first, &["t-1"]);
+    land(&second).await;
+    repo.git(&["merge", "--ff-only", "--quiet", TARGET]);
+    assert_eq!(repo.git(&["ls-files"]), ".gitignore\na.txt\nb.txt\nc.txt\nmine.txt");
+    assert!(repo.git(&["log", "--format=%H", TARGET]).contains(&first));
+}

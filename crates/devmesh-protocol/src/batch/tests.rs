@@ -143,3 +143,44 @@ fn the_current_term_out_of_place_halts() {
     let empty = batch(&chain, 1, vec![]);
     assert_eq!(chain.clone().accept(4, &empty).unwrap_err().why, HaltWhy::Dense);
 }
+
+/// A field or an event that this program does not know may mean anything: nothing is folded as
+/// if it were not there.
+#[test]
+fn what_a_newer_program_wrote_is_not_read_as_if_it_were_less() {
+    let (_, log) = log();
+    let body = |change: &dyn Fn(&mut ciborium::Value)| {
+        let (_, body) = split(&log[1]).unwrap();
+        let mut value: ciborium::Value = ciborium::from_reader(body).unwrap();
+        change(&mut value);
+        let mut message = vec![0; FRAME_BYTES];
+        ciborium::into_writer(&value, &mut message).unwrap();
+        seal(&mut message);
+        message
+    };
+    fn fields(value: &mut ciborium::Value) -> &mut Vec<(ciborium::Value, ciborium::Value)> {
+        value.as_map_mut().unwrap()
+    }
+    fn field<'v>(value: &'v mut ciborium::Value, name: &str) -> &'v mut ciborium::Value {
+        let found = fields(value).iter_mut().find(|(key, _)| key.as_text() == Some(name));
+        &mut found.unwrap().1
+    }
+    let more = || (ciborium::Value::from("more"), ciborium::Value::from(1));
+    type Change<'c> = &'c dyn Fn(&mut ciborium::Value);
+    let of_batch: Change<'_> = &|batch| fields(batch).push(more());
+    let of_record: Change<'_> =
+        &|batch| fields(&mut field(batch, "records").as_array_mut().unwrap()[0]).push(more());
+    let unchanged = body(&|_| {});
+    assert_eq!(unchanged, log[1], "else nothing below would be about the change");
+    for change in [of_batch, of_record] {
+        let halt = read(&[log[0].clone(), body(change)]).unwrap_err();
+        assert_eq!(halt.stream_seq, 2);
+        assert!(matches!(&halt.why, HaltWhy::Bad(BadBatch::Body(why)) if why.contains("more")));
+    }
+    let newer: Change<'_> = &|batch| {
+        *field(batch, "v") = (version::FORMAT + 1).into();
+        fields(batch).push(more());
+    };
+    let halt = read(&[log[0].clone(), body(newer)]).unwrap_err();
+    assert_eq!(halt.why, HaltWhy::Bad(BadBatch::Format(version::FORMAT + 1)));
+}

@@ -54,6 +54,41 @@ fn a_repository_is_linked_once_and_its_link_repaired() {
     assert_eq!(fs::read_to_string(repo.root.join(".devmesh")).unwrap(), "mine");
 }
 
+/// `git clean` takes the link, never what it leads to, and nothing of it is in what git lists,
+/// packs or archives.
+#[test]
+fn what_cleans_or_packs_a_repository_leaves_the_state_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path().canonicalize().unwrap();
+    let repo = repo(&root.join("repo"));
+    let state = StateDir { mesh: mesh("m"), path: root.join("state") };
+    state.create().unwrap();
+    state.link(&repo).unwrap();
+    for folder in ["creds", "nats", "worktrees"] {
+        fs::create_dir_all(state.path.join(folder)).unwrap();
+        fs::write(state.path.join(folder).join("kept"), "kept").unwrap();
+    }
+    fs::write(repo.root.join("own.txt"), "own").unwrap();
+    let git = |args: &[&str]| -> String {
+        let done = Command::new("git").args(args).current_dir(&repo.root).output().unwrap();
+        assert!(done.status.success(), "{args:?}: {}", String::from_utf8_lossy(&done.stderr));
+        String::from_utf8(done.stdout).unwrap()
+    };
+    assert_eq!(git(&["status", "--porcelain", "-uall"]), "?? own.txt\n");
+    git(&["add", "--all"]);
+    git(&["-c", "user.name=a", "-c", "user.email=a@x", "commit", "-qm", "own"]);
+    assert_eq!(git(&["ls-files"]), "own.txt\n");
+    for clean in ["-fdq", "-fdxq", "-ffdxq"] {
+        git(&["clean", clean]);
+        for folder in ["creds", "nats", "worktrees"] {
+            let kept = fs::read_to_string(state.path.join(folder).join("kept"));
+            assert_eq!(kept.unwrap(), "kept", "git clean {clean}");
+        }
+        state.link(&repo).unwrap();
+        assert_eq!(fs::read_link(repo.root.join(".devmesh")).unwrap(), state.path);
+    }
+}
+
 #[test]
 fn a_number_used_again_is_not_the_process_that_was_started() {
     let dir = tempfile::tempdir().unwrap();

@@ -421,3 +421,28 @@ fn bids_are_answered_from_memory_and_the_best_wins() {
     assert_eq!(awarded.as_deref(), Some("codex-2"));
     world.check();
 }
+
+/// Two that take the lead from each other every fifteen seconds keep no dead agent's lease for
+/// ever: whoever leads has listened while the other did.
+#[test]
+fn coordinators_that_swap_keep_no_dead_agents_lease() {
+    let mut world = holding(15_000);
+    world.add_node(None);
+    world.pass(2_000);
+    let died_at = world.mono;
+    for _ in 0..8 {
+        world.pass(13_500);
+        if has(&world, "leases_lapsed") > 0 {
+            break;
+        }
+        let leads = world.leader().unwrap();
+        world.nodes[leads].runs = false;
+        world.until(5_000, |world| world.nodes[1 - leads].view.is_leading());
+        world.nodes[leads].runs = true;
+    }
+    assert!(has(&world, "epoch_started") > 1, "the lead has changed hands");
+    assert_eq!(has(&world, "leases_lapsed"), 1);
+    assert!(world.mono - died_at <= 60_000, "{}", world.mono - died_at);
+    assert!(world.mono - died_at >= 20_000 - 2_000, "never early: {}", world.mono - died_at);
+    world.check();
+}

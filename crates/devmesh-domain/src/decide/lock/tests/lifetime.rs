@@ -1,8 +1,17 @@
 //! How leases end: by the clock, by silence, by others.
 
-use devmesh_protocol::At;
+use devmesh_protocol::command::Encoding;
+use devmesh_protocol::command::agent::Role;
+use devmesh_protocol::command::internal::Internal;
+use devmesh_protocol::event::agent::ActorAdded;
+use devmesh_protocol::event::lock::LockGranted;
+use devmesh_protocol::limits::{LEASES_PER_ACTOR_MAX, RECORD_BYTES_MAX, RECORD_EVENTS_MAX};
+use devmesh_protocol::{
+    ActorId, At, Command, CommandId, Event, Mode, Record, RepoId, RepoPath, Verb,
+};
+use serde_json::json;
 
-use crate::invariant::world::{World, check, story};
+use crate::invariant::world::{World, actor, check, session, story};
 
 #[test]
 fn a_persons_lease_ends_by_the_clock() {
@@ -131,4 +140,81 @@ fn a_request_given_back_gives_back_what_its_leases_were_made_into() {
     assert_eq!(world.state.leases.len(), 3);
     assert_eq!(world.step(&format!("alice withdraw {ask}")), "nothing");
     world.check_replay();
+}
+
+/// A mesh whose records are folded without looking at every invariant after each of them: there
+/// are too many of them here.
+fn folded(world: &mut World, events: Vec<Event>) {
+    let record = Record::new(world.state.seq + 1, world.at, None, events);
+    let mut bytes = Vec::new();
+    ciborium::into_writer(&record, &mut bytes).unwrap();
+    assert!(bytes.len() <= RECORD_BYTES_MAX && record.events.len() <= RECORD_EVENTS_MAX);
+    crate::fold::fold(&mut world.state, &record);
+}
+
+fn granted(index: u32, actor: &ActorId, path: &str) -> Event {
+    LockGranted {
+        index,
+        actor: actor.clone(),
+        session: Some(session(actor.as_str())),
+        task: None,
+        repo: RepoId::new("r").unwrap(),
+        path: RepoPath::new(path).unwrap(),
+        mode: Mode::Write,
+        ttl_ms: 15_000,
+        expires_at: None,
+        waited: None,
+        share: None,
+        reason: None,
+    }
+    .into()
+}
+
+/// An agent dies that holds all that one may hold, and a thousand others wait for it: nothing of
+/// that is one record too big to be written, again at each tick.
+#[test]
+fn a_great_holder_dies_and_a_thousand_waiters_go_on_in_records_that_fit() {
+    let mut world = World::new();
+    let codex = actor("codex");
+    for part in 0..LEASES_PER_ACTOR_MAX / 100 {
+        let names = (0..100).map(|n| format!("src/{part}/{n}"));
+        let events = (0..).zip(names).map(|(index, path)| granted(index, &codex, &path)).collect();
+        folded(&mut world, events);
+    }
+    assert_eq!(world.state.leases.len(), LEASES_PER_ACTOR_MAX);
+    for n in 0..1_000 {
+        let person = actor(&format!("p{n}"));
+        let added = ActorAdded { actor: person.clone(), role: Role::Person };
+        folded(&mut world, vec![added.into()]);
+        let path = format!("src/{}/{}", n / 100, n % 100);
+        let body =
+            json!({ "id": format!("w{n}"), "paths": [path], "mode": "write", "wait_ms": 90_000 });
+        let bytes = serde_json::to_vec(&body).unwrap();
+        let mint = || unreachable!("it has an id");
+        let command = Command::parse(person, "lock.acquire", &bytes, Encoding::Json, mint);
+        let command = command.unwrap();
+        let events = crate::decide(&world.state, &command, world.at).unwrap();
+        let record = Record::new(world.state.seq + 1, world.at, Some(&command), events);
+        crate::fold::fold(&mut world.state, &record);
+    }
+    assert_eq!(world.state.waiters.len(), 1_000);
+    let silent =
+        Internal::SessionSilent { actor: codex, session: session("codex"), silent_ms: 30_000 };
+    let (id, by) = (CommandId::new("i").unwrap(), ActorId::coordinator());
+    let command = Command { id, actor: by, session: None, verb: Verb::Internal(silent) };
+    let lost = crate::decide(&world.state, &command, world.at).unwrap();
+    folded(&mut world, lost);
+    assert!(world.state.leases.is_empty());
+    let mut records = 0;
+    loop {
+        let events = crate::follow(&world.state, world.at);
+        if events.is_empty() {
+            break;
+        }
+        records += 1;
+        folded(&mut world, events);
+        assert!(records <= 40, "it comes to an end");
+    }
+    assert_eq!((world.state.leases.len(), world.state.waiters.len()), (1_000, 0));
+    crate::invariant::check(&world.state).unwrap();
 }
