@@ -34,3 +34,15 @@ fn what_stands_in_a_prompt_is_short() {
     assert!((200..800).contains(&prompt), "{prompt} bytes");
     assert!(view.prompt.keys().all(|id| view.rules.contains_key(id)));
 }
+
+/// What a rule says in numbers is what the limits are.
+#[test]
+fn the_numbers_in_the_rules_are_those_of_the_limits() {
+    use crate::limits::{BEAT_MS, GRACE_MS, LEASE_TTL_MS, SESSION_SILENT_MS};
+    let rule = RULES.iter().find(|rule| rule.id == "R05").unwrap();
+    assert!(rule.text.contains("every four seconds") && BEAT_MS == 4_000);
+    let (ttl, grace) = (LEASE_TTL_MS / 1_000, GRACE_MS / 1_000);
+    let lapses = format!("silent for {} s (the lease's {ttl} and {grace} of grace)", ttl + grace);
+    assert!(rule.example.contains(&lapses), "{lapses}");
+    assert!(rule.example.contains(&format!("after {} s its session", SESSION_SILENT_MS / 1_000)));
+}
