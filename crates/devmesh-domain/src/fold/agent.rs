@@ -40,6 +40,7 @@ pub(super) fn agent_joined(state: &mut State, record: &Record, e: &event::AgentJ
         review: None,
         device: None,
         idle_since: record.seq,
+        deaf: None,
         framework_read: None,
     };
     if let Some(old) = state.agents.get(&e.actor).map(|agent| agent.session.clone()) {
@@ -53,7 +54,10 @@ pub(super) fn agent_joined(state: &mut State, record: &Record, e: &event::AgentJ
 }
 
 pub(super) fn agent_resumed(state: &mut State, e: &event::AgentResumed) {
-    change(state, &e.actor, |agent| agent.silent = false);
+    change(state, &e.actor, |agent| {
+        agent.silent = false;
+        agent.deaf = None;
+    });
 }
 
 pub(super) fn agent_left(state: &mut State, e: &event::AgentLeft) {

@@ -32,6 +32,7 @@ pub fn indexes_match_tables(state: &State) -> Result<(), String> {
     same("line", &now.line, &index.line)?;
     same("agents_by_host", &now.agents_by_host, &index.agents_by_host)?;
     same("idle", &now.idle, &index.idle)?;
+    same("deaf", &now.deaf, &index.deaf)?;
     same("misjudged", &now.misjudged, &index.misjudged)?;
     parted(state)
 }
@@ -129,6 +130,7 @@ fn agents(state: &State, index: &mut Index) {
         by_host.entry(agent.host.clone()).or_default().insert(actor.clone());
         if agent.is_idle() {
             index.idle.insert(actor.clone());
+            index.deaf.extend(agent.deaf.map(|deaf| (actor.clone(), deaf.until)));
         }
         if state.lack(actor, agent) != agent.suspended {
             index.misjudged.insert(actor.clone());

@@ -73,9 +73,38 @@ pub struct Agent {
     pub device: Option<u32>,
     /// The record since which it has been idle.
     pub idle_since: u64,
+    /// It has not answered auctions that it could have bid in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub deaf: Option<Deaf>,
     /// The framework version it has read.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub framework_read: Option<u64>,
+}
+
+/// An agent that does not answer auctions: one that only takes leases, or is too slow. It may
+/// bid wherever bids are taken; only, none are taken for its sake before its time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Deaf {
+    /// Auctions in a row that it has not answered.
+    pub missed: u32,
+    /// When one may open for its sake again.
+    pub until: At,
+}
+
+/// Auctions that an agent may miss before it is asked no more often than every five minutes.
+const MISSED_OFTEN: u32 = 10;
+
+impl Deaf {
+    /// After one more that was not answered: a second, two, four … half a minute, and in the end
+    /// five minutes.
+    pub(crate) fn again(before: Option<Deaf>, at: At) -> Deaf {
+        let missed = before.map_or(0, |deaf| deaf.missed);
+        let wait_ms = match missed {
+            ..MISSED_OFTEN => (1_000 << missed.min(5)).min(30_000),
+            MISSED_OFTEN.. => 300_000,
+        };
+        Deaf { missed: missed.saturating_add(1), until: at + wait_ms }
+    }
 }
 
 impl State {
@@ -98,7 +127,12 @@ impl State {
         let agent = self.agents.get(actor);
         let idle = agent.is_some_and(Agent::is_idle);
         let misjudged = agent.is_some_and(|agent| self.lack(actor, agent) != agent.suspended);
+        let deaf = agent.filter(|_| idle).and_then(|agent| agent.deaf);
         set(&mut self.index.idle, actor, idle);
+        match deaf {
+            Some(deaf) => self.index.deaf.insert(actor.clone(), deaf.until),
+            None => self.index.deaf.remove(actor),
+        };
         set(&mut self.index.misjudged, actor, misjudged);
     }
 
@@ -120,6 +154,11 @@ impl State {
 }
 
 impl Agent {
+    /// Auctions open for its sake.
+    pub fn is_asked(&self, at: At) -> bool {
+        self.deaf.is_none_or(|deaf| deaf.until <= at)
+    }
+
     /// It could take a task now.
     pub fn is_idle(&self) -> bool {
         let busy = self.task.is_some() || self.review.is_some();

@@ -105,6 +105,8 @@ pub struct Index {
     pub agents_by_host: BTreeMap<HostId, BTreeSet<ActorId>>,
     /// Agents that could take a task now: joined, heard, idle, neither draining nor suspended.
     pub idle: BTreeSet<ActorId>,
+    /// Those of them for whose sake no auction opens, and until when.
+    pub deaf: BTreeMap<ActorId, At>,
     /// What the running attempts have reserved, by host.
     pub reserved: BTreeMap<HostId, Reserved>,
 }

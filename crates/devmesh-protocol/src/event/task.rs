@@ -126,6 +126,10 @@ pub struct AuctionLapsed {
     /// When the next one may open; absent: after a wait that has a fixed rule.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub again_at: Option<At>,
+    /// Agents that could have bid and neither did nor declined. For a while no auction opens
+    /// for their sake; they may bid in those that open for others.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unheard: Vec<ActorId>,
 }
 
 /// A sealed bid, with the terms that the coordinator knows itself added.

@@ -172,20 +172,21 @@ pub fn eligible(state: &State, id: TaskId) -> Vec<(ActorId, Result<(), String>)>
         let fit = match (unfit(state, task, name, agent), &stands) {
             (Some((_, why)), _) => Err(why),
             (None, Some(why)) => Err(why.clone()),
-            (None, None) => Ok(()),
+            (None, None) => not_asked(agent, state.at).map_or(Ok(()), Err),
         };
         (name.clone(), fit)
     };
     state.agents.iter().map(judge).collect()
 }
 
-/// The idle agents that could take a task now. A bid window can close when all of them have bid.
+/// The idle agents that could take a task now and are asked. A bid window can close when all of
+/// them have bid.
 pub fn bidders(state: &State, id: TaskId) -> Vec<ActorId> {
     let Some(task) = state.tasks.get(&id) else { return Vec::new() };
     if stands_in_the_way(state, task, state.at).is_some() {
         return Vec::new();
     }
-    idle(state)
+    asked(state, state.at)
         .filter(|(name, agent)| unfit(state, task, name, agent).is_none())
         .map(|(name, _)| name.clone())
         .collect()
@@ -199,6 +200,26 @@ pub fn open_auctions(state: &State) -> Vec<(TaskId, At)> {
 
 pub(super) fn idle(state: &State) -> impl Iterator<Item = (&ActorId, &Agent)> {
     state.index.idle.iter().filter_map(|name| Some((name, state.agents.get(name)?)))
+}
+
+fn not_asked(agent: &Agent, at: At) -> Option<String> {
+    let deaf = agent.deaf.filter(|_| !agent.is_asked(at))?;
+    let (n, until) = (deaf.missed, deaf.until.to_rfc3339());
+    Some(format!(
+        "it has not answered the last {n} auctions that were for it, and is asked again at {until}"
+    ))
+}
+
+/// The idle agents for whose sake auctions open.
+fn asked(state: &State, at: At) -> impl Iterator<Item = (&ActorId, &Agent)> {
+    idle(state).filter(move |(_, agent)| agent.is_asked(at))
+}
+
+/// How many more auctions may open: one for each agent that is asked and has none.
+fn places(state: &State, at: At) -> usize {
+    let index = &state.index;
+    let deaf = index.deaf.values().filter(|until| **until > at).count();
+    index.idle.len().saturating_sub(deaf).saturating_sub(index.auctions.len())
 }
 
 /// What no agent could change: a paused mesh, paths that others hold.
@@ -248,19 +269,24 @@ pub(super) fn over_budget(state: &State, at: At) -> Option<String> {
 pub(super) fn open(state: &State, at: At) -> Vec<Event> {
     let index = &state.index;
     let stirred = &index.tasks.stirred;
-    let free = index.idle.len().saturating_sub(index.auctions.len()).min(GRANTS_PER_RECORD_MAX);
-    if free == 0 || state.mesh().paused || !stirred.is_fresh() || over_budget(state, at).is_some() {
+    if state.mesh().paused || !stirred.is_fresh(at) || over_budget(state, at).is_some() {
+        return Vec::new();
+    }
+    let free = places(state, at).min(GRANTS_PER_RECORD_MAX);
+    if free == 0 {
         return Vec::new();
     }
     let mut search = Search::new(state, at);
-    let events = if stirred.all {
-        search.open_first(index.ready.iter().map(|(_, id)| *id), free)
-    } else {
-        let stirred = stirred.places.iter().filter(|place| index.ready.contains(*place));
-        search.open_first(stirred.map(|(_, id)| *id), free)
+    let events = match stirred.only(at) {
+        None => search.open_first(index.ready.iter().map(|(_, id)| *id), free),
+        Some(places) => {
+            let stirred = places.iter().filter(|place| index.ready.contains(*place));
+            search.open_first(stirred.map(|(_, id)| *id), free)
+        }
     };
     if events.is_empty() {
-        stirred.remember_nothing();
+        let asked_again = index.deaf.values().copied().filter(|until| *until > at).min();
+        stirred.remember_nothing(asked_again);
     }
     events
 }
@@ -315,10 +341,9 @@ impl<'s> Search<'s> {
 
     /// Opens the auction of a task that has a bidder, while there are idle agents without one.
     pub(super) fn open(&mut self, id: TaskId) -> Option<Event> {
-        let (index, task) = (&self.state.index, self.state.tasks.get(&id)?);
-        let places = index.idle.len().saturating_sub(index.auctions.len());
+        let task = self.state.tasks.get(&id)?;
         let stopped = self.state.mesh().paused || over_budget(self.state, self.at).is_some();
-        if stopped || self.opened.len() >= places {
+        if stopped || self.opened.len() >= places(self.state, self.at) {
             return None;
         }
         let opens = self.has_bidder(task) && self.is_free(task) && !self.would_overtake(task);
@@ -334,9 +359,9 @@ impl<'s> Search<'s> {
         let backup: &[String] = if task.tries == 0 { &[] } else { &spec.backup_tools };
         let (repo, tool) = (spec.repo.as_str(), spec.tool.as_deref());
         let terms = (spec.kind, repo, tool, &*spec.needs, backup, &spec.by);
-        let state = self.state;
+        let (state, at) = (self.state, self.at);
         *self.bidders.entry(terms).or_insert_with(|| {
-            idle(state).any(|(name, agent)| unfit(state, task, name, agent).is_none())
+            asked(state, at).any(|(name, agent)| unfit(state, task, name, agent).is_none())
         })
     }
 
@@ -409,28 +434,55 @@ pub(crate) fn auction_close(state: &State, id: TaskId, bids: &[Bid], at: At) -> 
     let (bids, declined): (Vec<&Bid>, Vec<&Bid>) =
         bids.iter().partition(|bid| bid.declined.is_none());
     let ranked = rank::rank(state, task, &bids);
-    let award = match (stands_in_the_way(state, task, at), ranked.first()) {
-        (Some(why), _) => Err(why),
-        (None, None) if bids.is_empty() => return nobody_bid(state, task, &declined, at),
-        (None, None) => Err("nobody who bid can take it now".to_owned()),
-        (None, Some(best)) => award(state, task, best, &ranked, at),
+    let lapse = |why| vec![lapsed(task, why, Vec::new(), at).into()];
+    if let Some(why) = stands_in_the_way(state, task, at) {
+        return lapse(why);
+    }
+    let Some(best) = ranked.first() else {
+        let unheard = unheard(state, task, &[&bids, &declined]);
+        return match bids.is_empty() {
+            true => nobody_bid(state, task, &declined, unheard, at),
+            false => {
+                let why = "nobody who bid can take it now".to_owned();
+                vec![lapsed(task, why, unheard, at).into()]
+            }
+        };
     };
-    award.unwrap_or_else(|why| vec![lapsed(task, why, at)])
+    award(state, task, best, &ranked, at).unwrap_or_else(lapse)
+}
+
+/// Who was asked when the window opened, could take it still, and has said nothing.
+fn unheard(state: &State, task: &Task, heard: &[&[&Bid]]) -> Vec<ActorId> {
+    let opened = task.auction.map_or(0, |auction| auction.seq);
+    let was_there =
+        |name: &ActorId| state.agents.get(name).is_some_and(|agent| agent.idle_since < opened);
+    let has_spoken =
+        |name: &ActorId| heard.iter().any(|bids| bids.iter().any(|b| b.actor == *name));
+    let mut able = bidders(state, task.spec.task);
+    able.retain(|name| was_there(name) && !has_spoken(name));
+    able.truncate(BIDS_KEPT_MAX);
+    able
 }
 
 /// No bid wins: the next auction waits a second, then two, four … half a minute; of a task that
 /// nobody wants for long, up to half an hour.
-fn lapsed(task: &Task, why: String, at: At) -> Event {
+fn lapsed(task: &Task, why: String, unheard: Vec<ActorId>, at: At) -> AuctionLapsed {
     let doublings = if task.lapses <= 10 { task.lapses.min(5) } else { task.lapses.min(30) - 5 };
     let wait_ms = 1_000_u64 << doublings;
     let wait_ms = if task.lapses <= 10 { wait_ms.min(30_000) } else { wait_ms };
     let again_at = Some(at + wait_ms.min(AUCTION_AGAIN_MS_MAX));
-    AuctionLapsed { task: task.spec.task, why, again_at }.into()
+    AuctionLapsed { task: task.spec.task, why, again_at, unheard }
 }
 
 /// Nobody bid, and why not as far as it was told. Where all who are there decline, and do so
 /// again, more auctions are of no use.
-fn nobody_bid(state: &State, task: &Task, declined: &[&Bid], at: At) -> Vec<Event> {
+fn nobody_bid(
+    state: &State,
+    task: &Task,
+    declined: &[&Bid],
+    unheard: Vec<ActorId>,
+    at: At,
+) -> Vec<Event> {
     let id = task.spec.task;
     let able = bidders(state, id);
     let says = |bid: &&Bid| Some(format!("{}: {}", bid.actor, bid.declined.as_ref()?));
@@ -445,7 +497,7 @@ fn nobody_bid(state: &State, task: &Task, declined: &[&Bid], at: At) -> Vec<Even
     };
     let all =
         !able.is_empty() && able.iter().all(|actor| declined.iter().any(|bid| bid.actor == *actor));
-    let mut events = vec![lapsed(task, why.clone(), at)];
+    let mut events = vec![lapsed(task, why.clone(), unheard, at).into()];
     if all && task.lapses + 1 >= DECLINES_MAX {
         let cause = Blocked::Base(why.chars().take(LINE_CHARS_MAX).collect());
         events.push(TaskBlocked { task: id, cause }.into());

@@ -72,7 +72,7 @@ fn not_started(state: &State, id: TaskId) -> Option<Event> {
 fn try_again(id: TaskId, search: &mut Search<'_>) -> Event {
     search.open(id).unwrap_or_else(|| {
         let why = "no agent is free that could take it".to_owned();
-        AuctionLapsed { task: id, why, again_at: None }.into()
+        AuctionLapsed { task: id, why, again_at: None, unheard: Vec::new() }.into()
     })
 }
 

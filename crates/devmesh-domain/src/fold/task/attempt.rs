@@ -52,6 +52,12 @@ pub(crate) fn awarded(state: &mut State, record: &Record, e: &TaskAwarded) {
         agent.device = e.device;
     }
     state.index.reserve(&e.host, &e.needs, e.device);
+    for bid in &e.bids {
+        if let Some(agent) = state.agents.get_mut(&bid.actor).filter(|agent| agent.deaf.is_some()) {
+            agent.deaf = None;
+            state.refresh_agent(&bid.actor);
+        }
+    }
     state.refresh_agent(&e.actor);
 }
 

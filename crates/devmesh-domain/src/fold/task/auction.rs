@@ -6,6 +6,7 @@ use devmesh_protocol::{At, Record, TaskId};
 
 use super::list::{change, stir_all};
 use crate::state::State;
+use crate::state::agent::Deaf;
 use crate::state::task::{Auction, Task};
 
 pub(crate) fn auction_opened(state: &mut State, record: &Record, e: &AuctionOpened) {
@@ -27,6 +28,12 @@ pub(crate) fn auction_lapsed(state: &mut State, record: &Record, e: &AuctionLaps
             task.reopens_at = None;
         }
     });
+    for actor in &e.unheard {
+        if let Some(agent) = state.agents.get_mut(actor) {
+            agent.deaf = Some(Deaf::again(agent.deaf, record.at));
+            state.refresh_agent(actor);
+        }
+    }
     // A place among the open auctions is free.
     stir_all(state);
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use devmesh_protocol::{QuestionId, RepoId, TaskId};
+use devmesh_protocol::{At, QuestionId, RepoId, TaskId};
 
 use super::path::above;
 use crate::state::Target;
@@ -56,6 +56,8 @@ pub struct Stirred {
     /// The generation that was searched without a find. A memory of a pure search, so it may be
     /// written behind a shared reference and says nothing that the search would not.
     seen: AtomicU64,
+    /// Until when that search holds: then an agent is asked again that was not.
+    seen_until: AtomicU64,
     /// The same for the search for reviewers.
     seen_reviews: AtomicU64,
 }
@@ -72,13 +74,25 @@ impl Stirred {
     }
 
     /// Whether a search could find anything.
-    pub fn is_fresh(&self) -> bool {
+    pub fn is_fresh(&self, at: At) -> bool {
+        self.has_changed() || self.seen_until.load(Ordering::Relaxed) <= at.0
+    }
+
+    /// The tasks that a search looks at; none: all of them.
+    pub fn only(&self, at: At) -> Option<&BTreeSet<Place>> {
+        let asked_again = self.seen_until.load(Ordering::Relaxed) <= at.0;
+        (!self.all && !asked_again).then_some(&self.places)
+    }
+
+    fn has_changed(&self) -> bool {
         self.seen.load(Ordering::Relaxed) < self.generation
     }
 
-    /// A search of the present state found nothing.
-    pub fn remember_nothing(&self) {
+    /// A search of the present state found nothing. The next agent is asked again at that time.
+    pub fn remember_nothing(&self, asked_again: Option<At>) {
         self.seen.store(self.generation, Ordering::Relaxed);
+        let until = asked_again.map_or(u64::MAX, |at| at.0);
+        self.seen_until.store(until, Ordering::Relaxed);
     }
 
     /// Something has changed for these.
@@ -101,7 +115,7 @@ impl Stirred {
     }
 
     fn changed(&mut self) {
-        if !self.is_fresh() {
+        if !self.has_changed() {
             self.all = false;
             self.places.clear();
         }
@@ -112,7 +126,15 @@ impl Stirred {
 impl Default for Stirred {
     fn default() -> Stirred {
         let (seen, seen_reviews) = (AtomicU64::new(0), AtomicU64::new(0));
-        Stirred { all: true, places: BTreeSet::new(), generation: 1, seen, seen_reviews }
+        let seen_until = AtomicU64::new(u64::MAX);
+        Stirred {
+            all: true,
+            places: BTreeSet::new(),
+            generation: 1,
+            seen,
+            seen_until,
+            seen_reviews,
+        }
     }
 }
 
@@ -123,6 +145,7 @@ impl Clone for Stirred {
             places: self.places.clone(),
             generation: self.generation,
             seen: AtomicU64::new(self.seen.load(Ordering::Relaxed)),
+            seen_until: AtomicU64::new(self.seen_until.load(Ordering::Relaxed)),
             seen_reviews: AtomicU64::new(self.seen_reviews.load(Ordering::Relaxed)),
         }
     }

@@ -147,7 +147,9 @@ fn no_more_auctions_than_agents_to_bid() {
     assert_eq!(tasks.close(1, &[("codex", 0)]), "task_awarded t-1");
     assert_eq!(tasks.close(2, &[("claude", 0)]), "task_awarded t-2");
     assert_eq!(open_auctions(&tasks.world.state).len(), 1);
-    assert_eq!(tasks.close(3, &[]), "auction_lapsed t-3, auction_opened t-4");
+    assert_eq!(tasks.close(3, &[]), "auction_lapsed t-3", "gemini is not asked again at once");
+    assert_eq!(tasks.step("after 1000"), "auction_opened t-3");
+    assert_eq!(tasks.close(3, &[]), "auction_lapsed t-3");
     assert!(tasks.step("codex start 1").starts_with("task_started"));
     let came = tasks.step("codex fail 1 test {\"hard\":true}");
     assert_eq!(

@@ -8,7 +8,8 @@ use devmesh_protocol::event::task::Blocked;
 use serde_json::json;
 
 use super::super::{Tasks, check, story};
-use super::mesh;
+use super::{may_bid, mesh};
+use crate::decide::{eligible, open_auctions};
 use crate::invariant::world::actor;
 
 #[test]
@@ -26,6 +27,63 @@ fn a_lapse_waits_longer_each_time() {
     assert!(came.ends_with("auction_opened t-1"), "who joins is worth another look: {came}");
     tasks.step("close 1");
     assert_eq!(tasks.step("after 1000"), "auction_opened t-1", "and the waits begin anew");
+}
+
+/// The defect: agents that only take leases were counted as bidders, so each agent that became
+/// free had auctions opened for all that was queued, and all but one of them lapsed.
+#[test]
+fn who_never_bids_is_asked_ever_more_rarely() {
+    let lockers = ["lock-a", "lock-b", "lock-c"].map(|name| (name, json!({})));
+    let mut tasks = mesh(&lockers);
+    for _ in 0..20 {
+        tasks.step("alice add");
+    }
+    let mut lapses = 0;
+    for _ in 0..3_600 {
+        tasks.step("after 1000");
+        for (task, _) in open_auctions(&tasks.world.state) {
+            assert_eq!(tasks.close(task.0, &[]), format!("auction_lapsed {task}"));
+            lapses += 1;
+        }
+    }
+    assert!((30..120).contains(&lapses), "{lapses} in an hour");
+    let why = eligible(&tasks.world.state, TaskId(1)).remove(0).1.unwrap_err();
+    assert!(why.contains("has not answered the last"), "{why}");
+    // One who bids has an auction at a time, and nothing lapses.
+    let body = json!({ "tool": "custom", "host": "h", "session": "eve-1" });
+    tasks.send("eve", "agent.join", body);
+    for n in 1..=10 {
+        let open = open_auctions(&tasks.world.state);
+        assert_eq!(open.len(), 1, "{n}: {open:?}");
+        let task = open[0].0.0;
+        assert_eq!(tasks.close(task, &[("eve", 0)]), format!("task_awarded t-{task}"));
+        tasks.step(&format!("eve start {task} {{\"session\":\"eve-1\"}}"));
+        tasks.step(&format!("eve fail {task} test {{\"session\":\"eve-1\",\"hard\":true}}"));
+    }
+    tasks.world.check_replay();
+}
+
+/// Who was slow for a while is asked again, and once it has bid it counts as before.
+#[test]
+fn who_was_slow_is_one_of_them_again() {
+    let mut tasks = mesh(&[("ada", json!({})), ("eve", json!({}))]);
+    tasks.step("alice add");
+    tasks.step("close 1");
+    assert!(may_bid(&tasks, 1).is_empty());
+    // In what is open it may bid all the same, and it is not asked for again at once.
+    let body = json!({ "tool": "custom", "host": "h", "session": "ivy-1" });
+    assert!(tasks.send("ivy", "agent.join", body).ends_with("auction_opened t-1"));
+    assert_eq!(may_bid(&tasks, 1), ["ivy"]);
+    assert_eq!(tasks.step("ada bid 1 {\"session\":\"ada-1\"}"), "nothing");
+    assert_eq!(tasks.close(1, &[("ada", 0), ("ivy", 1)]), "task_awarded t-1");
+    tasks.step("alice add");
+    assert_eq!(may_bid(&tasks, 2), ["ada"]);
+    assert_eq!(tasks.step("alice add"), "task_added t-3");
+    let deaf = |tasks: &Tasks| tasks.world.state.agents.get(&actor("eve")).unwrap().deaf;
+    assert_eq!(deaf(&tasks).unwrap().missed, 1);
+    assert_eq!(tasks.step("after 1000"), "auction_opened t-3");
+    assert_eq!(may_bid(&tasks, 2), ["ada", "eve"]);
+    tasks.world.check_replay();
 }
 
 /// With nobody left to bid a task stands in line, and the log stays silent.
