@@ -1,10 +1,9 @@
 //! The person at the terminal: names the actors, adds a repository and tasks, and meddles.
 
-use devmesh_domain::look::look;
+use devmesh_domain::glance;
 use devmesh_protocol::command::agent::{ActorAdd, Role};
 use devmesh_protocol::command::mesh::{Pause, RepoAdd, Resume};
 use devmesh_protocol::command::task::{Add, Edit, Judgement, Reasoned, Review, Reviewed, Say};
-use devmesh_protocol::query::{Tasks, What};
 use devmesh_protocol::report::HostReport;
 use devmesh_protocol::{ActorId, Code, Reply, RepoId, RepoPath, TaskId, Verb};
 use serde_json::Value;
@@ -183,7 +182,7 @@ impl World {
             let (task, state) = &waiting[at];
             let task = *task;
             let gives_up = self.rng.chance(200);
-            let verb = match state.as_str() {
+            let verb = match *state {
                 // What it depends on may never come to be.
                 "blocked" if gives_up => Verb::TaskCancel(Reasoned { task, reason: None }),
                 "review" => Verb::TaskReview(Review {
@@ -201,16 +200,10 @@ impl World {
 
     /// Tasks in those states.
     #[must_use]
-    pub(crate) fn rows(&self, states: &[&str]) -> Vec<(TaskId, String)> {
-        let mut rows = Vec::new();
-        for state in states {
-            let what = What::Tasks(Tasks { state: Some((*state).into()), ..Tasks::default() });
-            let Ok(shown) = look(self.oracle.state(), &what) else { continue };
-            let tasks = shown.get("tasks").and_then(Value::as_array).cloned().unwrap_or_default();
-            let id = |task: &Value| task.get("task")?.as_str()?.parse::<TaskId>().ok();
-            rows.extend(tasks.iter().filter_map(id).map(|id| (id, (*state).to_owned())));
-        }
-        rows
+    pub(crate) fn rows(&self, states: &[&str]) -> Vec<(TaskId, &'static str)> {
+        let tasks = glance::tasks(self.oracle.state());
+        let rows = tasks.map(|(id, task)| (id, task.state_name()));
+        rows.filter(|(_, state)| states.contains(state)).collect()
     }
 
     /// Something has come of it.
