@@ -231,6 +231,8 @@ impl World {
             | Effect::Halt(_)
             | Effect::Drop(_)
             | Effect::Finish(_) => self.perform_desk(worker, effect),
+            // The simulated tools have learned nothing.
+            Effect::ShareNotes { .. } => {}
         }
     }
 
