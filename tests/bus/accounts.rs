@@ -101,6 +101,22 @@ async fn the_coordinator_appends_and_readers_only_read() {
     assert_eq!(log.last().await.unwrap(), 3);
 }
 
+/// On three servers a message's id makes one server acknowledge to two rivals what one of them
+/// has stored, and the expected last id can end a replicated stream.
+#[tokio::test]
+async fn what_is_stored_carries_no_id_of_the_servers() {
+    let managed = Managed::start().await;
+    let log = managed.log("coordinator", Role::Coordinator).open().await.unwrap();
+    assert_eq!(log.append(0, 7, "batch".into()).await, Ok(1));
+    let raw = managed.raw("reader", Role::Replay, Account::Core).await;
+    let stream = async_nats::jetstream::new(raw).get_stream("DEVMESH_T").await.unwrap();
+    let stored = stream.get_last_raw_message_by_subject("devmesh.t.log").await.unwrap();
+    let mut names: Vec<String> =
+        stored.headers.iter().map(|(name, _)| name.to_string().to_lowercase()).collect();
+    names.sort();
+    assert_eq!(names, ["content-type", "devmesh-epoch", "nats-expected-last-sequence"]);
+}
+
 #[tokio::test]
 async fn requests_and_beats_cross_the_accounts_and_are_believed() {
     let managed = Managed::start().await;
