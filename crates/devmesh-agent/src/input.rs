@@ -322,6 +322,8 @@ pub struct Captured {
     pub unnamable: Vec<String>,
     /// Folders with a git repository of their own that is no submodule.
     pub nested: Vec<String>,
+    /// Submodules with changes that would not land.
+    pub submodules: Vec<String>,
     /// What is not as it was in the repository's configuration and hooks.
     pub change: Change,
 }

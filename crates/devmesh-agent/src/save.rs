@@ -6,7 +6,7 @@ mod nested;
 #[cfg(test)]
 mod tests;
 
-pub use nested::nested;
+pub use nested::{changed_within, nested};
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;

@@ -228,7 +228,11 @@ async fn reset(path: &Path, base: &str) -> Result<()> {
 async fn fill(path: &Path) -> Result<()> {
     let git = Git::at(path).within(CHECKOUT_LIMIT);
     if path.join(".gitmodules").exists() {
-        git.run(&["submodule", "--quiet", "update", "--init", "--recursive"]).await?;
+        // An attempt before this one may have changed them, and neither checkout nor reset of the
+        // repository around them looks into them.
+        let each = ["submodule", "--quiet", "foreach", "--recursive"];
+        git.run(&["submodule", "--quiet", "update", "--init", "--recursive", "--force"]).await?;
+        git.run(&[&each[..], &["git", "clean", "--quiet", "-ffd"]].concat()).await?;
     }
     let attributes = tokio::fs::read_to_string(path.join(".gitattributes")).await;
     if attributes.is_ok_and(|text| text.contains("filter=lfs")) {

@@ -94,8 +94,10 @@ pub(super) async fn take_work(
     let unnamable = unnamable.map(|path| crate::text::shown(path.as_bytes())).collect();
     let nested = save::nested(&bench.slot.git(), &bench.base).await?;
     let nested = nested.iter().map(|path| crate::text::shown(path.as_bytes())).collect();
+    let submodules = save::changed_within(&bench.slot.git()).await?;
+    let submodules = submodules.iter().map(|path| crate::text::shown(path.as_bytes())).collect();
     let change = changed_config(bench).await?;
-    Ok(Captured { work, unresolved, unnamable, nested, change })
+    Ok(Captured { work, unresolved, unnamable, nested, submodules, change })
 }
 
 /// What is not as it was in the repository's own configuration and hooks.

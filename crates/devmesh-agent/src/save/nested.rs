@@ -54,6 +54,37 @@ async fn links_of(git: &Git, base: &str) -> Result<Vec<String>> {
     Ok(entries.iter().filter_map(|it| link(it)).collect())
 }
 
+/// Submodules with changes that their pointer does not hold, or whose pointer is to a commit that
+/// exists here only: what is verified with them would land without them.
+///
+/// # Errors
+/// When git refuses.
+pub async fn changed_within(git: &Git) -> Result<Vec<String>> {
+    if !git.dir().join(".gitmodules").exists() {
+        return Ok(Vec::new());
+    }
+    // What a build leaves in them is none of the work.
+    let args = ["status", "--porcelain=v2", "-z", "--untracked-files=no"];
+    let entries = git.fields(&[&args[..], &["--ignore-submodules=none"]].concat()).await?;
+    let mut found = Vec::new();
+    for entry in entries.iter().take(COUNT_MAX) {
+        let fields: Vec<&str> = entry.splitn(9, ' ').collect();
+        let ["1", _, state, _, _, _, _, _, path] = fields[..] else { continue };
+        let [b'S', moved, changed, _] = *state.as_bytes() else { continue };
+        let alone = moved == b'C' && is_here_only(git, path).await?;
+        if changed == b'M' || alone {
+            found.push(path.to_owned());
+        }
+    }
+    Ok(found)
+}
+
+async fn is_here_only(git: &Git, path: &str) -> Result<bool> {
+    let inner = git.at_other(git.dir().join(path));
+    let args = ["for-each-ref", "--count=1", "--contains", "HEAD", "refs/remotes", "refs/tags"];
+    Ok(inner.try_run(&args, &[]).await?.text().is_empty())
+}
+
 /// The paths that `.gitmodules` names.
 async fn submodules(git: &Git) -> Result<Vec<String>> {
     let args = ["config", "-z", "--file", ".gitmodules", "--get-regexp", r"^submodule\..*\.path$"];

@@ -199,6 +199,24 @@ async fn a_submodule_is_no_repository_within_and_stays_a_pointer() {
     let saved = save(&spec).await.unwrap().unwrap();
     assert!(repo.git(&["ls-tree", &saved.commit, "sub"]).starts_with("160000 commit"));
     assert!(nested(&Git::at(&place), &spec.base).await.unwrap().is_empty());
+    // A pointer that others can follow is work; what stands in it beside that is not.
+    let within = async || changed_within(&Git::at(&place)).await.unwrap();
+    write_in(&place, "sub/built.o", "of a build");
+    assert!(within().await.is_empty());
+    write_in(&place, "sub/a.txt", "changed in it");
+    assert_eq!(within().await, ["sub"]);
+    let sub = place.join("sub");
+    git_in(&sub, &["checkout", "--quiet", "a.txt"]);
+    assert!(within().await.is_empty());
+    git_in(&place, &["commit", "--quiet", "-m", "with it"]);
+    other.write("b.txt", "upstream");
+    other.commit("second");
+    git_in(&sub, &["-c", "protocol.file.allow=always", "pull", "--quiet", "--ff-only"]);
+    assert!(within().await.is_empty(), "a newer commit that others have");
+    write_in(&sub, "a.txt", "mine");
+    git_in(&sub, &["add", "a.txt"]);
+    commit_of_tool(&sub);
+    assert_eq!(within().await, ["sub"], "a commit that nobody else has");
 }
 
 #[tokio::test]

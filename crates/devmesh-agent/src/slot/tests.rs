@@ -1,7 +1,7 @@
 //! Slots beside a small repository.
 
 use super::*;
-use crate::fixture::{TestRepo, write_in};
+use crate::fixture::{TestRepo, git_in, write_in};
 
 fn spec(repo: &TestRepo) -> SlotSpec {
     SlotSpec {
@@ -135,4 +135,56 @@ async fn a_slot_whose_folder_was_deleted_comes_back() {
     slot.release().await.unwrap();
     std::fs::remove_dir_all(&path).unwrap();
     assert!(prepare(&spec(&repo)).await.unwrap().path.join("a.txt").exists());
+}
+
+/// Serves the files of a folder, as git needs them to clone without a program at the other end.
+async fn serve_files(folder: PathBuf) -> String {
+    use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let mut stream = BufReader::new(stream);
+            let mut head = String::new();
+            while !head.ends_with("\r\n\r\n") {
+                if !matches!(stream.read_line(&mut head).await, Ok(1..)) {
+                    break;
+                }
+            }
+            let path = head.split(' ').nth(1).unwrap_or("/").split('?').next().unwrap_or("/");
+            let (status, bytes) = match std::fs::read(folder.join(path.trim_start_matches('/'))) {
+                Ok(bytes) => ("200 OK", bytes),
+                Err(_) => ("404 Not Found", Vec::new()),
+            };
+            let head = format!(
+                "HTTP/1.1 {status}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
+                bytes.len()
+            );
+            let _ = stream.write_all(head.as_bytes()).await;
+            let _ = stream.write_all(&bytes).await;
+        }
+    });
+    url
+}
+
+/// `git worktree add` leaves them empty, and a repository that cannot be built without them is
+/// not what its base was proven with.
+#[tokio::test]
+async fn submodules_are_there_in_every_slot() {
+    let (repo, other) = (TestRepo::new(), TestRepo::new());
+    other.git(&["update-server-info"]);
+    let url = format!("{}/.git", serve_files(other.path()).await);
+    let (path, from) = (repo.path(), url.clone());
+    let add = move || git_in(&path, &["submodule", "--quiet", "add", &from, "sub"]);
+    tokio::task::spawn_blocking(add).await.unwrap();
+    repo.commit("with a part of its own");
+    let slot = prepare(&spec(&repo)).await.unwrap();
+    assert!(slot.path.join("sub/a.txt").exists());
+    write_in(&slot.path, "sub/a.txt", "changed in it");
+    write_in(&slot.path, "sub/stray.txt", "x");
+    slot.release().await.unwrap();
+    let again = prepare(&spec(&repo)).await.unwrap();
+    let text = std::fs::read_to_string(again.path.join("sub/a.txt")).unwrap();
+    assert_eq!(text, "one\ntwo\nthree\n", "an attempt before it left nothing there");
+    assert!(!again.path.join("sub/stray.txt").exists());
 }

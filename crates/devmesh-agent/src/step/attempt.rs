@@ -305,6 +305,13 @@ fn cannot_land(captured: &Captured) -> Option<Failure> {
             ..failure_of("nested_repository", &tail, false)
         });
     }
+    if !captured.submodules.is_empty() {
+        let tail = format!("the submodule {} was changed within", names(&captured.submodules));
+        let hint = "A submodule lands as a pointer to a commit that others can fetch, and nothing \
+                    else of it: the check would pass here and fail where it lands. Undo what was \
+                    changed in it, and change files of this repository instead.";
+        return Some(Failure { hint: hint.into(), ..failure_of("submodule", &tail, false) });
+    }
     if captured.unnamable.is_empty() {
         return None;
     }

@@ -145,6 +145,16 @@ fn a_repository_in_the_worktree_does_not_land() {
 }
 
 #[test]
+fn what_is_changed_within_a_submodule_does_not_land() {
+    let submodules = vec!["vendor/lib".to_owned()];
+    let captured = Captured { work: Some(work(&["a.txt"])), submodules, ..Captured::default() };
+    is_told_and_then_fails(&captured, "submodule", "vendor/lib");
+    let submodules = vec!["vendor/lib".to_owned()];
+    let alone = Captured { submodules, ..Captured::default() };
+    is_told_and_then_fails(&alone, "submodule", "vendor/lib");
+}
+
+#[test]
 fn a_failed_verification_is_told_and_goes_back_until_it_repeats() {
     let mut view = at(Phase::Verifying);
     assert_eq!(names(&take(&mut view, 0, failed(Class::Test, "no 1"))), ["task.verified"]);
