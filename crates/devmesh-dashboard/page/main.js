@@ -43,6 +43,7 @@ function standing() {
   if (status.log === "lost") return ["wait", "bus lost", `The bus cannot be read; what you see may be old: ${status.say}`];
   if (status.log === "loading") return ["wait", "loading", "The log is being read."];
   if (status.coordinator === false) return ["wait", "no leader", "No coordinator answers: nothing is decided now."];
+  if (status.stale) return ["bad", "stuck", `Nothing is decided now: ${status.stale}`];
   if (rows.mesh.paused) return ["wait", "paused", "The mesh is paused: nothing new starts."];
   return ["live", "live", ""];
 }

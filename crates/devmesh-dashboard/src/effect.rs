@@ -151,7 +151,9 @@ async fn listen(ask: &Ask) -> Option<Heard> {
             Ok(Outcome::Unknown { .. }) | Err(_) => None,
         }
     };
+    let state = query("state", json!({})).await?;
     Some(Heard {
+        stale: state["stale"].as_str().map(str::to_owned),
         hosts: query("hosts", json!({})).await?,
         agents: query("agents", json!({})).await?,
         tasks: query("tasks", json!({ "state": "working" })).await?,

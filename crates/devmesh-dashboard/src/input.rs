@@ -87,6 +87,8 @@ pub struct Heard {
     pub agents: Value,
     /// The answer to `tasks` that are being worked on.
     pub tasks: Value,
+    /// Where the coordinator answers and can decide nothing: why, and what to do.
+    pub stale: Option<String>,
 }
 
 type Chunks = ReadyChunks<BoxStream<'static, devmesh_bus::Result<Entry>>>;

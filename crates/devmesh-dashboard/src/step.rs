@@ -163,8 +163,9 @@ fn show(view: &mut View, browser: u64, out: &mut Vec<Effect>) {
 fn hear(view: &mut View, heard: Option<Heard>, out: &mut Vec<Effect>) {
     view.heard = view.heard.wrapping_add(1);
     let answers = Some(heard.is_some());
-    if view.coordinator != answers {
-        view.coordinator = answers;
+    let stale = heard.as_ref().and_then(|heard| heard.stale.clone());
+    if (view.coordinator, &view.stale) != (answers, &stale) {
+        (view.coordinator, view.stale) = (answers, stale);
         send_all(view, &view.health(), |browser| browser.greeted, out);
     }
     let Some(heard) = heard else { return };

@@ -28,6 +28,8 @@ pub struct View {
     pub(crate) log: Health,
     /// Whether the coordinator answered when it was last asked.
     pub(crate) coordinator: Option<bool>,
+    /// Why it decides nothing all the same, as its last answer said.
+    pub(crate) stale: Option<String>,
     /// A question to the coordinator is under way.
     pub(crate) listening: bool,
     /// How many of these questions have come to an end.
@@ -79,6 +81,7 @@ impl View {
             history: None,
             log: Health::Loading,
             coordinator: None,
+            stale: None,
             listening: false,
             heard: 0,
             mirror: Mirror::default(),
@@ -101,12 +104,13 @@ impl View {
 
     pub(crate) fn health(&self) -> Utf8Bytes {
         let (log, say) = self.log.words();
-        wire::health(log, say, self.coordinator)
+        wire::health(log, say, self.coordinator, self.stale.as_deref())
     }
 
     /// What whoever only asks how it goes is told.
     pub(crate) fn vital(&self) -> Vital {
-        Vital { log: self.log.words().0, coordinator: self.coordinator, heard: self.heard }
+        let decides = self.coordinator.map(|answers| answers && self.stale.is_none());
+        Vital { log: self.log.words().0, decides, heard: self.heard }
     }
 }
 
@@ -127,8 +131,8 @@ impl Health {
 pub(crate) struct Vital {
     /// How reading the log goes.
     pub(crate) log: &'static str,
-    /// Whether the coordinator answered when it was last asked.
-    pub(crate) coordinator: Option<bool>,
+    /// Whether the coordinator answered when it was last asked, and can decide.
+    pub(crate) decides: Option<bool>,
     /// How often it was asked.
     pub(crate) heard: u64,
 }

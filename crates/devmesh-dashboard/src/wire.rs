@@ -68,8 +68,16 @@ pub(crate) fn hello(boot: &str, mesh: &str, actor: &str) -> Utf8Bytes {
 }
 
 /// How the process itself is.
-pub(crate) fn health(log: &str, say: &str, coordinator: Option<bool>) -> Utf8Bytes {
-    frame(&json!({ "t": "health", "log": log, "say": say, "coordinator": coordinator }))
+pub(crate) fn health(
+    log: &str,
+    say: &str,
+    coordinator: Option<bool>,
+    stale: Option<&str>,
+) -> Utf8Bytes {
+    let health = json!({
+        "t": "health", "log": log, "say": say, "coordinator": coordinator, "stale": stale,
+    });
+    frame(&health)
 }
 
 /// The answer to a request.

@@ -219,6 +219,7 @@ fn the_coordinator_is_asked_while_somebody_looks_on() {
         hosts: json!({ "hosts": [{ "host": "h", "report": { "cpus": 2 } }, { "host": "i" }] }),
         agents: json!({ "agents": [{ "agent": "a", "silent_ms": 9 }] }),
         tasks: json!({ "tasks": [{ "task": "t-1", "attempt": { "message": "hm" } }] }),
+        stale: None,
     };
     let effects = table.step(Input::Heard(Some(heard.clone())));
     assert_eq!(kinds(&effects, 1), ["health", "soft"]);

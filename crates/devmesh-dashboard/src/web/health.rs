@@ -23,10 +23,10 @@ pub(super) async fn answer(State(web): State<Web>) -> Response {
     let asked = web.0.ways.door.send(Input::Wanted).await.is_ok();
     let answered = tokio::time::timeout(PATIENCE, vitals.wait_for(|now| now.heard != before));
     let fresh = asked && matches!(answered.await, Ok(Ok(_)));
-    let Vital { log, coordinator, .. } = *web.0.ways.vitals.borrow();
-    let answers = fresh && coordinator == Some(true);
-    let ok = answers && log == "live";
+    let Vital { log, decides, .. } = *web.0.ways.vitals.borrow();
+    let decides = fresh && decides == Some(true);
+    let ok = decides && log == "live";
     let status = if ok { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    let body = json!({ "ok": ok, "log": log, "coordinator": answers });
+    let body = json!({ "ok": ok, "log": log, "decides": decides });
     (status, [(CONTENT_TYPE, "application/json")], format!("{body}\n")).into_response()
 }

@@ -6,6 +6,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use devmesh_bus::client::Outcome;
 use devmesh_bus::log::Log;
+use devmesh_dashboard::effect::Request;
+use devmesh_protocol::Reply;
 use devmesh_testkit::desk::Desk;
 use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::http::{HeaderValue, StatusCode};
@@ -23,7 +25,7 @@ async fn health_is_an_error_whatever_the_state() {
     let world = World::start().await;
     // Nobody looks on, so it has to ask.
     for _ in 0..2 {
-        let well = json!({ "ok": true, "log": "live", "coordinator": true });
+        let well = json!({ "ok": true, "log": "live", "decides": true });
         assert_eq!(health(&world).await, (200, well));
     }
     let (mut page, _) = world.page().await;
@@ -31,7 +33,7 @@ async fn health_is_an_error_whatever_the_state() {
     let last = log.last().await.unwrap();
     log.append(last, 1, Bytes::from_static(b"not a batch")).await.unwrap();
     page.find(|frame| frame["log"] == "broken").await;
-    let ill = json!({ "ok": false, "log": "broken", "coordinator": true });
+    let ill = json!({ "ok": false, "log": "broken", "decides": true });
     assert_eq!(health(&world).await, (503, ill));
 }
 
@@ -42,7 +44,22 @@ async fn health_is_well_while_nobody_decides() {
     });
     let world = World::start_with(Desk::new(), silent).await;
     let (status, told) = health(&world).await;
-    assert_eq!((status, &told["ok"], &told["coordinator"]), (503, &json!(false), &json!(false)));
+    assert_eq!((status, &told["ok"], &told["decides"]), (503, &json!(false), &json!(false)));
+    // Nor where it answers and its store takes nothing.
+    let desk = Desk::new();
+    let well = crate::world::over(&desk);
+    let stuck: devmesh_dashboard::effect::Ask = Arc::new(move |request| {
+        if matches!(request, Request::Query { what: "state", .. }) {
+            let result = json!({ "stale": "the disk is full" });
+            return Box::pin(async { Ok(Outcome::Reply(Reply::Ok { seq: Some(1), result })) });
+        }
+        well(request)
+    });
+    let world = World::start_with(desk, stuck).await;
+    let (mut page, _) = world.page().await;
+    page.find(|frame| frame["stale"] == "the disk is full").await;
+    let (status, told) = health(&world).await;
+    assert_eq!((status, &told["ok"], &told["log"]), (503, &json!(false), &json!("live")));
 }
 
 #[tokio::test]
