@@ -6,6 +6,7 @@
 
 mod begin;
 mod care;
+mod meet;
 mod plain;
 mod plan;
 pub(crate) mod rig;

@@ -316,6 +316,7 @@ pub(crate) fn verified(task: TaskId, attempt: u32, token: u64, verdict: Verdict)
         steps: Vec::new(),
         host: "h".to_owned(),
         guarded: Vec::new(),
+        merged: Vec::new(),
     };
     Verb::TaskVerified(Verified {
         task,
@@ -325,6 +326,7 @@ pub(crate) fn verified(task: TaskId, attempt: u32, token: u64, verdict: Verdict)
         commit: None,
         usage: None,
         class: None,
+        change: None,
     })
 }
 
@@ -349,7 +351,7 @@ pub(crate) fn done(task: &Task, attempt: u32, token: u64) -> Verb {
         return complete(id, attempt, token);
     }
     let (tree, wait_ms) = (TREE.to_owned(), None);
-    Verb::LandBegin(LandBegin { task: id, attempt, token, tree, wait_ms })
+    Verb::LandBegin(LandBegin { task: id, attempt, token, tree, wait_ms, seen: None })
 }
 
 pub(crate) fn land_end(task: TaskId, attempt: u32, token: u64, outcome: LandOutcome) -> Verb {
@@ -366,5 +368,6 @@ pub(crate) fn land_end(task: TaskId, attempt: u32, token: u64, outcome: LandOutc
         found: Vec::new(),
         paths: Vec::new(),
         message: None,
+        change: None,
     })
 }

@@ -25,6 +25,9 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use devmesh_protocol::RepoPath;
+use devmesh_protocol::command::task::{Change, FileEdit};
+
 use crate::error::{Error, Result};
 use crate::git::{Git, is_ancestor, resolve, tree_of};
 
@@ -238,19 +241,51 @@ pub async fn publish(turn: &Turn, prepared: &Prepared) -> Result<Published> {
 /// # Errors
 /// When git refuses.
 pub async fn changed_paths(git: &Git, from: &str, to: &str) -> Result<Vec<String>> {
-    let args = ["diff", "--raw", "--no-renames", "--no-ext-diff", "-z", from, to, "--"];
+    let changed = diff_raw(git, from, to).await?;
+    Ok(changed.into_iter().map(|(_, path)| path).collect())
+}
+
+/// What differs between two trees, file by file, with the digests of what was and is there.
+///
+/// # Errors
+/// When git refuses.
+pub async fn change(git: &Git, from: &str, to: &str) -> Result<Change> {
+    let (mut edits, mut unnamed) = (Vec::new(), Vec::new());
+    for (meta, path) in diff_raw(git, from, to).await? {
+        match edit(&meta, &path) {
+            Some(edit) => edits.push(edit),
+            None => unnamed.push(format!("{meta} {path}")),
+        }
+    }
+    Ok(Change::of(edits, &unnamed))
+}
+
+/// `:100644 100755 <was> <is> M`: modes and objects; one of zeros is none.
+fn edit(meta: &str, path: &str) -> Option<FileEdit> {
+    let mut words = meta.trim_start_matches(':').split(' ').skip(1);
+    let (mode, base, now) = (words.next()?, words.next()?, words.next()?);
+    let object = |name: &str| (!name.bytes().all(|c| c == b'0')).then(|| name.to_owned());
+    let mode = object(mode).filter(|mode| mode != "100644");
+    let path = RepoPath::new(path).ok().filter(|it| it.key() == path)?;
+    Some(FileEdit { path, base: object(base), now: object(now), mode })
+}
+
+/// The raw lines of a diff, each with its path.
+async fn diff_raw(git: &Git, from: &str, to: &str) -> Result<Vec<(String, String)>> {
+    let args =
+        ["diff", "--raw", "--no-abbrev", "--no-renames", "--no-ext-diff", "-z", from, to, "--"];
     let fields = git.fields(&args).await?;
-    let mut paths = Vec::new();
+    let mut changed = Vec::new();
     for pair in fields.chunks(2) {
         match pair {
-            [meta, path] if meta.starts_with(':') => paths.push(path.clone()),
+            [meta, path] if meta.starts_with(':') => changed.push((meta.clone(), path.clone())),
             _ => {
                 let answer = pair.join(" ").chars().take(200).collect();
                 return Err(Error::GitAnswer { command: "diff --raw".into(), answer });
             }
         }
     }
-    Ok(paths)
+    Ok(changed)
 }
 
 /// The commit to land on: the target's head with what the base gained merged in, so that a

@@ -82,7 +82,14 @@ impl Receipt {
             output: step.digest,
         });
         let (tree, host) = (self.tree.clone(), self.host.clone());
-        task::Receipt { tree, verdict, steps: steps.collect(), host, guarded: Vec::new() }
+        task::Receipt {
+            tree,
+            verdict,
+            steps: steps.collect(),
+            host,
+            guarded: Vec::new(),
+            merged: Vec::new(),
+        }
     }
 }
 

@@ -71,6 +71,12 @@ codes! {
     SelfReview = "SELF_REVIEW",
     /// The receipt for this tree is missing.
     VerificationRequired = "VERIFICATION_REQUIRED",
+    /// The same change has been submitted, landed or rejected before.
+    DuplicateChange = "DUPLICATE_CHANGE",
+    /// Nothing is changed.
+    NoEdit = "NO_EDIT",
+    /// Another has landed a change of the same file, shared at the same time: it comes in first.
+    MergeRequired = "MERGE_REQUIRED",
     /// The framework has not been read.
     FrameworkUnread = "FRAMEWORK_UNREAD",
     /// Memory, GPU memory or places are lacking.
@@ -106,6 +112,8 @@ impl Code {
                 | Code::ReviewRequired
                 | Code::SelfReview
                 | Code::VerificationRequired
+                | Code::DuplicateChange
+                | Code::MergeRequired
                 | Code::NotOwner
                 | Code::BudgetExceeded
                 | Code::InsufficientResources

@@ -210,6 +210,7 @@ impl World {
             | Effect::Send { .. }
             | Effect::Tell { .. }
             | Effect::Post { .. }
+            | Effect::ShareNotes { .. }
             | Effect::ReadSaid { .. }
             | Effect::ReadFramework { .. } => self.perform_mesh(worker, effect),
             Effect::Prepare { .. }
@@ -231,8 +232,6 @@ impl World {
             | Effect::Halt(_)
             | Effect::Drop(_)
             | Effect::Finish(_) => self.perform_desk(worker, effect),
-            // The simulated tools have learned nothing.
-            Effect::ShareNotes { .. } => {}
         }
     }
 

@@ -52,8 +52,8 @@ async fn fill(world: &World, desk: &Desk, job: &Job, tree: &str) -> Result<Optio
     let (base, job, conflicts) = (saved.base, job.clone(), Vec::new());
     let bench = bench.insert(Bench { slot, base, job, conflicts });
     let task = &bench.job.task;
-    let said = prompt::words_of(task);
-    Ok(Some(prompt::review(&name, &task.title, task.prompt.as_deref(), &said, &diff)))
+    let merged = task.parked.as_ref().map_or(&[][..], |parked| &parked.receipt.merged);
+    Ok(Some(prompt::review(task, merged, &diff)))
 }
 
 /// Whatever the reviewer's tool has left in its slot is nobody's work.

@@ -49,7 +49,8 @@ pub(super) async fn work_in(bench: &Bench, desk: &Desk) -> Result<Option<Work>> 
         return Ok(None);
     }
     let changed = land::changed_paths(&git, &bench.base, &commit).await?;
-    Ok(Some(Work { commit, tree, base: bench.base.clone(), changed }))
+    let change = Some(land::change(&git, &bench.base, &commit).await?);
+    Ok(Some(Work { commit, tree, base: bench.base.clone(), changed, change }))
 }
 
 pub(super) async fn save(world: World, desk: Arc<Desk>) {

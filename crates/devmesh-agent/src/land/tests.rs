@@ -126,6 +126,42 @@ async fn landings_stand_in_a_line_and_a_rename_is_two_paths() {
 }
 
 #[tokio::test]
+async fn a_change_names_each_file_with_what_was_and_is_there() {
+    let repo = TestRepo::new();
+    for name in ["gone.txt", "run.sh", "odd \\ name"] {
+        repo.write(name, name);
+    }
+    let base = repo.commit("before");
+    for name in ["a.txt", "new/b.txt", "odd \\ name"] {
+        repo.write(name, "changed");
+    }
+    std::fs::remove_file(repo.path().join("gone.txt")).unwrap();
+    let run = repo.path().join("run.sh");
+    std::fs::set_permissions(&run, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let now = repo.commit("after");
+    let object = |rev: &str, path: &str| Some(repo.git(&["rev-parse", &format!("{rev}:{path}")]));
+    let (before, after) = (|path| object(&base, path), |path| object(&now, path));
+    let change = change(&repo.git_async(), &base, &now).await.unwrap();
+    let shown: Vec<_> = change
+        .edits
+        .iter()
+        .map(|it| (it.path.key(), it.base.clone(), it.now.clone(), it.mode.as_deref()))
+        .collect();
+    assert_eq!(
+        shown,
+        [
+            ("a.txt", before("a.txt"), after("a.txt"), None),
+            ("gone.txt", before("gone.txt"), None, None),
+            ("new/b.txt", None, after("new/b.txt"), None),
+            ("run.sh", before("run.sh"), after("run.sh"), Some("100755")),
+        ]
+    );
+    assert_eq!(change.more, 1, "what no path can name is counted");
+    let back = super::change(&repo.git_async(), &now, &base).await.unwrap();
+    assert_ne!(back.digest, change.digest);
+}
+
+#[tokio::test]
 async fn what_the_base_gained_is_merged_in_first_so_that_it_can_fast_forward() {
     let repo = TestRepo::new();
     let first = turn(&repo, "t-1", 1, work(&repo, "b.txt", "b"));

@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use devmesh_protocol::command::task::Change;
+
 use super::{
     Conflict, Preparation, Prepared, Published, ROUNDS_MAX, Seen, Turn, obstacle, prepare, publish,
     refs,
@@ -43,6 +45,8 @@ pub enum Landing {
         tree: String,
         /// The evidence for that tree, where the merge made another one than was verified.
         receipt: Option<Receipt>,
+        /// What landed, where it is not what was verified.
+        change: Option<Change>,
         /// The head that the branch had before.
         from: Option<String>,
         /// Why it is not signed although the user signs commits.
@@ -90,8 +94,10 @@ pub async fn take(turn: &Turn, gates: &Gates) -> Result<(Landing, Seen)> {
             Preparation::Ready(prepared) => *prepared,
             Preparation::Landed { commit, tree, seen } => {
                 let receipt = proof_of(&commit, &tree, gates).await?;
+                let change = change_of(turn, &format!("{commit}^"), &tree, gates).await;
                 let (from, unsigned) = (None, None);
-                return Ok((Landing::Landed { commit, tree, receipt, from, unsigned }, seen));
+                let landed = Landing::Landed { commit, tree, receipt, change, from, unsigned };
+                return Ok((landed, seen));
             }
             Preparation::Nothing { seen } => return Ok((Landing::Nothing, seen)),
             Preparation::Conflict(conflict) => return Ok((Landing::Conflict(conflict), seen)),
@@ -105,7 +111,10 @@ pub async fn take(turn: &Turn, gates: &Gates) -> Result<(Landing, Seen)> {
             return Ok((stop, seen));
         }
         match publish(turn, &prepared).await? {
-            Published::Done => return Ok((landed(prepared, receipts), seen)),
+            Published::Done => {
+                let change = change_of(turn, &prepared.parent, &prepared.tree, gates).await;
+                return Ok((landed(prepared, receipts, change), seen));
+            }
             Published::Moved => tokio::time::sleep(PAUSE).await,
             Published::TurnLost => return Ok((Landing::TurnLost, seen)),
             Published::Blocked { reason, files } => {
@@ -121,12 +130,28 @@ pub async fn take(turn: &Turn, gates: &Gates) -> Result<(Landing, Seen)> {
     Ok((Landing::Blocked { reason, files: Vec::new() }, seen))
 }
 
-fn landed(prepared: Prepared, receipts: Vec<Receipt>) -> Landing {
+/// What landed, where the merge made another tree than was verified. It has landed, whether or
+/// not this can be told.
+async fn change_of(turn: &Turn, parent: &str, tree: &str, gates: &Gates) -> Option<Change> {
+    if tree == gates.verified_tree {
+        return None;
+    }
+    match super::change(&Git::at(&turn.repo).within(super::LIMIT), parent, tree).await {
+        Ok(change) => Some(change),
+        Err(error) => {
+            tracing::warn!(error = error.chain(), "what has landed is not told file by file");
+            None
+        }
+    }
+}
+
+fn landed(prepared: Prepared, receipts: Vec<Receipt>, change: Option<Change>) -> Landing {
     let receipt = receipts.into_iter().find(|receipt| receipt.tree == prepared.tree);
     Landing::Landed {
         commit: prepared.commit,
         tree: prepared.tree,
         receipt,
+        change,
         from: prepared.head,
         unsigned: prepared.unsigned,
     }

@@ -2,28 +2,42 @@
 
 use std::fmt::Write;
 
-use devmesh_protocol::command::task::Judgement;
+use devmesh_protocol::command::task::{Judgement, Merged};
+use devmesh_protocol::view::TaskView;
 
-use super::section;
+use super::{section, words_of};
 use crate::view::Verdict;
 
 /// The diff's share of the prompt; the rest stands in the worktree.
 const DIFF_CHARS_MAX: usize = 60_000;
+/// Merged files that are named.
+const MERGED_MAX: usize = 32;
 /// What is kept of the reviewer's comments.
 const COMMENTS_CHARS_MAX: usize = 8_000;
 
-/// Asks for a verdict on the diff.
-pub fn review(task: &str, title: &str, asked: Option<&str>, said: &[String], diff: &str) -> String {
-    let mut text = format!("# Review of task {task}: {title}\n");
+/// Asks for a verdict on the diff. `merged` are files that hold another task's change too.
+pub fn review(task: &TaskView, merged: &[Merged], diff: &str) -> String {
+    let mut text = format!("# Review of task {}: {}\n", task.task, task.title);
     let _ = write!(
         text,
         "\nAnother agent has done this task. Judge its diff; change no file. The worktree stands \
          at the result (`git diff HEAD^ HEAD` is the diff), so that you can read around it. Look \
          for what is wrong, missing, unsafe or not asked for; style alone is no reason to reject.\n"
     );
-    if let Some(asked) = asked {
+    if let Some(asked) = &task.prompt {
         section(&mut text, "What was asked", asked);
     }
+    if !merged.is_empty() {
+        let line = |it: &Merged| format!("- {} (with {})\n", it.path.key(), it.with);
+        let list: String = merged.iter().take(MERGED_MAX).map(line).collect();
+        let words = format!(
+            "Two agents have changed these files at the same time. The other's change has landed \
+             and is in the worktree; the diff shows what this task does to it. Look above all \
+             whether what each side meant is kept:\n\n{list}"
+        );
+        section(&mut text, "Merged with another's change", &words);
+    }
+    let said = words_of(task);
     if !said.is_empty() {
         section(&mut text, "Said about it", &said.join("\n\n"));
     }

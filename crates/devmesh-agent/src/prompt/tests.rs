@@ -61,3 +61,21 @@ fn a_verdict_is_the_last_line_that_is_one() {
         assert_eq!(found, wanted, "{words}");
     }
 }
+
+#[test]
+fn a_reviewer_is_told_where_two_changes_meet() {
+    let task = serde_json::from_value(serde_json::json!({
+        "task": "t-2", "title": "T", "state": "review", "blocked": null, "repo": "app",
+        "base": "main", "target": "main", "paths": [], "priority": 2, "depends_on": [],
+        "needs": [], "tool": null, "review": "none", "key": null, "verify": [], "flow": "merge",
+        "max_attempts": 3, "max_cost_usd": 1.0, "max_wall_s": 60, "tries": 0, "by": "alice",
+        "added_at": "2026-01-01T00:00:00Z", "ended_at": null, "commit": null, "question": null,
+        "attempt": null, "attempts": [], "reverts": null, "prompt": "Do it.",
+    }));
+    let task: TaskView = task.unwrap();
+    let merged = serde_json::from_value(serde_json::json!([{ "path": "src/x", "with": "t-1" }]));
+    let merged: Vec<devmesh_protocol::command::task::Merged> = merged.unwrap();
+    let prompt = review(&task, &merged, "DIFF");
+    assert!(prompt.contains("\n- src/x (with t-1)\n") && prompt.contains("Do it."), "{prompt}");
+    assert!(!review(&task, &[], "DIFF").contains("(with"));
+}

@@ -395,7 +395,7 @@ fn leased(view: &mut View, key: Key, answer: Answer) -> Vec<Effect> {
 }
 
 /// A lease is on the current version: what others have landed on its paths comes in first.
-fn refresh(attempt: &mut Attempt) -> Vec<Effect> {
+pub(super) fn refresh(attempt: &mut Attempt) -> Vec<Effect> {
     let Some(work) = attempt.work.clone() else { return Vec::new() };
     attempt.phase = Phase::Refreshing;
     vec![Effect::Refresh { key: attempt.key, work }]
@@ -471,6 +471,11 @@ pub(super) fn verified(view: &mut View, key: Key, verdict: Result<Verdict, Strin
         commit: attempt.work.as_ref().map(|work| work.commit.clone()),
         usage: attempt.usage(),
         class: attempt.failure.as_ref().map(|failure| failure.class.clone()),
+        change: attempt
+            .work
+            .as_ref()
+            .filter(|_| attempt.failure.is_none())
+            .and_then(|work| work.change.clone()),
     };
     vec![Effect::Send { key, session, verb: Box::new(Verb::TaskVerified(body)) }]
 }
@@ -486,15 +491,25 @@ pub(super) fn told(verdict: &Verdict) -> Receipt {
 
 fn verdict_told(view: &mut View, key: Key, answer: Answer) -> Vec<Effect> {
     let Some(attempt) = view.attempt_of(key) else { return Vec::new() };
-    if let Answer::Refused(rejection) = answer {
-        return give_back(view, key, &rejection.message, true);
-    }
+    let result = match answer {
+        Answer::Done { result, .. } => result,
+        // What is refused as it is would be refused again: a person knows what is left to do.
+        Answer::Refused(rejection) if rejection.code == Code::DuplicateChange => {
+            return ending::fail(view, key, failure_of("duplicate", &rejection.message, false));
+        }
+        Answer::Refused(rejection) => return give_back(view, key, &rejection.message, true),
+    };
     if let Some(failure) = attempt.failure.take() {
         return retry(view, key, failure);
     }
     attempt.failed_as = None;
     let mut effects: Vec<Effect> = learned::share(view, key).into_iter().collect();
-    effects.extend(let_on(view, key));
+    // Whoever shares a file with others learns only here that somebody looks at it.
+    let is_reviewed = result.get("state").is_some_and(|state| state == "review");
+    effects.extend(match is_reviewed {
+        true => ending::let_go(view),
+        false => let_on(view, key),
+    });
     effects
 }
 
@@ -537,6 +552,7 @@ pub(super) fn queue(attempt: &mut Attempt, session: SessionId) -> Vec<Effect> {
         token: attempt.token,
         tree: work.tree.clone(),
         wait_ms: Some(WAIT_MS_MAX),
+        seen: attempt.brought_in,
     };
     attempt.phase = Phase::Queueing;
     vec![Effect::Send { key, session, verb: Box::new(Verb::LandBegin(begin)) }]

@@ -3,7 +3,7 @@
 use devmesh_protocol::command::task::{Complete, Flow, Found, LandEnd, LandOutcome};
 use devmesh_protocol::{Code, Verb};
 
-use super::attempt::{give_back, lease, queue, retry, run_again, run_first};
+use super::attempt::{give_back, lease, queue, refresh, retry, run_again, run_first};
 use super::ending;
 use super::tool::{failure_from, failure_of};
 use crate::classify::{Class, Classified};
@@ -25,6 +25,12 @@ pub(super) fn began(view: &mut View, key: Key, answer: Answer) -> Vec<Effect> {
                 }
                 Code::LockTimeout | Code::LockConflict | Code::StaleToken => {
                     queue(attempt, session)
+                }
+                // Once for each landing: the next request says that this one is brought in.
+                Code::MergeRequired => {
+                    let seen = rejection.details.get("seen").and_then(serde_json::Value::as_u64);
+                    attempt.brought_in = attempt.brought_in.max(seen);
+                    refresh(attempt)
                 }
                 Code::TaskStateError if attempt.frozen => {
                     attempt.phase = Phase::Blocked;
@@ -102,10 +108,11 @@ pub(super) fn landed(
     };
     let mut end = land_end(attempt, &seen, trees);
     match landing {
-        Landing::Landed { commit, tree, receipt, from, unsigned: _ } => {
+        Landing::Landed { commit, tree, receipt, change, from, unsigned: _ } => {
             end.commit = Some(commit);
             end.tree = Some(tree);
             end.receipt = receipt.map(|receipt| receipt.told(false));
+            end.change = change;
             end.from = from;
             let complete = completed(attempt);
             let verbs = vec![Verb::LandEnd(end), Verb::TaskComplete(complete)];
@@ -185,6 +192,7 @@ fn land_end(attempt: &Attempt, seen: &Seen, trees: Vec<String>) -> LandEnd {
         found: found.collect(),
         paths: Vec::new(),
         message: None,
+        change: None,
     }
 }
 

@@ -11,7 +11,7 @@ use crate::effect::Effect;
 use crate::view::{Attempt, Key, Phase, View};
 
 pub(super) fn noticed(view: &mut View, now: Now, notice: Notice) -> Vec<Effect> {
-    let Notice { seq, event, .. } = notice;
+    let Notice { seq, actor, event, .. } = notice;
     view.seen = view.seen.max(seq);
     view.heard = view.heard.max(seq);
     match event {
@@ -59,6 +59,10 @@ pub(super) fn noticed(view: &mut View, now: Now, notice: Notice) -> Vec<Effect> 
         Event::ReviewAssigned(given) => review::assigned(view, given),
         Event::ReviewLapsed(lapsed) if lapsed.reviewer == view.me.actor => {
             review::lapsed(view, lapsed.task)
+        }
+        Event::TaskVerified(verified) => {
+            share::changed(view, &actor, &verified);
+            Vec::new()
         }
         Event::FrameworkPublished(plan) => {
             let session = view.session.clone();

@@ -2,6 +2,7 @@
 
 mod around;
 mod capture;
+mod change;
 mod held;
 mod landing;
 mod learned;
@@ -92,7 +93,7 @@ fn at(phase: Phase) -> View {
 
 fn work(changed: &[&str]) -> Work {
     let changed = changed.iter().map(|path| (*path).to_owned()).collect();
-    Work { commit: "c".into(), tree: "t".into(), base: "base".into(), changed }
+    Work { commit: "c".into(), tree: "t".into(), base: "base".into(), changed, change: None }
 }
 
 fn take(view: &mut View, ms: u64, input: Input) -> Vec<Effect> {

@@ -5,7 +5,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 use devmesh_protocol::TaskId;
-use devmesh_protocol::command::task::{Kind, Receipt, Usage};
+use devmesh_protocol::command::task::{Change, Kind, Receipt, Usage};
 use devmesh_protocol::view::{RepoView, TaskView};
 
 use crate::dialect::{Done, Ledger};
@@ -69,6 +69,8 @@ pub struct Attempt {
     pub work: Option<Work>,
     /// Paths that it holds a writing lease on.
     pub leased: BTreeSet<String>,
+    /// The newest landing of another on a shared file that is brought in, by its record.
+    pub brought_in: Option<u64>,
     /// Leases were granted since what others have landed was last looked at.
     pub unfresh: bool,
     /// Paths with conflict markers to be resolved.
@@ -201,6 +203,8 @@ pub struct Work {
     pub base: String,
     /// The paths that it changes.
     pub changed: Vec<String>,
+    /// What it changes, file by file.
+    pub change: Option<Change>,
 }
 
 /// A failure of an attempt.
@@ -242,6 +246,7 @@ impl Attempt {
             learned: BTreeMap::new(),
             work: None,
             leased: BTreeSet::new(),
+            brought_in: None,
             unfresh: false,
             conflicts: Vec::new(),
             receipt: None,

@@ -3,6 +3,7 @@
 mod add;
 mod attempt;
 mod auction;
+mod change;
 mod due;
 mod guard;
 mod hold;

@@ -4,6 +4,7 @@ mod attempt;
 mod auction;
 mod land;
 mod list;
+mod meet;
 mod plan;
 mod review;
 
@@ -57,6 +58,8 @@ pub(super) fn added(state: &mut State, record: &Record, e: &TaskAdded) {
         reviewer: None,
         reviews_lapsed: Vec::new(),
         rejections: 0,
+        rejected: None,
+        met: Vec::new(),
         plan: None,
         parks_at: None,
         ended_at: None,
@@ -79,6 +82,7 @@ pub(super) fn edited(state: &mut State, e: &TaskEdited) {
             spec.prompt = Some(prompt);
             // What was proven is not what is asked for now.
             task.parked = None;
+            task.rejected = None;
         }
         if let Some(paths) = &e.paths {
             spec.paths.clone_from(paths);
@@ -108,6 +112,7 @@ pub(super) fn verified(state: &mut State, e: &TaskVerified) {
         };
         attempt.receipt = Some(e.receipt.clone());
         attempt.commit.clone_from(&e.commit);
+        attempt.change.clone_from(&e.change);
         if let Some(usage) = e.usage {
             attempt.usage = usage;
         }
@@ -155,6 +160,7 @@ pub(super) fn answered(state: &mut State, record: &Record, e: &TaskAnswered) {
 pub(super) fn said(state: &mut State, record: &Record, e: &TaskSaid) {
     if let Some(task) = state.tasks.get_mut(&e.task) {
         say(task, Some(e.by.clone()), record.at, "say", e.text);
+        task.rejected = None;
     }
 }
 

@@ -142,6 +142,7 @@ pub fn task_indexes_match(state: &State) -> Result<(), String> {
     same("ready", &now.ready, &index.ready)?;
     same("ready_paths", &now.tasks.ready_paths, &index.tasks.ready_paths)?;
     same("auctions", &now.auctions, &index.auctions)?;
+    same("changes", &now.tasks.changes, &index.tasks.changes)?;
     same("lapsed", &now.tasks.lapsed, &index.tasks.lapsed)?;
     same("questions", &now.tasks.questions, &index.tasks.questions)?;
     same("reviews", &now.tasks.reviews, &index.tasks.reviews)?;
@@ -181,6 +182,9 @@ fn list(state: &State, id: TaskId, task: &Task, index: &mut Index) {
             let at = (task.spec.repo.clone(), key);
             index.tasks.ready_paths.entry(at).or_default().insert(place);
         }
+    }
+    if let Some(key) = task.change_key() {
+        index.tasks.changes.entry(key).or_default().insert(id);
     }
     if task.auction.is_some() {
         index.auctions.insert(id);

@@ -118,6 +118,9 @@ pub struct LandWaiter {
     pub queued_at: At,
     /// Until when it waits.
     pub deadline: At,
+    /// The newest landing that is brought in already, by its record.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub seen: Option<u64>,
 }
 
 /// A note.

@@ -5,14 +5,14 @@ mod attempt;
 use std::collections::VecDeque;
 
 use devmesh_protocol::command::agent::Needs;
-use devmesh_protocol::command::task::{Kind, Receipt, ReviewBy, Usage};
+use devmesh_protocol::command::task::{Flow, Kind, Receipt, ReviewBy, Usage};
 use devmesh_protocol::event::mesh::TextRef;
 use devmesh_protocol::event::task::{Bid, Blocked, Ended, TaskAdded};
 use devmesh_protocol::limits::{LAND_AGAIN_MAX, LAND_AGAIN_MS};
-use devmesh_protocol::{ActorId, At, HostId, QuestionId, SessionId, TaskId};
+use devmesh_protocol::{ActorId, At, Digest, HostId, QuestionId, RepoId, SessionId, TaskId};
 use serde::Serialize;
 
-pub use attempt::{Attempt, Landed, Parked, Past};
+pub use attempt::{Attempt, Landed, MET_MAX, Met, Parked, Past};
 
 use super::plan::Plan;
 use super::{Target, is_default};
@@ -91,6 +91,13 @@ pub struct Task {
     /// Rejections by agents in a row, without a person's word.
     #[serde(skip_serializing_if = "is_default")]
     pub rejections: u32,
+    /// The digest of the change that was rejected last, until somebody says more.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rejected: Option<Digest>,
+    /// What others have landed of files that an attempt of it shared with them, oldest first: work
+    /// that goes on from a save goes on from there.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub met: Vec<Met>,
     /// What it has come to, where it plans a goal.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub plan: Option<Box<Plan>>,
@@ -138,10 +145,32 @@ pub enum Phase {
 }
 
 impl Task {
-    /// Who has to approve that evidence before it lands: whom the task asks for, and a person
-    /// where the diff touches what is guarded.
+    /// Who has to approve that evidence before it lands: whom the task asks for; a person where
+    /// the diff touches what is guarded; at least another agent where it is merged with another's
+    /// change of a shared file.
     pub fn reviewer(&self, receipt: &Receipt) -> ReviewBy {
-        if receipt.guarded.is_empty() { self.spec.review } else { ReviewBy::Person }
+        if !receipt.guarded.is_empty() {
+            return ReviewBy::Person;
+        }
+        let merged = self.spec.review == ReviewBy::None && !receipt.merged.is_empty();
+        if merged { ReviewBy::Agent } else { self.spec.review }
+    }
+
+    /// The digest of the change that it has submitted for its branch, or landed there.
+    pub fn submitted(&self) -> Option<Digest> {
+        let live = self.attempt.as_ref().and_then(|attempt| attempt.change.as_ref());
+        let parked = self.parked.as_ref().and_then(|parked| parked.change.as_ref());
+        let digest = match &self.landed {
+            Some(landed) => landed.change,
+            None => live.or(parked).map(|change| change.digest),
+        };
+        digest.filter(|_| self.spec.flow == Flow::Merge)
+    }
+
+    /// That, with the branch that it is for: what its submissions are looked up by.
+    pub fn change_key(&self) -> Option<(RepoId, String, Digest)> {
+        let digest = self.submitted()?;
+        Some((self.spec.repo.clone(), self.spec.target.clone(), digest))
     }
 
     /// Who has to approve what was verified last.

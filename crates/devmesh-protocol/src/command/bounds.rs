@@ -324,6 +324,10 @@ fn receipt(receipt: &task::Receipt) -> Checked {
     object_name("receipt.tree", Some(&receipt.tree))?;
     few("receipt.steps", &receipt.steps, LIST_MAX)?;
     line("receipt.host", &receipt.host)?;
+    if !receipt.merged.is_empty() {
+        let text = "what was merged with others' changes is found out by the mesh";
+        return Err(Rejection::bad_field("receipt.merged", text));
+    }
     few("receipt.guarded", &receipt.guarded, PATHS_MAX)?;
     receipt.guarded.iter().try_for_each(|path| line("receipt.guarded", path))?;
     receipt.steps.iter().try_for_each(|step| {
@@ -335,7 +339,26 @@ fn receipt(receipt: &task::Receipt) -> Checked {
 fn verified(body: &task::Verified) -> Checked {
     receipt(&body.receipt)?;
     object_name("commit", body.commit.as_ref())?;
-    maybe("class", body.class.as_ref())
+    maybe("class", body.class.as_ref())?;
+    change(body.change.as_ref())
+}
+
+fn change(change: Option<&task::Change>) -> Checked {
+    let Some(change) = change else { return Ok(()) };
+    few("change.edits", &change.edits, task::EDITS_MAX)?;
+    let bytes: usize = change.edits.iter().map(|edit| edit.path.key().len()).sum();
+    if bytes > task::EDITS_BYTES_MAX {
+        return Err(over("change.edits", bytes, "bytes of paths", task::EDITS_BYTES_MAX));
+    }
+    for edit in &change.edits {
+        object_name("change.edits.base", edit.base.as_ref())?;
+        object_name("change.edits.now", edit.now.as_ref())?;
+        let octal = |mode: &String| mode.len() == 6 && mode.bytes().all(|c| c.is_ascii_digit());
+        if !edit.mode.as_ref().is_none_or(octal) {
+            return Err(Rejection::bad_field("change.edits.mode", "six digits are expected"));
+        }
+    }
+    Ok(())
 }
 
 fn land_end(body: &task::LandEnd) -> Checked {
@@ -346,6 +369,7 @@ fn land_end(body: &task::LandEnd) -> Checked {
         return Err(Rejection::bad_field("commit", "what landed is named by commit and tree"));
     }
     body.receipt.as_ref().map_or(Ok(()), receipt)?;
+    change(body.change.as_ref())?;
     few("found", &body.found, LIST_MAX)?;
     for found in &body.found {
         object_name("found.commit", Some(&found.commit))?;

@@ -146,7 +146,16 @@ pub struct Usd {
     pub micro: u64,
 }
 
+mod change;
 mod usd;
+
+pub use change::{Change, EDITS_BYTES_MAX, EDITS_MAX, FileEdit, Merged};
+
+/// Whether it is what it is where nothing is said.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the shape that serde calls")]
+pub(crate) fn is_zero(n: &u32) -> bool {
+    *n == 0
+}
 
 /// `task.bid`: sealed integer scores, by term; more is better.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -278,6 +287,11 @@ pub struct Receipt {
     /// such a diff through, whatever review the task asks for.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub guarded: Vec<String>,
+    /// Files that hold another's change too, made at the same time under a shared lease: another
+    /// agent looks whether both sides' meaning is kept. Filled in by the decision, never taken
+    /// from a command.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub merged: Vec<Merged>,
 }
 
 /// `task.verified`.
@@ -301,6 +315,9 @@ pub struct Verified {
     /// The class of the failure, where it failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub class: Option<String>,
+    /// What was changed, where it did not fail.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub change: Option<Change>,
 }
 
 /// `task.complete`.
@@ -500,6 +517,9 @@ pub struct LandBegin {
     /// How long to wait for the turn; absent: an hour.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub wait_ms: Option<u64>,
+    /// The newest landing that is brought in already, by its record; absent: none is known of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seen: Option<u64>,
 }
 
 /// How a turn of the merge queue ended.
@@ -567,4 +587,7 @@ pub struct LandEnd {
     /// One line for people.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
+    /// What landed, where the merge made it differ from what was verified.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub change: Option<Change>,
 }

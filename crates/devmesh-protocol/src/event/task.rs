@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::mesh::TextRef;
 pub use super::review::{ReviewAssigned, ReviewLapse, ReviewLapsed, TaskReviewed};
 use crate::command::agent::Needs;
-use crate::command::task::{Flow, Kind, LandOutcome, Phase, Receipt, ReviewBy, Usage};
+use crate::command::task::{Change, Flow, Kind, LandOutcome, Phase, Receipt, ReviewBy, Usage};
 use crate::id::{ActorId, CommandId, HostId, QuestionId, RepoId, SessionId, TaskId};
 use crate::path::RepoPath;
 use crate::time::At;
@@ -227,6 +227,12 @@ pub struct TaskVerified {
     /// The class of the failure, where it failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub class: Option<String>,
+    /// What was changed, where it did not fail.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub change: Option<Change>,
+    /// In which repository, where it is told what was changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub repo: Option<RepoId>,
 }
 
 /// The worker asked. The question's id is the record's `seq`.
@@ -353,6 +359,9 @@ pub struct LandQueued {
     pub id: CommandId,
     /// Until when it waits.
     pub deadline: At,
+    /// The newest landing that is brought in already, by its record.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seen: Option<u64>,
 }
 
 /// The wait ended without a turn.
@@ -420,6 +429,9 @@ pub struct LandEnded {
     /// One line for people.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
+    /// What landed, where the merge made it differ from what was verified.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub change: Option<Change>,
 }
 
 /// A task is done, proven and landed.

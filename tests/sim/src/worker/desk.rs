@@ -169,7 +169,7 @@ impl World {
         changed.sort();
         changed.dedup();
         let base = self.desk(worker, key).base.clone();
-        let work = Work { commit: commit.clone(), tree, base, changed };
+        let work = Work { commit: commit.clone(), tree, base, changed, change: None };
         self.desk(worker, key).work = Some(work.clone());
         self.git.saves.insert(key.task, (key.attempt, work));
         Some(commit)
@@ -262,7 +262,7 @@ impl World {
         if let Some(own) = since.iter().find(|commit| commit.key == key) {
             let (commit, tree) = (own.id.clone(), own.tree.clone());
             let (from, unsigned, receipt) = (None, None, None);
-            return Some(Landing::Landed { commit, tree, receipt, from, unsigned });
+            return Some(Landing::Landed { commit, tree, receipt, change: None, from, unsigned });
         }
         if since.iter().any(|commit| commit.key.task == key.task) {
             return Some(Landing::Nothing);
@@ -307,7 +307,7 @@ impl World {
         self.git.commits.push(Commit { id: id.clone(), tree: tree.clone(), key, token, changed });
         self.stats.event("commits landed");
         let (from, unsigned, receipt) = (Some(from), None, None);
-        Some(Landing::Landed { commit: id, tree, receipt, from, unsigned })
+        Some(Landing::Landed { commit: id, tree, receipt, change: None, from, unsigned })
     }
 }
 

@@ -85,6 +85,12 @@ impl World {
             Effect::Tell { session, verb } => {
                 self.tell(worker, &session, *verb, 30_000, WorkerTag::Nothing);
             }
+            Effect::ShareNotes { session, notes } => {
+                for note in notes {
+                    let verb = Verb::NoteShare(note);
+                    self.tell(worker, &session, verb, 30_000, WorkerTag::Nothing);
+                }
+            }
             Effect::Post { key, session, verbs } => self.post(worker, key, &session, verbs),
             Effect::ReadSaid { key, known } => {
                 self.question(worker, task_of(key.task), None, WorkerTag::Said(key, known));

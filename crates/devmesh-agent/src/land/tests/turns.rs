@@ -47,12 +47,16 @@ async fn a_tree_with_a_receipt_is_not_verified_again_and_a_merged_one_is() {
     );
     let mut gates = gates(&repo, "touch ../ran; test -e b.txt -a -e c.txt");
     gates.verified_tree = repo.head(&format!("{}^{{tree}}", first.work));
-    let Landing::Landed { receipt, .. } = outcome(&first, &gates).await else { panic!() };
-    assert_eq!(receipt, None);
+    let Landing::Landed { receipt, change, .. } = outcome(&first, &gates).await else { panic!() };
+    assert_eq!((receipt, change), (None, None));
     assert!(!repo.slots().join("ran").exists());
     gates.verified_tree = repo.head(&format!("{}^{{tree}}", second.work));
-    let Landing::Landed { receipt, tree, .. } = outcome(&second, &gates).await else { panic!() };
+    let landed = outcome(&second, &gates).await;
+    let Landing::Landed { receipt, change, tree, .. } = landed else { panic!() };
     assert_eq!(receipt.unwrap().tree, tree, "two works together make a third tree");
+    let change = change.unwrap();
+    let files: Vec<&str> = change.edits.iter().map(|it| it.path.key()).collect();
+    assert_eq!(files, ["c.txt"], "and what of it is its own is told anew");
 }
 
 #[tokio::test]

@@ -46,6 +46,7 @@ fn a_landing_is_told_with_its_completion_and_then_the_slot_is_free() {
         commit: "k".into(),
         tree: "t".into(),
         receipt: None,
+        change: None,
         from: Some("h".into()),
         unsigned: None,
     };
@@ -120,6 +121,7 @@ fn work_proven_before_a_crash_goes_on_to_land() {
         steps: Vec::new(),
         host: "h1".into(),
         guarded: Vec::new(),
+        merged: Vec::new(),
     });
     let place = attempt.place.clone().unwrap();
     let prepared = Prepared { place, work: Some(work(&["a.txt"])), said: 0, conflicts: Vec::new() };

@@ -13,6 +13,7 @@ use devmesh_protocol::limits::{GIVEN_BACK_MAX, LINE_CHARS_MAX};
 use devmesh_protocol::planted::{self, Fault};
 use devmesh_protocol::{ActorId, Code, Command, Event, Rejection, TaskId};
 
+use super::change;
 use super::guard::{find, not_owner, own, permit, wrong_state};
 use crate::state::State;
 use crate::state::task::{Attempt, Phase, Task};
@@ -61,14 +62,24 @@ pub(crate) fn progress(state: &State, command: &Command, body: &Progress) -> Dec
 pub(crate) fn verified(state: &State, command: &Command, body: &Verified) -> Decided {
     let (task, attempt) = own(state, command, body.task, body.attempt, body.token)?;
     permit(task, "task.verified")?;
+    let change = body.change.clone().filter(|_| body.receipt.verdict != Verdict::Failed);
+    if let Some(change) = &change {
+        change::check_new(state, task, attempt, change)?;
+    }
+    let merged = change.as_ref().map_or_else(Vec::new, |change| change::merged(task, change));
+    let receipt = Receipt { merged, ..body.receipt.clone() };
+    let repo = change.as_ref().map(|_| task.spec.repo.clone());
+    let reviewer = task.reviewer(&receipt);
     let mut events = vec![
         TaskVerified {
             task: body.task,
             attempt: body.attempt,
-            receipt: body.receipt.clone(),
+            receipt,
             commit: body.commit.clone(),
             usage: body.usage,
             class: body.class.clone(),
+            change,
+            repo,
         }
         .into(),
     ];
@@ -86,7 +97,6 @@ pub(crate) fn verified(state: &State, command: &Command, body: &Verified) -> Dec
         events.push(ended.into());
     }
     let approved = attempt.is_approved(&body.receipt.tree);
-    let reviewer = task.reviewer(&body.receipt);
     if body.receipt.verdict != Verdict::Failed && reviewer != ReviewBy::None && !approved {
         events.push(parked(task, attempt, Next::Review));
     }
@@ -213,7 +223,7 @@ pub(crate) fn fail(state: &State, command: &Command, body: &Fail) -> Decided {
     let (task, attempt) = own(state, command, body.task, body.attempt, body.token)?;
     permit(task, "task.fail")?;
     // Neither a provider's limit nor a base that fails by itself says anything about the work.
-    let spent = !matches!(body.class.as_str(), "rate_limit" | "base_red" | "base");
+    let spent = !matches!(body.class.as_str(), "rate_limit" | "base_red" | "base" | "duplicate");
     let next = match body.hard || (spent && task.tries + 1 >= task.spec.max_attempts) {
         true => Next::Failed,
         false => Next::Queued,
@@ -230,6 +240,8 @@ pub(crate) fn fail(state: &State, command: &Command, body: &Fail) -> Decided {
     let mut events = vec![ended.into()];
     let cause = match body.class.as_str() {
         "base_red" => Some(Blocked::BaseRed),
+        // Whether anything is left to do, only a person knows.
+        "duplicate" => Some(Blocked::Decision),
         "base" => {
             let what = body.message.lines().next().unwrap_or_default();
             Some(Blocked::Base(what.chars().take(LINE_CHARS_MAX).collect()))

@@ -12,6 +12,7 @@ use devmesh_protocol::{At, Event, TaskId};
 
 use super::attempt::parked;
 use super::auction::{Search, open};
+use super::change::has_fallen_behind;
 use super::review::{assign, timed_out};
 use crate::state::State;
 use crate::state::index::Due;
@@ -90,12 +91,18 @@ fn default(state: &State, id: TaskId) -> Option<Event> {
     Some(TaskAnswered { task: id, question: question.id, answer, by: None }.into())
 }
 
-/// The first who waits, and is not held, has the next turn.
+/// The first who waits, and is not held, has the next turn; whose work has fallen behind what
+/// landed meanwhile asks again.
 fn turns(state: &State) -> Vec<Event> {
     let free = state.index.tasks.lands.iter().take(GRANTS_PER_RECORD_MAX);
     free.filter_map(|target| {
         let queue = state.lands.get(target)?;
         let waiter = state.next_to_land(queue)?;
+        if has_fallen_behind(state, waiter) {
+            let (task, attempt, id) = (waiter.task, waiter.attempt, waiter.id.clone());
+            let why = WithdrawnWhy::Ended;
+            return Some(LandWithdrawn { task, attempt, id, why }.into());
+        }
         let (repo, target) = target.clone();
         let began = LandBegan {
             task: waiter.task,

@@ -11,6 +11,7 @@ use devmesh_protocol::planted::{self, Fault};
 use devmesh_protocol::{At, Code, Command, Event, Rejection};
 
 use super::attempt::{check_evidence, ended_so, parked, proves, same_worker};
+use super::change;
 use super::guard::{find, not_owner, own, permit, wrong_state};
 use super::review::not_needed;
 use crate::state::mesh::{LandQueue, Turn};
@@ -23,6 +24,7 @@ pub(crate) fn land_begin(state: &State, command: &Command, body: &LandBegin, at:
     let (task, attempt) = own(state, command, body.task, body.attempt, body.token)?;
     permit(task, "land.begin")?;
     check_evidence(task, attempt, Some(&body.tree))?;
+    change::check_merged(task, attempt, body.seen)?;
     let mut events = Vec::new();
     if matches!(task.blocked, Some(Blocked::Landing(_))) {
         events.push(TaskUnblocked { task: body.task }.into());
@@ -59,6 +61,7 @@ pub(crate) fn land_begin(state: &State, command: &Command, body: &LandBegin, at:
             tree: body.tree.clone(),
             id: command.id.clone(),
             deadline: at + wait_ms,
+            seen: body.seen,
         }
         .into(),
     );
@@ -116,6 +119,7 @@ pub(crate) fn land_end(state: &State, command: &Command, body: &LandEnd) -> Deci
             receipt: body.receipt.clone(),
             paths: body.paths.clone(),
             message: body.message.clone(),
+            change: body.change.clone(),
         }
         .into(),
     );

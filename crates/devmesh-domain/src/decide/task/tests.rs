@@ -1,6 +1,7 @@
 //! What may be done with a task in which state, and what comes of it. One line a case.
 
 mod auction;
+mod change;
 mod defects;
 mod land;
 mod life;

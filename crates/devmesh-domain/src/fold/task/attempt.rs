@@ -17,9 +17,9 @@ pub(crate) fn awarded(state: &mut State, record: &Record, e: &TaskAwarded) {
     change(state, e.task, |task| {
         task.phase = Phase::Claimed;
         let parked = task.parked.clone();
-        let (receipt, commit, review) = match parked {
-            Some(parked) => (Some(parked.receipt), parked.commit, parked.review),
-            None => (None, None, None),
+        let (receipt, commit, change, review) = match parked {
+            Some(parked) => (Some(parked.receipt), parked.commit, parked.change, parked.review),
+            None => (None, None, None, None),
         };
         task.auction = None;
         task.reopens_at = None;
@@ -40,6 +40,7 @@ pub(crate) fn awarded(state: &mut State, record: &Record, e: &TaskAwarded) {
             tool_session: None,
             receipt,
             commit,
+            change,
             review,
             usage: Usage::default(),
             had_turn: false,
@@ -177,7 +178,11 @@ fn landed(task: &Task, record: &Record, e: &TaskCompleted) -> Landed {
     let live = task.attempt.as_ref().filter(|attempt| attempt.number == e.attempt);
     let seq = live.and_then(|attempt| attempt.landed.as_ref()).map_or(record.seq, |l| l.seq);
     let (actor, commit, tree) = (actor.clone(), e.commit.clone(), e.tree.clone());
-    Landed { attempt: e.attempt, token, actor, seq, commit, tree }
+    let own = task.attempt.as_ref().filter(|attempt| attempt.number == e.attempt);
+    let parked = task.parked.as_ref().filter(|parked| parked.attempt == e.attempt);
+    let change = own.and_then(|it| it.change.as_ref());
+    let change = change.or(parked.and_then(|it| it.change.as_ref())).map(|change| change.digest);
+    Landed { attempt: e.attempt, token, actor, seq, commit, tree, change }
 }
 
 /// What an attempt held is free: leases, waits, its turn to land, its place and its agent.

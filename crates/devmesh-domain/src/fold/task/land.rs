@@ -19,6 +19,7 @@ pub(crate) fn land_queued(state: &mut State, e: &LandQueued) {
         id: e.id.clone(),
         queued_at: state.at,
         deadline: e.deadline,
+        seen: e.seen,
     };
     let queue = state.lands.get_or_insert_with(&target, LandQueue::default);
     queue.waiting.push_back(waiter);
@@ -57,6 +58,9 @@ pub(crate) fn land_ended(state: &mut State, record: &Record, e: &LandEnded) {
     if let Some(commit) = e.commit.as_ref().filter(|_| e.outcome == LandOutcome::Landed) {
         head_is(state, e.task, commit);
     }
+    if e.outcome == LandOutcome::Landed {
+        super::meet::landed(state, record.seq, e);
+    }
     change(state, e.task, |task| {
         let Some(attempt) = task.attempt.as_mut().filter(|a| a.number == e.attempt) else {
             return;
@@ -75,6 +79,7 @@ pub(crate) fn land_ended(state: &mut State, record: &Record, e: &LandEnded) {
                     seq: record.seq,
                     commit: e.commit.clone(),
                     tree: e.tree.clone().unwrap_or_default(),
+                    change: attempt.change.as_ref().map(|change| change.digest),
                 });
             }
             LandOutcome::Conflict => {

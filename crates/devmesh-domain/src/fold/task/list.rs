@@ -78,6 +78,9 @@ fn unlist(state: &mut State, id: TaskId) {
             drop_from(&mut index.tasks.ready_paths, &key, &place);
         }
     }
+    if let Some(key) = task.change_key() {
+        drop_from(&mut index.tasks.changes, &key, &id);
+    }
     index.auctions.remove(&id);
     index.tasks.lapsed.remove(&id);
     index.tasks.reviews.remove(&id);
@@ -116,6 +119,9 @@ pub(super) fn list(state: &mut State, id: TaskId) {
     if let Some(place) = task.place() {
         index.ready.insert(place);
         index.tasks.stirred.stir([place]);
+    }
+    if let Some(key) = task.change_key() {
+        index.tasks.changes.entry(key).or_default().insert(id);
     }
     if task.auction.is_some() {
         index.auctions.insert(id);

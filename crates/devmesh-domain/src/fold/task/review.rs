@@ -81,6 +81,7 @@ pub(crate) fn reviewed(state: &mut State, record: &Record, e: &TaskReviewed) {
 
 fn judge(task: &mut Task, e: &TaskReviewed, by_agent: bool) {
     let own = |number: u32| number == e.attempt;
+    task.rejected = task.submitted().filter(|_| e.verdict == Judgement::Reject);
     if let Some(attempt) = task.attempt.as_mut().filter(|attempt| own(attempt.number)) {
         let Some(receipt) = &attempt.receipt else { return };
         attempt.review = Some((receipt.tree.clone(), e.verdict));
@@ -135,6 +136,7 @@ pub(super) fn park(task: &Task, record: &Record) -> Option<Parked> {
         base_commit: attempt.base_commit.clone(),
         receipt,
         commit: attempt.commit.clone(),
+        change: attempt.change.clone(),
         review: attempt.review.clone(),
         landings: if landing { before + 1 } else { 0 },
     })

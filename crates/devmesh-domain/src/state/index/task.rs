@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use devmesh_protocol::{At, QuestionId, RepoId, TaskId};
+use devmesh_protocol::{At, Digest, QuestionId, RepoId, TaskId};
 
 use super::path::above;
 use crate::state::Target;
@@ -23,6 +23,8 @@ pub struct TaskIndex {
     pub questions: BTreeMap<QuestionId, TaskId>,
     /// Tasks that an agent is to review and that have no reviewer.
     pub reviews: BTreeSet<TaskId>,
+    /// Tasks by the change that they have submitted or landed, of those that land on a branch.
+    pub changes: BTreeMap<(RepoId, String, Digest), BTreeSet<TaskId>>,
     /// Ready tasks that something has changed for since an auction was last looked for.
     pub stirred: Stirred,
 }

@@ -1,9 +1,9 @@
 //! Attempts at a task: the one that runs, what one left behind, and those that have ended.
 
 use devmesh_protocol::command::agent::Needs;
-use devmesh_protocol::command::task::{Judgement, LandOutcome, Receipt, Usage};
+use devmesh_protocol::command::task::{Change, Judgement, LandOutcome, Receipt, Usage};
 use devmesh_protocol::event::task::{Ended, Next};
-use devmesh_protocol::{ActorId, At, HostId, SessionId};
+use devmesh_protocol::{ActorId, At, Digest, HostId, RepoPath, SessionId, TaskId};
 use serde::Serialize;
 
 use crate::state::is_default;
@@ -45,6 +45,9 @@ pub struct Attempt {
     /// The commit that evidence is about.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub commit: Option<String>,
+    /// What that evidence is about, file by file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub change: Option<Change>,
     /// The tree that a reviewer has judged last, and how.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub review: Option<(String, Judgement)>,
@@ -83,6 +86,9 @@ pub struct Parked {
     /// The commit that holds it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub commit: Option<String>,
+    /// What it has changed, file by file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub change: Option<Change>,
     /// The tree that a reviewer has judged last, and how.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub review: Option<(String, Judgement)>,
@@ -107,7 +113,27 @@ pub struct Landed {
     pub commit: Option<String>,
     /// Its tree.
     pub tree: String,
+    /// The digest of what it changed, where it was told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub change: Option<Digest>,
 }
+
+/// A landed change of a file that an attempt of another task shared.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Met {
+    /// Which file.
+    pub path: RepoPath,
+    /// What is there since, as a git object; none where it is gone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub now: Option<String>,
+    /// Whose change.
+    pub task: TaskId,
+    /// The record of its landing.
+    pub seq: u64,
+}
+
+/// Landed changes of shared files that one task remembers; the oldest go first.
+pub const MET_MAX: usize = 1_024;
 
 /// An attempt that has ended without landing.
 #[derive(Clone, Debug, PartialEq, Serialize)]
