@@ -18,8 +18,6 @@ use crate::view::{Role, View};
 const DRIFT_MS_MAX: u64 = 2_000;
 /// Between two looks over the sessions.
 const LOOK_MS: u64 = 250;
-/// Nothing can follow from a silence that is shorter.
-const SILENT_MS_MIN: u64 = LEASE_TTL_MS_MIN;
 /// Between two writes of the head to the state folder.
 const REMEMBER_MS: u64 = 1_000;
 /// How long a coordinator without anything to do sleeps.
@@ -116,11 +114,12 @@ impl Desk<'_> {
 
     fn end_silent_sessions(&mut self) {
         let now = self.now.mono_ms;
+        let least = self.silent_ms_min();
         let silent: Vec<(ActorId, SessionId, u64)> = glance::sessions(&self.term.ahead)
             .map(|(actor, session)| {
                 (actor, session, self.view.sessions.silent_ms(actor, session, now))
             })
-            .filter(|(.., silent_ms)| *silent_ms >= SILENT_MS_MIN)
+            .filter(|(.., silent_ms)| *silent_ms >= least)
             .map(|(actor, session, silent_ms)| (actor.clone(), session.clone(), silent_ms))
             .collect();
         for (actor, session, silent_ms) in silent {
@@ -131,6 +130,13 @@ impl Desk<'_> {
             }
         }
         self.view.sessions.prune(now);
+    }
+
+    /// Nothing can follow from a silence that is shorter: no lease lives less, and the grace is
+    /// given to all. Whoever is heard as often as asked is not looked at, for to look at one
+    /// session is to look at all of its leases.
+    fn silent_ms_min(&self) -> u64 {
+        LEASE_TTL_MS_MIN + self.term.ahead.grace_ms()
     }
 
     fn close_auctions(&mut self) {

@@ -108,6 +108,18 @@ fn a_silent_session_loses_its_leases_then_itself_and_never_early() {
 }
 
 #[test]
+fn the_shortest_lease_of_a_silent_session_lapses_in_time() {
+    let mut world = holding(500);
+    let heard_at = world.mono;
+    world.beat(0, "b", "codex-1", "s1", 0);
+    world.work();
+    world.until(20_000, |world| has(world, "leases_lapsed") == 1);
+    let silent_ms = world.mono - heard_at;
+    assert!((5_500..=5_900).contains(&silent_ms), "{silent_ms}");
+    world.check();
+}
+
+#[test]
 fn a_standby_that_heard_beats_frees_nothing_early_after_a_takeover() {
     let mut world = World::led();
     world.furnish();
