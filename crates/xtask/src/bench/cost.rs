@@ -17,10 +17,10 @@ const PAIRS: usize = 16_000;
 
 /// Microseconds for a command.
 #[derive(Clone, Copy, Debug, Default)]
-struct Cost {
-    coordinator: f64,
-    server: f64,
-    clients: f64,
+pub(super) struct Cost {
+    pub(super) coordinator: f64,
+    pub(super) server: f64,
+    pub(super) clients: f64,
 }
 
 impl Cost {
@@ -59,19 +59,29 @@ async fn measure() -> Result<Vec<Row>> {
 async fn costs(world: &World, running: Running) -> Result<[Cost; CLIENTS.len()]> {
     let mut costs = [Cost::default(); CLIENTS.len()];
     for (cost, clients) in costs.iter_mut().zip(CLIENTS) {
-        let connected = load(world.people(clients).await?, WARM_UP / clients).await?;
-        let pids = [running.pid(), Some(world.server_pid()), Some(std::process::id())];
-        let before = used(&pids)?;
-        let begun = Instant::now();
-        load(connected, PAIRS / clients).await?;
-        let seconds = begun.elapsed().as_secs_f64();
-        let after = used(&pids)?;
-        let each = |n: usize| (after[n] - before[n]) / (PAIRS as f64 * 2.0);
-        *cost = Cost { coordinator: each(0), server: each(1), clients: each(2) };
-        eprintln!("  {clients} clients: {:.0} pairs/s", PAIRS as f64 / seconds);
+        *cost = of(world, &running, clients, PAIRS).await?;
     }
     running.stop().await;
     Ok(costs)
+}
+
+/// What a command costs that many clients, over that many pairs of commands by all together.
+pub(super) async fn of(
+    world: &World,
+    running: &Running,
+    clients: usize,
+    pairs: usize,
+) -> Result<Cost> {
+    let connected = load(world.people(clients).await?, WARM_UP.min(pairs / 4) / clients).await?;
+    let pids = [running.pid(), Some(world.server_pid()), Some(std::process::id())];
+    let before = used(&pids)?;
+    let begun = Instant::now();
+    load(connected, pairs / clients).await?;
+    let seconds = begun.elapsed().as_secs_f64();
+    let after = used(&pids)?;
+    let each = |n: usize| (after[n] - before[n]) / (pairs as f64 * 2.0);
+    eprintln!("  {clients} clients: {:.0} pairs/s", pairs as f64 / seconds);
+    Ok(Cost { coordinator: each(0), server: each(1), clients: each(2) })
 }
 
 async fn load(clients: Vec<Client>, pairs: usize) -> Result<Vec<Client>> {

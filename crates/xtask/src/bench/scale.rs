@@ -1,8 +1,6 @@
 //! One lock in an empty mesh and in full ones: decided and folded alone, and as clients see it.
 //! What it costs must not grow with what is there.
 
-use std::time::Instant;
-
 use devmesh_domain::decide::decide;
 use devmesh_domain::fold::fold;
 use devmesh_domain::state::State;
@@ -45,7 +43,10 @@ fn alone() -> Result<Vec<Row>> {
         let before = usage::resident_mib(own)?;
         let mut mesh = Mesh::of(leases);
         let mib = (usage::resident_mib(own)? - before).max(0.0);
-        let best = (0..ROUNDS).map(|_| mesh.pair_us()).fold(f64::INFINITY, f64::min);
+        let mut best = f64::INFINITY;
+        for _ in 0..ROUNDS {
+            best = best.min(mesh.pair_us()?);
+        }
         let what = match leases {
             0 => "lock and release, empty mesh".to_owned(),
             n => format!("lock and release, {n} leases, {AGENTS} agents, {TASKS} tasks"),
@@ -129,15 +130,15 @@ impl Mesh {
         }
     }
 
-    /// The mean time of a pair, in microseconds.
-    fn pair_us(&mut self) -> f64 {
-        let begun = Instant::now();
+    /// The mean processor time of a pair, in microseconds.
+    fn pair_us(&mut self) -> Result<f64> {
+        let begun = usage::own_cpu_us()?;
         for n in 0..PAIRS {
             let path = format!("src/m{}/deep/er/still/p{n}.rs", n % 97);
             self.take("lock.acquire", json!({ "paths": [path], "mode": "write" }));
             self.take("lock.release", json!({ "paths": [path] }));
         }
-        begun.elapsed().as_secs_f64() * 1e6 / PAIRS as f64
+        Ok((usage::own_cpu_us()? - begun) / PAIRS as f64)
     }
 }
 

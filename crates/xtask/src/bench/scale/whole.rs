@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use super::super::crowd::{AT_ONCE, Crowd};
 use super::super::load::{Keys, Load, Series};
 use super::super::world::{self, Running, World, ask, failed, query};
-use super::super::{Aim, Row, lock, usage};
+use super::super::{Aim, Row, cost, lock, usage};
 use crate::error::Result;
 
 const AGENTS: usize = 1_000;
@@ -18,6 +18,8 @@ const LEASES: usize = 100_000;
 const TASKS: usize = 10_000;
 const CLIENTS: [usize; 2] = [1, 16];
 const ROUNDS: usize = 3;
+/// Pairs of commands by which processor time is told; few, for the agents are silent meanwhile.
+const PAIRS: usize = 4_000;
 
 /// The load of each mesh in turn, then what it took to fill the full one.
 pub(super) fn rows() -> Result<Vec<Row>> {
@@ -44,9 +46,16 @@ async fn measure() -> Result<Vec<Row>> {
         crowd.hush(false);
         among.0.push(lock::loads(&full, CLIENTS, Keys::Own).await?);
     }
+    crowd.hush(true);
+    let cost_alone = cost::of(&empty, &beside, CLIENTS[1], PAIRS).await?;
+    crowd.hush(false);
+    let cost_among = cost::of(&full, &running, CLIENTS[1], PAIRS).await?;
     crowd.check()?;
     is_full(&query(&seer, "state").await?)?;
     rows.splice(0..0, judged(&alone, &among));
+    let what = format!("CPU of a command in a full mesh, {} clients, coordinator", CLIENTS[1]);
+    let row = Row::new("scale", what, cost_among.coordinator, "µs");
+    rows.push(row.against("an empty mesh", cost_alone.coordinator, Some(Aim::AtMost(1.5))));
     let row = Row::new("scale", "memory of that coordinator", memory(&running)?, "MiB");
     rows.push(row.against("the empty mesh's", memory(&beside)?, None));
     drop(crowd);
