@@ -98,9 +98,14 @@ pub(super) fn now(state: &State, id: TaskId, task: &Task) -> Vec<String> {
 }
 
 fn reviewed(task: &Task) -> String {
+    let met = task.parked.as_ref().and_then(|parked| parked.receipt.merged.first());
+    let why = match met.filter(|_| task.spec.review == ReviewBy::None) {
+        Some(met) => format!(", because {} has changed {} at the same time", met.with, met.path),
+        None => String::new(),
+    };
     match (&task.reviewer, task.waits_for()) {
         (Some(reviewer), _) => format!("{} reviews it", reviewer.actor),
-        (None, ReviewBy::Agent) => "it waits for another agent to review it".to_owned(),
+        (None, ReviewBy::Agent) => format!("it waits for another agent to review it{why}"),
         (None, _) if task.is_proposed() => "its plan waits for a person's look".to_owned(),
         (None, ReviewBy::Person | ReviewBy::None) => "it waits for a person's review".to_owned(),
     }

@@ -8,7 +8,7 @@ use serde_json::json;
 use super::{Tasks, name};
 
 /// `path:was>is …`, each side a letter or nothing, as a field of a body.
-fn change(edits: &str) -> String {
+pub(super) fn change(edits: &str) -> String {
     let object = |letter: &str| (!letter.is_empty()).then(|| name(letter));
     let edit = |text: &str| {
         let (path, digests) = text.split_once(':').unwrap();
@@ -228,6 +228,9 @@ fn a_merge_that_no_agent_can_look_at_waits_for_a_person() {
     );
     let view = view.unwrap();
     assert_eq!((&view["needs_you"], &view["state"]), (&json!(true), &json!("review")));
+    let waits = "it waits for another agent to review it, because t-1 has changed src/x at the \
+                 same time";
+    assert!(view["waits"].as_array().unwrap().contains(&json!(waits)), "{view}");
     assert!(view["nobody_why"].as_str().unwrap().contains("one agent"), "{view}");
     assert!(tasks.step("alice approve 2").starts_with("task_reviewed t-2"));
 }

@@ -188,8 +188,21 @@ fn apply(tasks: &mut Tasks, step: &Step) {
                 }
                 _ => LETTERS[*tree].to_owned(),
             };
-            let session = json!({ "session": session });
-            tasks.step(&format!("{who} {verb} {task} {tail} {session}"));
+            let mut own = json!({ "session": session });
+            if verb == "verify" && *verdict != *tree {
+                // Few files and few versions: the same change comes twice, and changes meet.
+                let (base, now) = (LETTERS[*verdict % 3], LETTERS[*tree]);
+                let edit = super::change::change(&format!("src/a:{base}>{now}"));
+                let edit: serde_json::Value = serde_json::from_str(&edit).unwrap();
+                own["change"] = edit["change"].clone();
+            }
+            tasks.step(&format!("{who} {verb} {task} {tail} {own}"));
+            if verb == "start" && *verdict % 2 == 0 {
+                let id = format!("t-{task}");
+                let mut share = json!({ "paths": ["src/a"], "mode": "co_write", "task": id });
+                share["session"] = own["session"].clone();
+                tasks.send(&who, "lock.acquire", share);
+            }
         }
         Step::Meddles { who, task, verb } => {
             let session = json!({ "session": session(tasks, AGENTS[*who]) });
