@@ -41,6 +41,12 @@ enum Step {
         tree: usize,
         verdict: usize,
     },
+    /// What some worker does next when all goes well.
+    Goes {
+        nth: usize,
+        tree: usize,
+        verdict: usize,
+    },
     /// What somebody does who may have nothing to do with it.
     Meddles {
         who: usize,
@@ -106,6 +112,11 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         .prop_map(|(nth, bids)| Step::Close { nth, bids });
     let works = (task(), 0..VERBS.len(), 0..3_usize, 0..4_usize)
         .prop_map(|(task, verb, tree, verdict)| Step::Works { task, verb, tree, verdict });
+    let goes = (0..3_usize, 0..3_usize, 0..4_usize).prop_map(|(nth, tree, verdict)| Step::Goes {
+        nth,
+        tree,
+        verdict,
+    });
     let meddles = (0..3_usize, task(), 0..VERBS.len())
         .prop_map(|(who, task, verb)| Step::Meddles { who, task, verb });
     let order = (task(), 0..ORDERS.len()).prop_map(|(task, verb)| Step::Order { task, verb });
@@ -115,6 +126,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         4 => add,
         8 => close,
         30 => works,
+        30 => goes,
         3 => meddles,
         2 => (task(), 0..3_usize).prop_map(|(task, how)| Step::EndTurn { task, how }),
         5 => order,
@@ -173,37 +185,8 @@ fn apply(tasks: &mut Tasks, step: &Step) {
             let bids: Vec<(&str, i64)> = bids.iter().map(|(who, n)| (AGENTS[*who], *n)).collect();
             tasks.close(id.0, &bids);
         }
-        Step::Works { task, verb, tree, verdict } => {
-            let Some((who, session)) = worker(tasks, *task) else { return };
-            let tail = format!("{} {}", LETTERS[*tree], VERDICTS[*verdict]);
-            let verb = VERBS[*verb];
-            let tail = match verb {
-                "verify" => tail,
-                "fail" => ["test", "rate_limit", "base_red", "test"][*verdict].to_owned(),
-                "begin" | "land" => {
-                    let id = devmesh_protocol::TaskId(*task);
-                    let attempt = tasks.world.state.tasks.get(&id).unwrap().attempt.as_ref();
-                    let tree = attempt.unwrap().receipt.as_ref().map(|r| r.tree[..1].to_owned());
-                    tree.unwrap_or_else(|| "a".to_owned())
-                }
-                _ => LETTERS[*tree].to_owned(),
-            };
-            let mut own = json!({ "session": session });
-            if verb == "verify" && *verdict != *tree {
-                // Few files and few versions: the same change comes twice, and changes meet.
-                let (base, now) = (LETTERS[*verdict % 3], LETTERS[*tree]);
-                let edit = super::change::change(&format!("src/a:{base}>{now}"));
-                let edit: serde_json::Value = serde_json::from_str(&edit).unwrap();
-                own["change"] = edit["change"].clone();
-            }
-            tasks.step(&format!("{who} {verb} {task} {tail} {own}"));
-            if verb == "start" && *verdict % 2 == 0 {
-                let id = format!("t-{task}");
-                let mut share = json!({ "paths": ["src/a"], "mode": "co_write", "task": id });
-                share["session"] = own["session"].clone();
-                tasks.send(&who, "lock.acquire", share);
-            }
-        }
+        Step::Works { task, verb, tree, verdict } => works(tasks, *task, *verb, *tree, *verdict),
+        Step::Goes { nth, tree, verdict } => goes(tasks, *nth, *tree, *verdict),
         Step::Meddles { who, task, verb } => {
             let session = json!({ "session": session(tasks, AGENTS[*who]) });
             let verb = VERBS[*verb];
@@ -233,6 +216,55 @@ fn apply(tasks: &mut Tasks, step: &Step) {
         | Step::Pause { .. }
         | Step::Again { .. } => happen(tasks, step),
     }
+}
+
+/// What a worker does, whether or not its task is in the state for it.
+fn works(tasks: &mut Tasks, task: u64, verb: usize, tree: usize, verdict: usize) {
+    let Some((who, session)) = worker(tasks, task) else { return };
+    let tail = format!("{} {}", LETTERS[tree], VERDICTS[verdict]);
+    let verb = VERBS[verb];
+    let tail = match verb {
+        "verify" => tail,
+        "fail" => ["test", "rate_limit", "base_red", "test"][verdict].to_owned(),
+        "begin" | "land" => {
+            let id = devmesh_protocol::TaskId(task);
+            let attempt = tasks.world.state.tasks.get(&id).unwrap().attempt.as_ref();
+            let tree = attempt.unwrap().receipt.as_ref().map(|r| r.tree[..1].to_owned());
+            tree.unwrap_or_else(|| "a".to_owned())
+        }
+        _ => LETTERS[tree].to_owned(),
+    };
+    let mut own = json!({ "session": session });
+    if verb == "verify" && verdict != tree {
+        // Few files and few versions: the same change comes twice, and changes meet.
+        let (base, now) = (LETTERS[verdict % 3], LETTERS[tree]);
+        let edit = super::change::change(&format!("src/a:{base}>{now}"));
+        let edit: serde_json::Value = serde_json::from_str(&edit).unwrap();
+        own["change"] = edit["change"].clone();
+    }
+    tasks.step(&format!("{who} {verb} {task} {tail} {own}"));
+    if verb == "start" && verdict.is_multiple_of(2) {
+        let id = format!("t-{task}");
+        let mut share = json!({ "paths": ["src/a"], "mode": "co_write", "task": id });
+        share["session"] = own["session"].clone();
+        tasks.send(&who, "lock.acquire", share);
+    }
+}
+
+/// What the worker of one of the running attempts does next.
+fn goes(tasks: &mut Tasks, nth: usize, tree: usize, verdict: usize) {
+    let busy = tasks.world.state.tasks.iter().filter(|(_, task)| task.attempt.is_some());
+    let Some(task) = busy.map(|(id, _)| id.0).nth(nth) else { return };
+    let verb = match tasks.state(task) {
+        "claimed" => "start",
+        "working" if tasks.task(task).plans() => "publish",
+        "working" => "verify",
+        "verifying" => "begin",
+        "landing" if tasks.task(task).attempt.as_ref().unwrap().landed.is_none() => "land",
+        _ => "complete",
+    };
+    let verb = VERBS.iter().position(|it| *it == verb).unwrap();
+    works(tasks, task, verb, tree, verdict);
 }
 
 /// What happens around the tasks.
@@ -281,6 +313,7 @@ fn happen(tasks: &mut Tasks, step: &Step) {
         Step::Add { .. }
         | Step::Close { .. }
         | Step::Works { .. }
+        | Step::Goes { .. }
         | Step::Meddles { .. }
         | Step::EndTurn { .. }
         | Step::Order { .. }
