@@ -140,28 +140,31 @@ pub const RULES: &[Rule] = &[
     },
     Rule {
         id: "R09",
-        text: "Work is a diff, known by the digest of its tree: what lands is what was proven.",
+        text: "Work is a diff, known by its digest: what lands is what was proven, and the same \
+               change twice is refused.",
         prompt: Some(
             "Your work is what differs in this folder when you end, new files included; what \
              you only say is not done.",
         ),
-        enforced_by: "devmesh_domain::decide::task::land::check_landed",
-        tested_by: "devmesh_domain::decide::task::tests::rules::r09_what_lands_is_what_was_proven",
-        codes: &[Code::VerificationRequired],
-        example: "The receipt is about tree 4b825d…; a turn to land another tree is refused, \
-                  and so is the report that another tree has landed.",
+        enforced_by: "devmesh_domain::decide::task::change::check_new",
+        tested_by: "devmesh_domain::decide::task::tests::rules::r09_the_same_change_twice",
+        codes: &[Code::DuplicateChange, Code::NoEdit, Code::VerificationRequired],
+        example: "codex has submitted a change of x.rs; claude submits the same for another \
+                  task and is refused with the name of the first. A worktree that is as its \
+                  base was is no edit, and a tree that no receipt is about has no turn to land.",
     },
     Rule {
         id: "R10",
-        text: "Changes are published as events; wait for them. Whoever asks too often is \
-               refused, and nobody else.",
+        text: "Changes of files and of the mesh are published as events; wait for them. Whoever \
+               asks too often is refused, and nobody else.",
         prompt: None,
         enforced_by: "devmesh_bus::intake::queues::Inner::put",
         tested_by: "devmesh_bus::intake::queues::tests::r10_who_asks_too_often_is_refused",
         codes: &[Code::LimitExceeded],
-        example: "An agent waits with `wait_ms` and is answered when the path is free; each \
-                  event goes out on devmesh.<mesh>.event.<kind>.<key>. A loop that asks without \
-                  a pause is refused over its bound, and others are served in between.",
+        example: "What an attempt has changed, file by file, goes out with its proof on \
+                  devmesh.<mesh>.event.task_verified.<task>, and whoever waits for a path is \
+                  answered when it is free. A loop that asks without a pause is refused over its \
+                  bound, and others are served in between.",
     },
     Rule {
         id: "R11",

@@ -1,9 +1,11 @@
 //! The rulebook refuses: one test for each of its rules, with the codes that it names.
 
 use devmesh_protocol::command::internal::Internal;
-use devmesh_protocol::command::task::ReviewBy;
+use devmesh_protocol::command::task::{Change, FileEdit, ReviewBy};
 use devmesh_protocol::event::agent::Capacity;
-use devmesh_protocol::{ActorId, Command, CommandId, Digest, HostId, SessionId, TaskId, Verb};
+use devmesh_protocol::{
+    ActorId, Command, CommandId, Digest, HostId, RepoPath, SessionId, TaskId, Verb,
+};
 use serde_json::json;
 
 use super::{Tasks, check, receipt};
@@ -159,7 +161,23 @@ fn r08_the_framework_is_read_first() {
 }
 
 #[test]
-fn r09_what_lands_is_what_was_proven() {
+fn r09_the_same_change_twice() {
+    let edit = |name: &str, now: &str| {
+        let path = RepoPath::new(name).unwrap();
+        let (base, now) = (Some(super::name("1")), Some(super::name(now)));
+        FileEdit { path, base, now, mode: None }
+    };
+    let said = |edits: Vec<FileEdit>| json!({ "change": Change::of(edits, &[]) });
+    let two = ["alice add", "alice add", "close 1 codex", "close 2 claude", "codex start 1"];
+    let mut tasks = Tasks::after_all(&[&two[..], &["claude start 2"]].concat());
+    let none = format!("codex verify 1 a passed {}", said(Vec::new()));
+    assert_eq!(tasks.step(&none), "NO_EDIT");
+    let same = said(vec![edit("x.rs", "2")]);
+    assert_eq!(tasks.step(&format!("codex verify 1 a passed {same}")), "task_verified t-1");
+    assert_eq!(tasks.step(&format!("claude verify 2 b passed {same}")), "DUPLICATE_CHANGE");
+    let other = said(vec![edit("x.rs", "3")]);
+    assert_eq!(tasks.step(&format!("claude verify 2 b passed {other}")), "task_verified t-2");
+    // What lands is what was proven.
     check(&WORKING, "codex begin 1 a", "VERIFICATION_REQUIRED");
     let failed = [&WORKING[..], &["codex verify 1 a failed"]].concat();
     check(&failed, "codex begin 1 a", "VERIFICATION_REQUIRED");
