@@ -113,8 +113,14 @@ impl Crowd {
     }
 
     /// Keeps the agents silent for a moment, shorter than anybody is missed.
-    pub(super) fn hush(&self, held: bool) {
-        self.beats.held.store(held, Ordering::Relaxed);
+    pub(super) fn hush(&self) {
+        self.beats.held.store(true, Ordering::Relaxed);
+    }
+
+    /// Lets them be heard again, and waits until each was.
+    pub(super) async fn speak(&self) {
+        self.beats.held.store(false, Ordering::Relaxed);
+        tokio::time::sleep(Duration::from_millis(limits::BEAT_MS + limits::BEAT_MS / 8)).await;
     }
 
     /// The heartbeats that were answered so far.

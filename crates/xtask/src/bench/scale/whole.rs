@@ -41,14 +41,14 @@ async fn measure() -> Result<Vec<Row>> {
     for round in 1..=ROUNDS {
         eprintln!("  round {round} of {ROUNDS}");
         // Their heartbeats are the full mesh's cost, and none of the empty one's.
-        crowd.hush(true);
+        crowd.hush();
         alone.0.push(lock::loads(&empty, CLIENTS, Keys::Own).await?);
-        crowd.hush(false);
+        crowd.speak().await;
         among.0.push(lock::loads(&full, CLIENTS, Keys::Own).await?);
     }
-    crowd.hush(true);
+    crowd.hush();
     let cost_alone = cost::of(&empty, &beside, CLIENTS[1], PAIRS).await?;
-    crowd.hush(false);
+    crowd.speak().await;
     let cost_among = cost::of(&full, &running, CLIENTS[1], PAIRS).await?;
     crowd.check()?;
     is_full(&query(&seer, "state").await?)?;
