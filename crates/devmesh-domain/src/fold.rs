@@ -71,6 +71,8 @@ fn apply(state: &mut State, record: &Record, event: &Event) {
         Event::TaskEdited(e) => task::edited(state, e),
         Event::AuctionOpened(e) => task::auction_opened(state, record, e),
         Event::AuctionLapsed(e) => task::auction_lapsed(state, record, e),
+        Event::PathsQueued(e) => lock::paths_queued(state, record, e),
+        Event::PathsLeft(e) => lock::leave_line(state, e.task),
         Event::TaskAwarded(e) => task::awarded(state, record, e),
         Event::TaskStarted(e) => task::started(state, record, e),
         Event::TaskProgressed(e) => task::progressed(state, e),

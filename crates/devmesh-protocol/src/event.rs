@@ -134,6 +134,10 @@ events! {
     AuctionOpened(task::AuctionOpened) = "auction_opened" by |e| e.task.to_string(),
     /// No bid could win.
     AuctionLapsed(task::AuctionLapsed) = "auction_lapsed" by |e| e.task.to_string(),
+    /// A task stands in the queue for its paths.
+    PathsQueued(task::PathsQueued) = "paths_queued" by |e| e.task.to_string(),
+    /// It stands there no more.
+    PathsLeft(task::PathsLeft) = "paths_left" by |e| e.task.to_string(),
     /// An agent won.
     TaskAwarded(task::TaskAwarded) = "task_awarded" by |e| e.task.to_string(),
     /// It began.

@@ -187,9 +187,12 @@ impl ActorId {
         fnv(&self.0)
     }
 
+    /// The name of the coordinator.
+    pub const COORDINATOR: &str = "coordinator";
+
     /// The coordinator itself: who acts when time passes.
     pub fn coordinator() -> ActorId {
-        ActorId("coordinator".into())
+        ActorId(ActorId::COORDINATOR.into())
     }
 
     /// The mesh's own administrator, who says which actor has which role.

@@ -117,15 +117,18 @@ fn added(event: &Event) -> Option<TaskId> {
     if let Event::TaskAdded(e) = event { Some(e.task) } else { None }
 }
 
+/// What its sender was granted at once.
+fn granted(state: &State, record: &Record) -> Value {
+    lease::given(state, record, &record.actor, |waited| waited.is_none())
+}
+
 fn result(state: &State, record: &Record, event: &Event) -> Value {
     let task = |id: TaskId| task(state, id);
     match event {
         Event::LockGranted(_)
         | Event::LockConverted(_)
         | Event::LeaseShared(_)
-        | Event::WideWrite(_) => {
-            lease::given(state, record, &record.actor, |waited| waited.is_none())
-        }
+        | Event::WideWrite(_) => granted(state, record),
         Event::LockReleased(_) | Event::LockWithdrawn(_) => released(record),
         Event::LockRenewed(_) => renewed(record),
         Event::LockBroken(e) => json!({ "lease": e.lease }),
@@ -174,6 +177,8 @@ fn result(state: &State, record: &Record, event: &Event) -> Value {
         | Event::ReviewAssigned(_)
         | Event::AuctionOpened(_)
         | Event::AuctionLapsed(_)
+        | Event::PathsQueued(_)
+        | Event::PathsLeft(_)
         | Event::EpochStarted(_)
         | Event::Checkpoint(_)
         | Event::CommandRejected(_)

@@ -14,8 +14,8 @@ use devmesh_protocol::{At, Command, Event, Rejection};
 use crate::state::State;
 use request::Request;
 
-pub(super) use award::grant_for_award;
 pub(crate) use award::touch_set_free;
+pub(super) use award::{grant_for_award, waited_for};
 pub(super) use convert::convert;
 pub(super) use due::follow;
 pub(super) use give::{break_lease, release, renew};

@@ -4,6 +4,7 @@ mod queue;
 mod table;
 
 use devmesh_protocol::event::lock as event;
+use devmesh_protocol::event::task::PathsQueued;
 use devmesh_protocol::limits::{GRACE_MS, LEASE_TTL_MS};
 use devmesh_protocol::planted::{self, Fault};
 use devmesh_protocol::{ActorId, At, CommandId, Event, LeaseId, Record, SessionId, TaskId};
@@ -66,6 +67,34 @@ pub(super) fn queued(state: &mut State, record: &Record, e: &event::LockQueued) 
         bypassed_seq: 0,
     };
     queue::put(state, record.seq, waiter);
+}
+
+pub(super) fn paths_queued(state: &mut State, record: &Record, e: &PathsQueued) {
+    let waiter = Waiter {
+        holder: Holder::line(e.task),
+        id: CommandId::new(&e.task.to_string()).expect("the name of a task is an id"),
+        repo: e.repo.clone(),
+        paths: e.paths.clone(),
+        mode: e.mode,
+        ttl_ms: 0,
+        queued_at: record.at,
+        deadline: e.deadline,
+        convert: None,
+        share: None,
+        share_at: None,
+        sharing: None,
+        reason: None,
+        bypasses: 0,
+        bypassed_seq: 0,
+    };
+    queue::put(state, record.seq, waiter);
+}
+
+/// A task is no longer in the queue for its paths.
+pub(super) fn leave_line(state: &mut State, task: TaskId) {
+    if let Some(place) = state.place_in_queue(task) {
+        queue::take(state, place);
+    }
 }
 
 pub(super) fn withdrawn(state: &mut State, e: &event::LockWithdrawn) {

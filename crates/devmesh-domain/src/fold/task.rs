@@ -24,6 +24,7 @@ pub(super) use list::{stir_after, stir_before};
 pub(super) use plan::{plan_proposed, planned};
 pub(super) use review::{review_assigned, review_lapsed, reviewed};
 
+use crate::fold::lock;
 use crate::state::State;
 use crate::state::index::Due;
 use crate::state::task::{Phase, Question, SAID_MAX, Said, Task};
@@ -98,6 +99,9 @@ pub(super) fn edited(state: &mut State, e: &TaskEdited) {
         task.lapses = 0;
         task.reopens_at = None;
     });
+    if e.paths.is_some() {
+        lock::leave_line(state, e.task);
+    }
     // Whom it kept from its former paths may go on.
     list::stir_all(state);
 }

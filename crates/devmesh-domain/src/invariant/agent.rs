@@ -58,6 +58,13 @@ pub fn s10_one_owner(state: &State) -> Result<(), String> {
     for holder in leases.chain(state.waiters.values().map(|waiter| &waiter.holder)) {
         let Some(id) = holder.task else { continue };
         let attempt = state.tasks.get(&id).and_then(|task| task.attempt.as_ref());
+        if holder.is_line() {
+            let ready = state.tasks.get(&id).is_some_and(|task| task.ready_at.is_some());
+            if !ready {
+                return Err(format!("{id} is in the queue and not ready"));
+            }
+            continue;
+        }
         let own = attempt.is_some_and(|attempt| {
             attempt.actor == holder.actor && Some(&attempt.session) == holder.session.as_ref()
         });

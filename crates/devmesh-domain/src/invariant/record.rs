@@ -167,14 +167,16 @@ pub fn l3_in_order(before: &State, record: &Record, _after: &State) -> Result<()
     for event in &record.events {
         let Event::LockGranted(e) = event else { continue };
         let holder = Holder { actor: e.actor.clone(), session: e.session.clone(), task: e.task };
-        let own = before.waiters.iter().find(|(_, waiter)| {
-            e.waited.as_ref() == Some(&waiter.id) && waiter.holder.actor == e.actor
+        let own = before.waiters.iter().find(|(_, waiter)| match waiter.holder.is_line() {
+            true => e.waited.is_none() && e.task.is_some() && waiter.holder.task == e.task,
+            false => e.waited.as_ref() == Some(&waiter.id) && waiter.holder.actor == e.actor,
         });
         let place = own.map_or(u64::MAX, |(place, _)| *place);
         for (_, waiter) in before.waiters.range(..place) {
             let asks = waiter.paths.iter().any(|path| overlap(before, &e.repo, path, &e.path));
             let clash = waiter.repo == e.repo && clash(waiter.mode, e.mode);
-            if waiter.holder == holder || !clash || !asks {
+            let runs = waiter.holder.is_line() && e.task.is_some();
+            if waiter.holder == holder || !clash || !asks || runs {
                 continue;
             }
             let shares = e.task.is_some() && e.mode == e.mode.shared();

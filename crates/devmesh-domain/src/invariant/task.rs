@@ -113,7 +113,8 @@ pub fn one_turn(state: &State) -> Result<(), String> {
 
 /// Every wait that a receipt tells of is there, and is told of.
 pub fn waits_have_receipts(state: &State) -> Result<(), String> {
-    let mut waits: BTreeSet<_> = state.waiters.values().map(|w| &w.id).collect();
+    let asked = state.waiters.values().filter(|waiter| !waiter.holder.is_line());
+    let mut waits: BTreeSet<_> = asked.map(|w| &w.id).collect();
     waits.extend(state.lands.values().flat_map(|queue| &queue.waiting).map(|w| &w.id));
     let waiting = state.receipts.iter().filter(|(_, receipt)| receipt.waiting);
     let told: BTreeSet<_> = waiting.map(|(key, _)| key.id()).collect();

@@ -32,10 +32,23 @@ pub struct Holder {
     pub task: Option<TaskId>,
 }
 
+impl Holder {
+    /// A task that nobody works on yet and that waits for its paths itself.
+    pub fn line(task: TaskId) -> Holder {
+        Holder { actor: ActorId::coordinator(), session: None, task: Some(task) }
+    }
+
+    /// It is such a task. The coordinator never holds a lease.
+    pub fn is_line(&self) -> bool {
+        self.actor.as_str() == ActorId::COORDINATOR
+    }
+}
+
 /// As people are told of it.
 impl fmt::Display for Holder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.task {
+            Some(task) if self.is_line() => write!(f, "{task}, which has waited long,"),
             Some(task) => write!(f, "{} for {task}", self.actor),
             None => write!(f, "{}", self.actor),
         }

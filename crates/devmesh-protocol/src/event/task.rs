@@ -10,6 +10,7 @@ pub use super::review::{ReviewAssigned, ReviewLapse, ReviewLapsed, TaskReviewed}
 use crate::command::agent::Needs;
 use crate::command::task::{Change, Flow, Kind, LandOutcome, Phase, Receipt, ReviewBy, Usage};
 use crate::id::{ActorId, CommandId, HostId, QuestionId, RepoId, SessionId, TaskId};
+use crate::mode::Mode;
 use crate::path::RepoPath;
 use crate::time::At;
 
@@ -130,6 +131,31 @@ pub struct AuctionLapsed {
     /// for their sake; they may bid in those that open for others.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unheard: Vec<ActorId>,
+}
+
+/// A task that has been ready for long takes its place in the queue for the paths it declares:
+/// who asks for them from now on comes after it, attempts that run excepted.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PathsQueued {
+    /// Which task.
+    pub task: TaskId,
+    /// In which repository.
+    pub repo: RepoId,
+    /// What it waits for.
+    pub paths: Vec<RepoPath>,
+    /// How it would hold them.
+    pub mode: Mode,
+    /// When it leaves the queue, should nobody have taken it: others are not held up for ever.
+    pub deadline: At,
+}
+
+/// It has left the queue with nobody having taken it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PathsLeft {
+    /// Which task.
+    pub task: TaskId,
 }
 
 /// A sealed bid, with the terms that the coordinator knows itself added.

@@ -221,6 +221,10 @@ impl Event {
 
     fn tell_end(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Event::PathsQueued(e) => {
+                write!(f, "{} has waited long and is in the queue for {}", e.task, list(&e.paths))
+            }
+            Event::PathsLeft(e) => write!(f, "{} has left the queue for its paths", e.task),
             Event::LandQueued(e) => write!(f, "{} waits for its turn to land", e.task),
             Event::LandWithdrawn(e) => {
                 write!(f, "{} no longer waits to land ({:?})", e.task, e.why)

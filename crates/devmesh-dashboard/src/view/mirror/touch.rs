@@ -80,6 +80,8 @@ fn parts(event: &Event) -> &'static [&'static str] {
         | Event::TaskEdited(_)
         | Event::AuctionOpened(_)
         | Event::AuctionLapsed(_)
+        | Event::PathsQueued(_)
+        | Event::PathsLeft(_)
         | Event::TaskProgressed(_)
         | Event::TaskVerified(_)
         | Event::TaskAsked(_)

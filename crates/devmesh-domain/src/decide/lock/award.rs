@@ -1,7 +1,7 @@
 //! The leases that come with an award.
 
 use devmesh_protocol::event::lock::LockGranted;
-use devmesh_protocol::{ActorId, Event, Mode, RepoId, RepoPath};
+use devmesh_protocol::{ActorId, Event, Mode, RepoId, RepoPath, TaskId};
 
 use crate::state::State;
 use crate::state::lease::{Ask, Holder, Standing};
@@ -10,8 +10,20 @@ fn ask<'a>(holder: &'a Holder, repo: &'a RepoId, paths: &'a [RepoPath], mode: Mo
     Ask { holder, repo, paths, mode, converts: false, sharing: None }
 }
 
+/// Whether it can be had now, by a task at its own place where it stands in the queue.
 fn is_free(state: &State, ask: Ask<'_>) -> bool {
-    state.leases_against(ask).next().is_none() && state.standing(ask, None) == Standing::Free
+    let place = ask.holder.task.and_then(|task| state.place_in_queue(task));
+    state.leases_against(ask).next().is_none() && state.standing(ask, place) == Standing::Free
+}
+
+/// The paths of a touch set that a task waits for: a hot one it never does.
+pub(in crate::decide) fn waited_for(
+    state: &State,
+    repo: &RepoId,
+    paths: &[RepoPath],
+) -> Vec<RepoPath> {
+    let paths = state.outermost(repo, paths);
+    paths.into_iter().filter(|path| !state.is_hot(repo, path)).collect()
 }
 
 /// The grants of a touch set, all or none; none where one of its paths is not free, or somebody
@@ -58,10 +70,17 @@ pub(in crate::decide) fn grant_for_award(
     Some((first_index..).zip(paths).map(grant).collect())
 }
 
-/// Whether a touch set could be granted now, to somebody who holds nothing yet.
-pub(crate) fn touch_set_free(state: &State, repo: &RepoId, paths: &[RepoPath], mode: Mode) -> bool {
+/// Whether a touch set could be granted now, to somebody who holds nothing yet and begins this
+/// task; without one, to a task that is not in the queue.
+pub(crate) fn touch_set_free(
+    state: &State,
+    task: Option<TaskId>,
+    repo: &RepoId,
+    paths: &[RepoPath],
+    mode: Mode,
+) -> bool {
     // The coordinator never holds a lease, so this is nobody's own.
-    let nobody = Holder { actor: ActorId::coordinator(), session: None, task: None };
+    let nobody = Holder { actor: ActorId::coordinator(), session: None, task };
     let cold: Vec<RepoPath> =
         paths.iter().filter(|path| !state.is_hot(repo, path)).cloned().collect();
     is_free(state, ask(&nobody, repo, &cold, mode))

@@ -2,6 +2,7 @@
 
 use devmesh_protocol::event::lock as event;
 use devmesh_protocol::event::lock::WithdrawnWhy;
+use devmesh_protocol::event::task::PathsLeft;
 use devmesh_protocol::limits::{GRANTS_PER_RECORD_MAX, RECORD_BYTES_MAX, RECORD_EVENTS_MAX};
 use devmesh_protocol::planted::{self, Fault};
 use devmesh_protocol::{At, Event, LeaseId};
@@ -40,6 +41,10 @@ fn due(state: &State, at: At) -> Vec<Event> {
                 events.push(event::SharingBegan { actor, id }.into());
                 withdrawn.insert(*place);
             }
+            Due::Waiter(place) if state.waiter(*place).holder.is_line() => {
+                let task = state.waiter(*place).holder.task;
+                events.extend(task.map(|task| PathsLeft { task }.into()));
+            }
             // What can be granted now is granted, late or not.
             Due::Waiter(place) if !withdrawn.contains(place) && !is_free(state, *place) => {
                 events.push(withdrawal(state, *place, WithdrawnWhy::TimedOut));
@@ -74,6 +79,10 @@ fn grants(state: &State, at: At) -> Vec<Event> {
     let (mut index, mut bytes) = (0, 0);
     for place in &state.index.grantable {
         let waiter = state.waiter(*place);
+        // A task is granted its paths with its award.
+        if waiter.holder.is_line() {
+            continue;
+        }
         let more = record_bytes(&waiter.paths, waiter.reason.as_deref());
         let full = chosen.len() == GRANTS_PER_RECORD_MAX
             || events.len() + waiter.paths.len() > RECORD_EVENTS_MAX

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use devmesh_protocol::command::task::{self as body, Kind};
 use devmesh_protocol::event::task::{
-    AuctionLapsed, AuctionOpened, Bid, Blocked, TaskAwarded, TaskBlocked,
+    AuctionLapsed, AuctionOpened, Bid, Blocked, PathsQueued, TaskAwarded, TaskBlocked,
 };
 use devmesh_protocol::limits::{
     AUCTION_AGAIN_MS_MAX, BID_WINDOW_MS, BIDS_KEPT_MAX, DECLINES_MAX, GRANTS_PER_RECORD_MAX,
@@ -27,6 +27,9 @@ const LINE_MAX: usize = 8;
 
 /// Tasks that other work is looked for before.
 const LATER_MAX: usize = 64;
+
+/// Tasks that stand in the queue for their paths at a time.
+const IN_LINE_MAX: usize = 64;
 
 /// Agents that a reason names.
 const REASONS_MAX: usize = 8;
@@ -231,7 +234,7 @@ fn stands_in_the_way(state: &State, task: &Task, at: At) -> Option<String> {
         return Some(why);
     }
     let spec = &task.spec;
-    if !lock::touch_set_free(state, &spec.repo, &spec.paths, mode(task)) {
+    if !lock::touch_set_free(state, Some(spec.task), &spec.repo, &spec.paths, mode(task)) {
         return Some("others hold paths that it declares".to_owned());
     }
     None
@@ -284,6 +287,11 @@ pub(super) fn open(state: &State, at: At) -> Vec<Event> {
             search.open_first(stirred.map(|(_, id)| *id), free)
         }
     };
+    // A place in the queue is the number of a record: one task at a time, before any auction, so
+    // that nobody comes in between.
+    if let Some(queued) = search.line_up() {
+        return vec![queued];
+    }
     if events.is_empty() {
         let asked_again = index.deaf.values().copied().filter(|until| *until > at).min();
         stirred.remember_nothing(asked_again);
@@ -298,6 +306,8 @@ pub(super) struct Search<'s> {
     bidders: BTreeMap<Terms<'s>, bool>,
     free: BTreeMap<(&'s str, &'s str, Mode), bool>,
     opened: BTreeSet<TaskId>,
+    /// The first task seen that has waited so long that it takes a place in the queue.
+    lines_up: Option<TaskId>,
 }
 
 /// All that decides which agents a task could go to.
@@ -306,7 +316,33 @@ type Terms<'s> = (Kind, &'s str, Option<&'s str>, &'s [String], &'s [String], &'
 impl<'s> Search<'s> {
     pub(super) fn new(state: &'s State, at: At) -> Search<'s> {
         let (bidders, free, opened) = Default::default();
-        Search { state, at, bidders, free, opened }
+        Search { state, at, bidders, free, opened, lines_up: None }
+    }
+
+    /// Whether a task that somebody could take has been ready for so long that nobody who comes
+    /// now for its paths is to be before it.
+    fn should_line_up(&self, task: &Task) -> bool {
+        let state = self.state;
+        let waited = task.ready_at.is_some_and(|since| self.at.since(since) >= AGE_MS);
+        let nobody = (ActorId::coordinator(), None);
+        let in_line = state.index.waiters_by_session.get(&nobody).map_or(0, BTreeSet::len);
+        waited
+            && in_line < IN_LINE_MAX
+            && state.place_in_queue(task.spec.task).is_none()
+            && !lock::waited_for(state, &task.spec.repo, &task.spec.paths).is_empty()
+    }
+
+    fn line_up(&self) -> Option<Event> {
+        let task = self.state.tasks.get(&self.lines_up?)?;
+        let spec = &task.spec;
+        let queued = PathsQueued {
+            task: spec.task,
+            repo: spec.repo.clone(),
+            paths: lock::waited_for(self.state, &spec.repo, &spec.paths),
+            mode: mode(task),
+            deadline: self.at + AGE_MS,
+        };
+        Some(queued.into())
     }
 
     /// Opens at most so many auctions in the order of the line; tasks whose paths a person is
@@ -346,8 +382,13 @@ impl<'s> Search<'s> {
         if stopped || self.opened.len() >= places(self.state, self.at) {
             return None;
         }
-        let opens = self.has_bidder(task) && self.is_free(task) && !self.would_overtake(task);
-        if !opens {
+        if !self.has_bidder(task) {
+            return None;
+        }
+        if self.lines_up.is_none() && self.should_line_up(task) {
+            self.lines_up = Some(id);
+        }
+        if !self.is_free(task) || self.would_overtake(task) {
             return None;
         }
         self.opened.insert(id);
@@ -368,9 +409,12 @@ impl<'s> Search<'s> {
     fn is_free(&mut self, task: &'s Task) -> bool {
         let (state, spec) = (self.state, &task.spec);
         let mode = mode(task);
+        if state.place_in_queue(spec.task).is_some() {
+            return lock::touch_set_free(state, Some(spec.task), &spec.repo, &spec.paths, mode);
+        }
         spec.paths.iter().all(|path| {
             *self.free.entry((spec.repo.as_str(), path.key(), mode)).or_insert_with(|| {
-                lock::touch_set_free(state, &spec.repo, std::slice::from_ref(path), mode)
+                lock::touch_set_free(state, None, &spec.repo, std::slice::from_ref(path), mode)
             })
         })
     }
@@ -381,6 +425,7 @@ impl<'s> Search<'s> {
     fn would_overtake(&mut self, task: &'s Task) -> bool {
         let (state, spec) = (self.state, &task.spec);
         let Some(place) = task.place_in_line() else { return false };
+        let own = state.place_in_queue(spec.task);
         let mut before = BTreeSet::new();
         for path in &spec.paths {
             let key = state.path_key(&spec.repo, path);
@@ -397,7 +442,12 @@ impl<'s> Search<'s> {
             }
             let waited = other.ready_at.is_some_and(|since| self.at.since(since) >= AGE_MS);
             let bidding = other.auction.is_some() || self.opened.contains(&id);
-            let stuck = waited && (at, id) < place && !self.is_free(other);
+            // Of two that stand in the queue its order is the one that counts.
+            let before = match (own, state.place_in_queue(id)) {
+                (Some(own), other) => other.is_some_and(|other| other < own),
+                (None, _) => (at, id) < place,
+            };
+            let stuck = waited && before && !self.is_free(other);
             bidding || (stuck && self.has_bidder(other))
         })
     }

@@ -5,6 +5,7 @@ use devmesh_protocol::event::task::Blocked;
 use devmesh_protocol::planted::{self, Fault};
 use devmesh_protocol::{At, Event, RepoId, RepoPath, TaskId};
 
+use crate::fold::lock;
 use crate::state::State;
 use crate::state::index::{Due, drop_from};
 use crate::state::task::{AGE_MS, Phase, Place, Task};
@@ -95,6 +96,9 @@ fn unlist(state: &mut State, id: TaskId) {
 /// Puts in all entries of a task, once it is settled what stands before it.
 pub(super) fn list(state: &mut State, id: TaskId) {
     settle(state, id);
+    if state.tasks.get(&id).is_some_and(|task| task.ready_at.is_none()) {
+        lock::leave_line(state, id);
+    }
     let Some(task) = state.tasks.get(&id) else { return };
     let keys = match task.path_place() {
         Some(_) => path_keys(state, &task.spec.repo, &task.spec.paths),
@@ -262,6 +266,7 @@ pub(crate) fn stir_after(state: &mut State, event: &Event) {
             | Event::AgentDrained(_)
             | Event::ArchitectNamed(_)
             | Event::LockWithdrawn(_)
+            | Event::PathsLeft(_)
             | Event::MeshResumed(_)
             | Event::EpochStarted(_)
     );

@@ -11,7 +11,7 @@
 use std::collections::BTreeSet;
 
 use devmesh_protocol::planted::{self, Fault};
-use devmesh_protocol::{ActorId, RepoId, RepoPath};
+use devmesh_protocol::{ActorId, RepoId, RepoPath, TaskId};
 
 use super::{Ask, Holder, Waiter};
 use crate::state::State;
@@ -85,6 +85,12 @@ impl State {
         };
         let waiters = ask.paths.iter().flat_map(over).map(|place| (place, self.waiter(place)));
         waiters.filter(move |(_, waiter)| ask.clashes(&waiter.holder, waiter.mode))
+    }
+
+    /// Where a task stands in the queue for its paths, if it does.
+    pub(crate) fn place_in_queue(&self, task: TaskId) -> Option<u64> {
+        let places = self.index.waiters_by_task.get(&task)?;
+        places.iter().copied().find(|place| self.waiter(*place).holder.is_line())
     }
 
     fn waiters_of(&self, holder: &Holder) -> impl Iterator<Item = (u64, &Waiter)> {
@@ -194,7 +200,12 @@ impl State {
             return Standing::Free;
         }
         let mut passed: Option<(u64, &Waiter)> = None;
+        // What runs is never held up by what could begin: it may be the agent that is waited for.
+        let runs = ask.holder.task.is_some() && !ask.holder.is_line();
         for (other, waiter) in self.rivals_ahead(ask, place.unwrap_or(u64::MAX)) {
+            if runs && waiter.holder.is_line() {
+                continue;
+            }
             if !self.is_shared_past(ask, other, waiter)
                 && self.chain([&waiter.holder], ask.holder, true).is_none()
             {

@@ -409,7 +409,7 @@ fn a_touch_set_comes_with_the_award_or_there_is_none() {
     };
     let award = |world: &World, set: &[&str], mode: Mode| {
         let set = paths(set);
-        let free = touch_set_free(&world.state, &repo, &set, mode);
+        let free = touch_set_free(&world.state, None, &repo, &set, mode);
         let events = grant_for_award(&world.state, &holder, &repo, &set, mode, 3);
         assert_eq!(events.is_some(), free, "what is free can be granted");
         events.map(|events| {

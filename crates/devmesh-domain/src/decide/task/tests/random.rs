@@ -1,6 +1,7 @@
 //! Whatever people and agents do with tasks in whatever order: every invariant holds after every
 //! record, the same records make the same state, a report counts once, and in the end all is done.
 
+use devmesh_protocol::Event;
 use proptest::prelude::*;
 use serde_json::json;
 
@@ -357,7 +358,10 @@ fn give_up(tasks: &mut Tasks) {
 fn nothing_missed(tasks: &Tasks) {
     let mut state = tasks.world.state.clone();
     state.index.tasks.stirred.stir_all();
-    let missed = crate::follow(&state, tasks.world.at);
+    let mut missed = crate::follow(&state, tasks.world.at);
+    // A task's place in the queue is taken when something changes on its paths: until then it
+    // would keep nobody from them.
+    missed.retain(|event| !matches!(event, Event::PathsQueued(_)));
     assert!(missed.is_empty(), "{missed:?} could have been opened before");
 }
 

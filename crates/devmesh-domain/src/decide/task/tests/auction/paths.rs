@@ -72,7 +72,10 @@ fn who_waited_long_for_paths_is_not_overtaken() {
     tasks.step("after 600000");
     assert_eq!(tasks.step("alice add {\"paths\":[\"src/c\"]}"), "task_added t-3");
     assert_eq!(tasks.step("alice add {\"paths\":[\"doc\"]}"), "task_added t-4, auction_opened t-4");
-    assert_eq!(tasks.step("codex fail 2 test {\"hard\":true}"), "attempt_ended t-2");
+    assert_eq!(
+        tasks.step("codex fail 2 test {\"hard\":true}"),
+        "attempt_ended t-2, paths_queued t-1"
+    );
     let came = tasks.send("bob", "lock.release", json!({ "paths": ["src/b"] }));
     assert_eq!(came, "src/b free, auction_opened t-1");
     // Nor while its own auction is open.
@@ -84,6 +87,78 @@ fn who_waited_long_for_paths_is_not_overtaken() {
     tasks.step("after 600000");
     tasks.step("alice add {\"paths\":[\"src/c\"]}");
     assert_eq!(tasks.step("alice cancel 1"), "task_cancelled t-1, auction_opened t-2");
+}
+
+fn asks(tasks: &mut Tasks, who: &str, path: &str, wait_ms: u64) -> String {
+    let body = json!({ "paths": [path], "mode": "write", "wait_ms": wait_ms });
+    tasks.send(who, "lock.acquire", body)
+}
+
+/// The defect: whoever asked for a path again and again could keep a task from it for ever.
+#[test]
+fn who_waited_long_stands_in_the_queue() {
+    let mut tasks = behind_bob();
+    // Who came before is before it.
+    assert_eq!(asks(&mut tasks, "alice", "src/x", 0), "alice has write src/x");
+    tasks.step("after 599999");
+    let came = tasks.send("bob", "lock.release", json!({ "paths": ["src/b"] }));
+    assert_eq!(came, "src/b free", "a minute early it is no waiter");
+    assert_eq!(asks(&mut tasks, "bob", "src/b", 0), "bob has write src/b");
+    tasks.step("after 1");
+    let came = tasks.send("alice", "lock.release", json!({ "paths": ["src/x"] }));
+    assert_eq!(came, "src/x free, paths_queued t-1");
+    // Who comes now is after it, and elsewhere nobody is.
+    assert_eq!(asks(&mut tasks, "alice", "src/c", 0), "LOCK_CONFLICT");
+    assert_eq!(asks(&mut tasks, "alice", "doc", 0), "alice has write doc");
+    assert_eq!(asks(&mut tasks, "alice", "src/c", 900_000), "alice waits");
+    let came = tasks.send("bob", "lock.release", json!({ "paths": ["src/b"] }));
+    assert_eq!(came, "src/b free, auction_opened t-1");
+    assert_eq!(asks(&mut tasks, "bob", "src/b", 900_000), "bob waits");
+    assert_eq!(tasks.step("close 1 codex"), "task_awarded t-1, codex has intent src/");
+    tasks.step("codex start 1");
+    // Then it is their turn.
+    let came = tasks.step("codex fail 1 test {\"hard\":true}");
+    assert_eq!(came, "attempt_ended t-1, alice has write src/c, bob has write src/b");
+    tasks.world.check_replay();
+}
+
+/// It does not hold others up for ever, and never what runs.
+#[test]
+fn a_place_in_the_queue_ends() {
+    let in_line = || {
+        let mut tasks = behind_bob();
+        tasks.step("after 600000");
+        // The long lease goes by on a part of it, and the search comes past.
+        asks(&mut tasks, "alice", "src/x", 0);
+        let came = tasks.send("alice", "lock.release", json!({ "paths": ["src/x"] }));
+        assert_eq!(came, "src/x free, paths_queued t-1");
+        tasks
+    };
+    let mut tasks = in_line();
+    assert_eq!(asks(&mut tasks, "alice", "src/c", 900_000), "alice waits");
+    assert_eq!(tasks.step("after 599999"), "nothing");
+    assert_eq!(tasks.step("after 1"), "paths_left t-1, alice has write src/c, paths_queued t-1");
+    // An attempt that needs one of the paths has it.
+    let mut tasks = in_line();
+    tasks.step("alice add {\"paths\":[\"doc\"]}");
+    tasks.step("close 2 codex");
+    tasks.step("codex start 2");
+    let body = json!({ "paths": ["src/y"], "mode": "write", "task": "t-2" });
+    assert_eq!(tasks.send("codex", "lock.acquire", body), "codex has write src/y");
+    // It leaves with what would be done, and comes back with other paths.
+    for (step, expect) in [
+        ("alice pause 1", "task_paused t-1, alice has write src/c"),
+        ("alice cancel 1", "task_cancelled t-1, alice has write src/c"),
+        (
+            "alice edit 1 {\"paths\":[\"lib\"]}",
+            "task_edited t-1, alice has write src/c, paths_queued t-1, auction_opened t-1",
+        ),
+    ] {
+        let mut tasks = in_line();
+        assert_eq!(asks(&mut tasks, "alice", "src/c", 900_000), "alice waits");
+        assert_eq!(tasks.step(step), expect);
+        tasks.world.check_replay();
+    }
 }
 
 #[test]
