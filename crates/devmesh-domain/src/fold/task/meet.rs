@@ -11,7 +11,9 @@ use crate::state::task::{MET_MAX, Met};
 /// Each task with an attempt that shares a file of what has landed learns what is there now.
 ///
 /// What was changed is told by whoever landed it: what was verified, or what the merge made of it.
-/// Where a change was too large to be named as a whole, the files that it names count.
+/// Where a change was too large to be named as a whole, the files that it names count. A hot file
+/// is everybody's to write: nobody is asked to look at each line of a changelog, and its merge is
+/// verified before it lands as any other is.
 pub(super) fn landed(state: &mut State, seq: u64, e: &LandEnded) {
     let Some(attempt) = state.tasks.get(&e.task).and_then(|task| task.attempt.as_ref()) else {
         return;
@@ -19,7 +21,9 @@ pub(super) fn landed(state: &mut State, seq: u64, e: &LandEnded) {
     let as_verified = attempt.receipt.as_ref().map(|receipt| &receipt.tree) == e.tree.as_ref();
     let verified = attempt.change.as_ref().filter(|_| as_verified);
     let Some(change) = e.change.as_ref().or(verified) else { return };
-    for edit in change.edits.clone() {
+    let mut edits = change.edits.clone();
+    edits.retain(|edit| !state.is_hot(&e.repo, &edit.path));
+    for edit in edits {
         for other in sharers(state, e, &edit) {
             remember(
                 state,

@@ -244,6 +244,8 @@ fn what_was_not_shared_or_is_not_the_same_file_needs_no_merge() {
     lands(shared("co_write", "src/x:1>2"), "src/z:1>3");
     lands(shared("co_write", "docs/x:1>2"), "docs/x:1>3");
     lands(shared("read", "src/x:1>2"), "src/x:1>3");
+    // What is hot is written together all the time.
+    lands(shared("co_write", "src/CHANGELOG.md:1>2"), "src/CHANGELOG.md:1>3");
     // Another branch is another version of the file.
     let mut tasks = two_of("{}", r#"{"base":"next"}"#);
     share(&mut tasks, "co_write");
