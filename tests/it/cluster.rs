@@ -1,12 +1,11 @@
 //! Three servers that keep each stream together.
 
-use std::net::TcpListener;
-
 use async_nats::jetstream;
 use devmesh_bus::connect;
 use devmesh_bus::cred::{Account, Role, Trust};
 use devmesh_bus::provision::{self, Limits};
 use devmesh_bus::server::{self, Cluster};
+use devmesh_testkit::nats::free_port;
 
 use super::world::{MESH, options, until};
 
@@ -14,9 +13,7 @@ use super::world::{MESH, options, until};
 async fn three_servers_keep_the_log_when_one_dies() {
     let dir = tempfile::tempdir().unwrap();
     let trust = Trust::open_or_create(dir.path(), MESH).unwrap();
-    let held: Vec<_> = (0..3).map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect();
-    let ports: Vec<u16> = held.iter().map(|l| l.local_addr().unwrap().port()).collect();
-    drop(held);
+    let ports: Vec<u16> = (0..3).map(|_| free_port()).collect();
     let mut servers = Vec::new();
     for (i, port) in ports.iter().enumerate() {
         let mut options = options(&dir.path().join(format!("s{i}")), &trust).await;

@@ -4,6 +4,7 @@ use std::fs;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use devmesh_bus::server::find;
@@ -222,14 +223,28 @@ pub fn stream_config(name: &str, subjects: &[&str], config: Value) -> Value {
     body
 }
 
-/// A port that was free a moment ago, for what cannot choose its own.
+/// Ports that no system gives out by itself: neither to a listener that takes any, nor to the
+/// near end of a connection.
+const PORTS: std::ops::Range<u32> = 20_000..32_000;
+
+/// A port that was free a moment ago, for what cannot choose its own; another one each time.
 ///
 /// # Panics
 /// If this host has none.
 #[must_use]
 pub fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    listener.local_addr().expect("its address").port()
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let places = PORTS.end - PORTS.start;
+    // Each test is a process of its own and begins elsewhere.
+    let begin = std::process::id().wrapping_mul(97);
+    for _ in 0..places {
+        let place = begin.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed)) % places;
+        let port = u16::try_from(PORTS.start + place).expect("the range is one of ports");
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
+    panic!("no port from {} to {} is free", PORTS.start, PORTS.end);
 }
 
 fn signal(child: &Child, signal: Signal) {

@@ -1,7 +1,6 @@
 //! Servers with credentials, and coordinators as processes of their own.
 
 use std::fs::File;
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -17,6 +16,7 @@ use devmesh_bus::server::{self, Cluster, Server, ServerOptions};
 use devmesh_domain::Reader;
 use devmesh_protocol::batch::Batch;
 use devmesh_protocol::{ActorId, MeshId, Record, Reply};
+use devmesh_testkit::nats::free_port;
 use futures::StreamExt;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -277,9 +277,7 @@ async fn start_servers(
     count: usize,
     set: impl Fn(&mut ServerOptions),
 ) -> (Vec<Server>, Vec<ServerOptions>) {
-    let held: Vec<_> = (0..count).map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect();
-    let ports: Vec<u16> = held.iter().map(|l| l.local_addr().unwrap().port()).collect();
-    drop(held);
+    let ports: Vec<u16> = (0..count).map(|_| free_port()).collect();
     let (mut servers, mut all) = (Vec::new(), Vec::new());
     for (i, port) in ports.iter().enumerate() {
         let mut options = options(&dir.join(format!("s{i}")), trust).await;

@@ -227,12 +227,7 @@ fn works(tasks: &mut Tasks, task: u64, verb: usize, tree: usize, verdict: usize)
     let tail = match verb {
         "verify" => tail,
         "fail" => ["test", "rate_limit", "base_red", "test"][verdict].to_owned(),
-        "begin" | "land" => {
-            let id = devmesh_protocol::TaskId(task);
-            let attempt = tasks.world.state.tasks.get(&id).unwrap().attempt.as_ref();
-            let tree = attempt.unwrap().receipt.as_ref().map(|r| r.tree[..1].to_owned());
-            tree.unwrap_or_else(|| "a".to_owned())
-        }
+        "begin" | "land" => proven(tasks, task),
         _ => LETTERS[tree].to_owned(),
     };
     let mut own = json!({ "session": session });
@@ -250,6 +245,12 @@ fn works(tasks: &mut Tasks, task: u64, verb: usize, tree: usize, verdict: usize)
         share["session"] = own["session"].clone();
         tasks.send(&who, "lock.acquire", share);
     }
+}
+
+/// The tree that a task's attempt has proven.
+fn proven(tasks: &Tasks, task: u64) -> String {
+    let receipt = tasks.task(task).attempt.as_ref().and_then(|it| it.receipt.as_ref());
+    receipt.map_or_else(|| "a".to_owned(), |receipt| receipt.tree[..1].to_owned())
 }
 
 /// What the worker of one of the running attempts does next.
@@ -453,7 +454,8 @@ fn help(tasks: &mut Tasks, task: u64, state: &str) {
             tasks.step(&format!("{who} begin {task} a {own}"));
         }
         "landing" => {
-            tasks.step(&format!("{who} land {task} a {own}"));
+            let tree = proven(tasks, task);
+            tasks.step(&format!("{who} land {task} {tree} {own}"));
             tasks.step(&format!("{who} complete {task} {own}"));
         }
         _ => {}
