@@ -23,7 +23,7 @@ const SEEDS_MIN: u64 = 200;
 /// Seeds that are run however fast it is; `cargo xtask sim` explores beyond them.
 const SEEDS_MAX: u64 = 5_000;
 /// Seeds in which a deliberate bug is looked for.
-const BUG_SEEDS: u64 = 400;
+const BUG_SEEDS: u64 = 2_000;
 /// Seeds in which the others are looked for.
 const OTHER_BUG_SEEDS: u64 = 60;
 

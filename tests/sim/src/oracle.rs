@@ -3,7 +3,7 @@
 //! The oracle reads the log as anybody does, and keeps little books of its own beside the fold:
 //! who holds which attempt, which session is live, what each command was answered.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use devmesh_bus::log::Entry;
@@ -30,7 +30,7 @@ pub(crate) struct Oracle {
     /// Records by the command that they are about.
     by_command: BTreeMap<Name, u64>,
     /// Records that end something of a task, and which.
-    endings: BTreeMap<u64, TaskId>,
+    endings: BTreeSet<(u64, TaskId)>,
     commands: BTreeMap<Name, Arc<Command>>,
     answers: BTreeMap<Name, (bool, u64, serde_json::Value)>,
     attempts: BTreeMap<TaskId, (u32, u64, ActorId)>,
@@ -51,7 +51,7 @@ impl Oracle {
             check_every,
             expects_halt: false,
             by_command: BTreeMap::new(),
-            endings: BTreeMap::new(),
+            endings: BTreeSet::new(),
             commands: BTreeMap::new(),
             answers: BTreeMap::new(),
             attempts: BTreeMap::new(),
@@ -236,7 +236,7 @@ impl World {
                 _ => None,
             };
             if let Some(task) = ended {
-                self.oracle.endings.insert(record.seq, task);
+                self.oracle.endings.insert((record.seq, task));
             }
             match event {
                 Event::LeasesLapsed(it) => self.check_taken(&it.actor, &it.session, it.silent_ms),
@@ -267,8 +267,8 @@ impl World {
                 .broken(format!("{verb} {id} is answered by record {seq}, there are {has}"));
         }
         let name = (command.actor.clone(), id.clone());
-        let ended = self.oracle.endings.get(&seq);
-        let tells_again = ended.is_some() && ended == ends(&command.verb).as_ref();
+        let ended = |task| self.oracle.endings.contains(&(seq, task));
+        let tells_again = ends(&command.verb).is_some_and(ended);
         // On a log that was rolled back something else may stand in its place.
         let may_be_lost = self.oracle.expects_halt;
         if !self.oracle.by_command.contains_key(&name) && !tells_again && !may_be_lost {
