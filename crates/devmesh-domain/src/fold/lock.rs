@@ -70,23 +70,10 @@ pub(super) fn queued(state: &mut State, record: &Record, e: &event::LockQueued) 
 }
 
 pub(super) fn paths_queued(state: &mut State, record: &Record, e: &PathsQueued) {
-    let waiter = Waiter {
-        holder: Holder::line(e.task),
-        id: CommandId::new(&e.task.to_string()).expect("the name of a task is an id"),
-        repo: e.repo.clone(),
-        paths: e.paths.clone(),
-        mode: e.mode,
-        ttl_ms: 0,
-        queued_at: record.at,
-        deadline: e.deadline,
-        convert: None,
-        share: None,
-        share_at: None,
-        sharing: None,
-        reason: None,
-        bypasses: 0,
-        bypassed_seq: 0,
-    };
+    let id = CommandId::new(&e.task.to_string()).expect("the name of a task is an id");
+    let over = (e.repo.clone(), e.paths.clone());
+    let times = (record.at, e.deadline);
+    let waiter = Waiter::plain((Holder::line(e.task), id), over, e.mode, times);
     queue::put(state, record.seq, waiter);
 }
 

@@ -95,23 +95,9 @@ pub(super) fn check(state: &State, query: &LockCheck) -> Result<Value, Rejection
     let paths = state.outermost(repo, &query.paths);
     // The coordinator never holds a lease, so none is its own.
     let nobody = Holder { actor: ActorId::coordinator(), session: None, task: None };
-    let asked = Waiter {
-        holder: nobody,
-        id: CommandId::new("check").expect("a plain word is an id"),
-        repo: repo.clone(),
-        paths,
-        mode: query.mode,
-        ttl_ms: 0,
-        queued_at: state.at,
-        deadline: state.at,
-        convert: None,
-        share: None,
-        share_at: None,
-        sharing: None,
-        reason: None,
-        bypasses: 0,
-        bypassed_seq: 0,
-    };
+    let id = CommandId::new("check").expect("a plain word is an id");
+    let times = (state.at, state.at);
+    let asked = Waiter::plain((nobody, id), (repo.clone(), paths), query.mode, times);
     let mut met = BTreeSet::new();
     let held = state.leases_against(asked.ask()).filter(|(id, _)| met.insert(*id));
     let holders: Vec<Value> =

@@ -8,6 +8,7 @@ use devmesh_protocol::{ActorId, At, HostId, RepoId, SessionId, TaskId};
 use serde::Serialize;
 
 use super::State;
+use super::task::patience_ms;
 
 /// A credential's name and what it may do.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -100,7 +101,7 @@ impl Deaf {
     pub(crate) fn again(before: Option<Deaf>, at: At) -> Deaf {
         let missed = before.map_or(0, |deaf| deaf.missed);
         let wait_ms = match missed {
-            ..MISSED_OFTEN => (1_000 << missed.min(5)).min(30_000),
+            ..MISSED_OFTEN => patience_ms(missed),
             MISSED_OFTEN.. => 300_000,
         };
         Deaf { missed: missed.saturating_add(1), until: at + wait_ms }

@@ -133,3 +133,31 @@ pub struct Waiter {
     #[serde(skip_serializing_if = "is_default")]
     pub bypassed_seq: u64,
 }
+
+impl Waiter {
+    /// One that only waits: its lease lives by nothing of its own, and it shares with nobody.
+    pub(crate) fn plain(
+        (holder, id): (Holder, CommandId),
+        (repo, paths): (RepoId, Vec<RepoPath>),
+        mode: Mode,
+        (queued_at, deadline): (At, At),
+    ) -> Waiter {
+        Waiter {
+            holder,
+            id,
+            repo,
+            paths,
+            mode,
+            ttl_ms: 0,
+            queued_at,
+            deadline,
+            convert: None,
+            share: None,
+            share_at: None,
+            sharing: None,
+            reason: None,
+            bypasses: 0,
+            bypassed_seq: 0,
+        }
+    }
+}

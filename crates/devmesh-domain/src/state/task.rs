@@ -300,6 +300,12 @@ pub struct Said {
 /// waited for ten minutes has gained a level.
 pub type Place = (At, TaskId);
 
+/// How long a next auction waits after so many that came to nothing: a second, then two, four, at
+/// most thirty.
+pub(crate) fn patience_ms(times: u32) -> u64 {
+    (1_000 << times.min(5)).min(30_000)
+}
+
 /// The wait that is worth one level of priority, in milliseconds.
 pub const AGE_MS: u64 = 10 * 60_000;
 

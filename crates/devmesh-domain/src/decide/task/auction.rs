@@ -20,7 +20,7 @@ use super::guard::{find, permit};
 use crate::state::State;
 use crate::state::agent::Agent;
 use crate::state::lease::Holder;
-use crate::state::task::{AGE_MS, Phase, Task};
+use crate::state::task::{AGE_MS, Phase, Task, patience_ms};
 
 /// Tasks in line for one path that are looked at before another one is let past them.
 const LINE_MAX: usize = 8;
@@ -221,6 +221,9 @@ fn asked(state: &State, at: At) -> impl Iterator<Item = (&ActorId, &Agent)> {
 /// How many more auctions may open: one for each agent that is asked and has none.
 fn places(state: &State, at: At) -> usize {
     let index = &state.index;
+    if state.mesh().paused || over_budget(state, at).is_some() {
+        return 0;
+    }
     let deaf = index.deaf.values().filter(|until| **until > at).count();
     index.idle.len().saturating_sub(deaf).saturating_sub(index.auctions.len())
 }
@@ -272,7 +275,7 @@ pub(super) fn over_budget(state: &State, at: At) -> Option<String> {
 pub(super) fn open(state: &State, at: At) -> Vec<Event> {
     let index = &state.index;
     let stirred = &index.tasks.stirred;
-    if state.mesh().paused || !stirred.is_fresh(at) || over_budget(state, at).is_some() {
+    if !stirred.is_fresh(at) {
         return Vec::new();
     }
     let free = places(state, at).min(GRANTS_PER_RECORD_MAX);
@@ -306,6 +309,8 @@ pub(super) struct Search<'s> {
     bidders: BTreeMap<Terms<'s>, bool>,
     free: BTreeMap<(&'s str, &'s str, Mode), bool>,
     opened: BTreeSet<TaskId>,
+    /// How many auctions may open, once that was asked.
+    places: Option<usize>,
     /// The first task seen that has waited so long that it takes a place in the queue.
     lines_up: Option<TaskId>,
 }
@@ -316,7 +321,7 @@ type Terms<'s> = (Kind, &'s str, Option<&'s str>, &'s [String], &'s [String], &'
 impl<'s> Search<'s> {
     pub(super) fn new(state: &'s State, at: At) -> Search<'s> {
         let (bidders, free, opened) = Default::default();
-        Search { state, at, bidders, free, opened, lines_up: None }
+        Search { state, at, bidders, free, opened, places: None, lines_up: None }
     }
 
     /// Whether a task that somebody could take has been ready for so long that nobody who comes
@@ -377,9 +382,9 @@ impl<'s> Search<'s> {
 
     /// Opens the auction of a task that has a bidder, while there are idle agents without one.
     pub(super) fn open(&mut self, id: TaskId) -> Option<Event> {
-        let task = self.state.tasks.get(&id)?;
-        let stopped = self.state.mesh().paused || over_budget(self.state, self.at).is_some();
-        if stopped || self.opened.len() >= places(self.state, self.at) {
+        let (state, at) = (self.state, self.at);
+        let task = state.tasks.get(&id)?;
+        if self.opened.len() >= *self.places.get_or_insert_with(|| places(state, at)) {
             return None;
         }
         if !self.has_bidder(task) {
@@ -517,9 +522,10 @@ fn unheard(state: &State, task: &Task, heard: &[&[&Bid]]) -> Vec<ActorId> {
 /// No bid wins: the next auction waits a second, then two, four … half a minute; of a task that
 /// nobody wants for long, up to half an hour.
 fn lapsed(task: &Task, why: String, unheard: Vec<ActorId>, at: At) -> AuctionLapsed {
-    let doublings = if task.lapses <= 10 { task.lapses.min(5) } else { task.lapses.min(30) - 5 };
-    let wait_ms = 1_000_u64 << doublings;
-    let wait_ms = if task.lapses <= 10 { wait_ms.min(30_000) } else { wait_ms };
+    let wait_ms = match task.lapses {
+        ..=10 => patience_ms(task.lapses),
+        11.. => 1_000 << (task.lapses.min(30) - 5),
+    };
     let again_at = Some(at + wait_ms.min(AUCTION_AGAIN_MS_MAX));
     AuctionLapsed { task: task.spec.task, why, again_at, unheard }
 }

@@ -7,7 +7,7 @@ use devmesh_protocol::{At, Record, TaskId};
 use super::list::{change, stir_all};
 use crate::state::State;
 use crate::state::agent::Deaf;
-use crate::state::task::{Auction, Task};
+use crate::state::task::{Auction, Task, patience_ms};
 
 pub(crate) fn auction_opened(state: &mut State, record: &Record, e: &AuctionOpened) {
     change(state, e.task, |task| {
@@ -40,9 +40,8 @@ pub(crate) fn auction_lapsed(state: &mut State, record: &Record, e: &AuctionLaps
 
 /// The next auction waits a second, then two, four, at most thirty.
 pub(super) fn put_off(task: &mut Task, at: At) {
-    let wait_ms = 1_000_u64 << task.lapses.min(5);
+    task.reopens_at = Some(at + patience_ms(task.lapses));
     task.lapses = task.lapses.saturating_add(1);
-    task.reopens_at = Some(at + wait_ms.min(30_000));
 }
 
 /// An agent became free: whoever waits after a lapse need not wait longer.

@@ -2,7 +2,7 @@
 
 use devmesh_protocol::command::task::FileEdit;
 use devmesh_protocol::event::task::LandEnded;
-use devmesh_protocol::{Mode, RepoId, TaskId};
+use devmesh_protocol::{Mode, TaskId};
 
 use super::list::change;
 use crate::state::State;
@@ -36,7 +36,7 @@ pub(super) fn landed(state: &mut State, seq: u64, e: &LandEnded) {
 
 /// The tasks for the same branch whose attempts hold a shared lease on the file.
 fn sharers(state: &State, e: &LandEnded, edit: &FileEdit) -> Vec<TaskId> {
-    let key = path_key(state, &e.repo, edit);
+    let key = state.path_key(&e.repo, &edit.path);
     let leases = state.index.leases_by_path.over(&e.repo, &key);
     let shared = leases.filter_map(|id| state.leases.get(&id));
     let shared = shared.filter(|lease| lease.mode == Mode::CoWrite);
@@ -47,10 +47,6 @@ fn sharers(state: &State, e: &LandEnded, edit: &FileEdit) -> Vec<TaskId> {
     let here = |task: &crate::state::task::Task| (&task.spec.repo, &task.spec.target) == target;
     tasks.retain(|id| *id != e.task && state.tasks.get(id).is_some_and(here));
     tasks
-}
-
-fn path_key(state: &State, repo: &RepoId, edit: &FileEdit) -> String {
-    state.path_key(repo, &edit.path).into_owned()
 }
 
 fn remember(state: &mut State, id: TaskId, met: Met) {

@@ -7,12 +7,11 @@ use devmesh_protocol::event::agent::Capacity;
 use devmesh_protocol::{At, HostId};
 use serde_json::{Value, json};
 
+use super::states::{self, WORKING};
 use super::{Tasks, check, story};
 use crate::fold::fold;
 use crate::invariant::world::{World, actor};
 use crate::state::State;
-
-const WORKING: [&str; 3] = ["alice add", "close 1 codex", "codex start 1"];
 
 fn measured(ram_mb: u64, vram_mb: &[u64], slots: u32) -> Internal {
     let capacity = Capacity { ram_mb, vram_mb: vram_mb.to_vec(), slots };
@@ -99,25 +98,19 @@ fn memory_below_nothing_makes_room() {
 /// nothing at all.
 #[test]
 fn any_agent_completes_and_abandons_anothers_task() {
-    let reviewed = "alice add {\"review\":\"person\"}";
-    let states: [&[&str]; 10] = [
-        &["alice add"],
-        &["alice add", "close 1 codex"],
-        &WORKING,
-        &["alice add", "close 1 codex", "codex start 1", "codex verify 1"],
-        &[reviewed, "close 1 codex", "codex start 1", "codex verify 1"],
-        &["alice add", "close 1 codex", "codex start 1", "codex verify 1", "codex begin 1"],
-        &[
-            "alice add",
-            "close 1 codex",
-            "codex start 1",
-            "codex verify 1",
-            "codex begin 1",
-            "codex land 1",
-        ],
-        &["alice add", "close 1 codex", "codex start 1", "codex fail 1 test {\"hard\":true}"],
-        &["alice add", "close 1 codex", "codex start 1", "alice cancel 1"],
-        &["alice add", "close 1 codex", "codex start 1", "alice pause 1"],
+    let failed =
+        ["alice add", "close 1 codex", "codex start 1", "codex fail 1 test {\"hard\":true}"];
+    let states = [
+        states::QUEUED,
+        states::CLAIMED,
+        WORKING,
+        states::VERIFIED,
+        states::REVIEW,
+        states::LANDING,
+        states::LANDED,
+        &failed,
+        states::CANCELLED,
+        states::FROZEN,
     ];
     for given in states {
         let tasks = Tasks::after_all(given);
@@ -139,7 +132,7 @@ fn a_task_completes_in_any_state() {
     for (given, expect) in [
         (&["alice add"][..], "STALE_TOKEN"),
         (&["alice add", "close 1 codex"], "TASK_STATE_ERROR"),
-        (&WORKING, "VERIFICATION_REQUIRED"),
+        (WORKING, "VERIFICATION_REQUIRED"),
         (&["alice add", "close 1 codex", "codex start 1", "alice pause 1"], "TASK_STATE_ERROR"),
         (&["alice add", "close 1 codex", "codex start 1", "alice cancel 1"], "STALE_TOKEN"),
         // Proven is not landed.
@@ -165,7 +158,7 @@ fn work_is_done_without_proof() {
         check(&given, "codex complete 1", "VERIFICATION_REQUIRED");
     }
     // Nor is what lands something else than what was proven.
-    let given = [&WORKING[..], &["codex verify 1 a"]].concat();
+    let given = [WORKING, &["codex verify 1 a"]].concat();
     check(&given, "codex begin 1 b", "VERIFICATION_REQUIRED");
     let given = [&given[..], &["codex begin 1 a"]].concat();
     check(&given, "codex land 1 b", "VERIFICATION_REQUIRED");

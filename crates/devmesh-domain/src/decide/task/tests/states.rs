@@ -2,15 +2,16 @@
 
 use super::Tasks;
 
-const QUEUED: &[&str] = &["alice add"];
-const CLAIMED: &[&str] = &["alice add", "close 1 codex"];
-const WORKING: &[&str] = &["alice add", "close 1 codex", "codex start 1"];
-const VERIFIED: &[&str] = &["alice add", "close 1 codex", "codex start 1", "codex verify 1"];
-const REVIEW: &[&str] =
+pub(super) const QUEUED: &[&str] = &["alice add"];
+pub(super) const CLAIMED: &[&str] = &["alice add", "close 1 codex"];
+pub(super) const WORKING: &[&str] = &["alice add", "close 1 codex", "codex start 1"];
+pub(super) const VERIFIED: &[&str] =
+    &["alice add", "close 1 codex", "codex start 1", "codex verify 1"];
+pub(super) const REVIEW: &[&str] =
     &["alice add {\"review\":\"person\"}", "close 1 codex", "codex start 1", "codex verify 1"];
-const LANDING: &[&str] =
+pub(super) const LANDING: &[&str] =
     &["alice add", "close 1 codex", "codex start 1", "codex verify 1", "codex begin 1"];
-const LANDED: &[&str] = &[
+pub(super) const LANDED: &[&str] = &[
     "alice add",
     "close 1 codex",
     "codex start 1",
@@ -29,9 +30,11 @@ const COMPLETED: &[&str] = &[
 ];
 const FAILED: &[&str] =
     &["alice add {\"max_attempts\":1}", "close 1 codex", "codex start 1", "codex abandon 1"];
-const CANCELLED: &[&str] = &["alice add", "close 1 codex", "codex start 1", "alice cancel 1"];
+pub(super) const CANCELLED: &[&str] =
+    &["alice add", "close 1 codex", "codex start 1", "alice cancel 1"];
 const HELD: &[&str] = &["alice add", "alice pause 1"];
-const FROZEN: &[&str] = &["alice add", "close 1 codex", "codex start 1", "alice pause 1"];
+pub(super) const FROZEN: &[&str] =
+    &["alice add", "close 1 codex", "codex start 1", "alice pause 1"];
 const ASKED: &[&str] =
     &["alice add", "close 1 codex", "codex start 1", "codex ask 1 {\"wait_s\":60}"];
 /// Behind a task that was cancelled.
