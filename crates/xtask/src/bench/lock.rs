@@ -12,7 +12,7 @@ use crate::error::Result;
 
 /// Rounds of every load; the median is told. Rounds of all responders alternate, so that a noisy
 /// minute hits all alike.
-const ROUNDS: usize = 3;
+const ROUNDS: usize = 7;
 /// Numbers of clients.
 pub(super) const CLIENTS: [usize; 3] = [1, 16, 64];
 /// Clients that want one key.
