@@ -20,9 +20,11 @@ const PATIENCE: Duration = Duration::from_secs(5);
 pub(super) async fn answer(State(web): State<Web>) -> Response {
     let mut vitals = web.0.ways.vitals.clone();
     let before = vitals.borrow().heard;
-    let asked = web.0.ways.door.send(Input::Wanted).await.is_ok();
-    let answered = tokio::time::timeout(PATIENCE, vitals.wait_for(|now| now.heard != before));
-    let fresh = asked && matches!(answered.await, Ok(Ok(_)));
+    let answered = tokio::time::timeout(PATIENCE, async {
+        let asked = web.0.ways.door.send(Input::Wanted).await.is_ok();
+        asked && vitals.wait_for(|now| now.heard != before).await.is_ok()
+    });
+    let fresh = answered.await == Ok(true);
     let Vital { log, decides, .. } = *web.0.ways.vitals.borrow();
     let decides = fresh && decides == Some(true);
     let ok = decides && log == "live";

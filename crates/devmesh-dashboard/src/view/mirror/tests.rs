@@ -86,6 +86,36 @@ fn leases_and_those_who_wait_come_and_go() {
     assert_eq!(names(&passed, "leases", "actor"), ["bob"]);
 }
 
+/// A task that has waited for ten minutes stands among those who wait, and goes from there in
+/// every way there is.
+#[test]
+fn a_task_that_queues_for_its_paths_comes_and_goes() {
+    let ways = [
+        ("task.edit", json!({ "task": "t-1", "depends_on": ["t-2"] })),
+        ("task.pause", json!({ "task": "t-1" })),
+        ("task.cancel", json!({ "task": "t-1" })),
+    ];
+    for (verb, body) in ways {
+        let mut follower = Follower::new();
+        let codex = json!({ "tool": "codex", "host": "h", "session": "s" });
+        follower.say("codex-1", "agent.join", codex);
+        let day = json!({ "paths": ["src/b"], "mode": "write", "ttl_ms": 86_400_000 });
+        follower.say("alice", "lock.acquire", day);
+        follower.say("alice", "task.add", json!({ "title": "all of it", "paths": ["src/"] }));
+        follower.say("alice", "task.add", json!({ "title": "another", "tool": "gemini" }));
+        follower.desk.wait(600_000);
+        // Something changes on its paths.
+        let other = json!({ "paths": ["src/c"], "mode": "write" });
+        let held = follower.say("alice", "lock.acquire", other);
+        let lease = names(&held, "leases", "lease").remove(0);
+        follower.desk.say("alice", "lock.release", json!({ "leases": [lease] }));
+        let queued = follower.follow();
+        assert_eq!(names(&queued, "waiters", "id"), ["t-1"]);
+        let went = follower.say("alice", verb, body);
+        assert_eq!(went.cut.get("waiters"), Some(&vec!["t-1".to_owned()]), "{verb} {went:?}");
+    }
+}
+
 #[test]
 fn a_task_that_waits_for_another_changes_with_it() {
     let mut follower = Follower::new();

@@ -50,7 +50,13 @@ fn parts(event: &Event) -> &'static [&'static str] {
         | Event::LockReleased(_)
         | Event::LockRenewed(_)
         | Event::LockExpired(_)
-        | Event::LockBroken(_) => LEASES,
+        | Event::LockBroken(_)
+        // A task takes its place in the queue for its paths, and leaves it with its readiness.
+        | Event::PathsQueued(_)
+        | Event::PathsLeft(_)
+        | Event::TaskEdited(_)
+        | Event::TaskPaused(_)
+        | Event::TaskBlocked(_) => LEASES,
         Event::TaskAwarded(_)
         | Event::TaskStarted(_)
         | Event::TaskCompleted(_)
@@ -77,19 +83,14 @@ fn parts(event: &Event) -> &'static [&'static str] {
         | Event::FrameworkPublished(_)
         | Event::ActorAdded(_)
         | Event::TaskAdded(_)
-        | Event::TaskEdited(_)
         | Event::AuctionOpened(_)
         | Event::AuctionLapsed(_)
-        | Event::PathsQueued(_)
-        | Event::PathsLeft(_)
         | Event::TaskProgressed(_)
         | Event::TaskVerified(_)
         | Event::TaskAsked(_)
         | Event::TaskAnswered(_)
         | Event::TaskSaid(_)
-        | Event::TaskPaused(_)
         | Event::TaskResumed(_)
-        | Event::TaskBlocked(_)
         | Event::TaskUnblocked(_) => &[],
     }
 }
