@@ -1,7 +1,8 @@
-//! Benches: each figure stands beside a floor or a peer measured in the same run, as a ratio.
+//! Benches: what is measured stands beside a floor or a peer of the same run, as a ratio, or
+//! beside the aim that the design sets for it.
 //!
-//! A ratio survives a slow or busy machine, a bare number does not; so no test is timed, and no
-//! figure is printed without what it is held against.
+//! A ratio survives a slow or busy machine, a bare number does not; so no test is timed. The few
+//! figures that stand alone (memory, the parts of a sum) are there to explain others.
 
 use std::env;
 use std::path::PathBuf;
@@ -177,7 +178,10 @@ pub(crate) fn bench(args: &Args) -> Result<()> {
         release.arg("--").args(env::args_os().skip(1));
         return run(release);
     }
-    let figures = if args.peers { beside_peers(args.rounds)? } else { run_all(&chosen)? };
+    let (figures, came) = match args.peers {
+        true => (beside_peers(args.rounds)?, Ok(())),
+        false => run_all(&chosen),
+    };
     match &args.json {
         Some(None) => print!("{}", figures.json()?),
         Some(Some(path)) => {
@@ -187,7 +191,7 @@ pub(crate) fn bench(args: &Args) -> Result<()> {
         }
         None => print!("{}", figures.text()),
     }
-    Ok(())
+    came
 }
 
 /// All that was measured: the rows, and before them what rows do not say.
@@ -211,13 +215,17 @@ impl Figures {
     }
 }
 
-fn run_all(chosen: &[&Bench]) -> Result<Figures> {
+/// What was measured until one of them failed, and how that came.
+fn run_all(chosen: &[&Bench]) -> (Figures, Result<()>) {
     let mut figures = Figures::default();
     for bench in chosen {
         eprintln!("{}: {}", bench.name, bench.about);
-        figures.rows.extend((bench.run)()?);
+        match (bench.run)() {
+            Ok(rows) => figures.rows.extend(rows),
+            Err(error) => return (figures, Err(error)),
+        }
     }
-    Ok(figures)
+    (figures, Ok(()))
 }
 
 #[cfg(feature = "peers")]

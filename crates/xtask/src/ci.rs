@@ -11,6 +11,7 @@ pub(crate) fn ci(with_tests: bool) -> Result<()> {
     run(cargo(&["fmt", "--all", "--check"]))?;
     tidy::tidy()?;
     run(clippy())?;
+    run(clippy_of_peers())?;
     schemas::schemas(schemas::Mode::Check)?;
     run(docs())?;
     if has_subcommand("deny") {
@@ -27,6 +28,14 @@ pub(crate) fn ci(with_tests: bool) -> Result<()> {
 
 fn clippy() -> Command {
     cargo(&["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"])
+}
+
+/// What only a bench beside other systems needs is built by nothing else.
+fn clippy_of_peers() -> Command {
+    let peers = ["--package", "xtask", "--features", "peers"];
+    let mut command = cargo(&["clippy", "--all-targets", "--locked"]);
+    command.args(peers).args(["--", "-D", "warnings"]);
+    command
 }
 
 fn docs() -> Command {

@@ -20,12 +20,16 @@ use crate::error::Result;
 pub(super) const AT_ONCE: usize = 64;
 const SESSION: &str = "s1";
 const HOSTS: usize = 20;
+/// How long all of them may take to be heard again.
+const HEARD: Duration = Duration::from_secs(30);
 
 /// The agents. They fall silent when this is dropped.
 pub(super) struct Crowd {
     agents: Vec<Client>,
     beats: Arc<Beats>,
     hearts: JoinSet<()>,
+    /// The heartbeats of each that were answered.
+    heard: Vec<Arc<AtomicU64>>,
 }
 
 /// What became of the heartbeats.
@@ -41,7 +45,7 @@ impl Crowd {
     pub(super) async fn connect(world: &World, count: usize) -> Result<Crowd> {
         let connect = |n: usize| async move { world.client(&name(n), Role::Agent).await };
         let agents = stream::iter((0..count).map(connect)).buffered(AT_ONCE).try_collect().await?;
-        Ok(Crowd { agents, beats: Arc::default(), hearts: JoinSet::new() })
+        Ok(Crowd { agents, beats: Arc::default(), hearts: JoinSet::new(), heard: Vec::new() })
     }
 
     /// Makes them known and has them join, and gives the seconds that the joining took; from here
@@ -94,6 +98,8 @@ impl Crowd {
         let count = u32::try_from(self.agents.len()).unwrap_or(u32::MAX).max(1);
         for (n, agent) in (0_u32..).zip(&self.agents) {
             let (agent, beats) = (agent.clone(), Arc::clone(&self.beats));
+            let own = Arc::new(AtomicU64::new(0));
+            self.heard.push(Arc::clone(&own));
             let first = Instant::now() + every * n / count;
             self.hearts.spawn(async move {
                 let session = SessionId::new(SESSION).expect("a plain name");
@@ -107,6 +113,7 @@ impl Crowd {
                     let live = agent.beat(&session, 0).await.is_ok_and(|reply| reply.live);
                     let told = if live { &beats.heard } else { &beats.lost };
                     told.fetch_add(1, Ordering::Relaxed);
+                    own.fetch_add(u64::from(live), Ordering::Relaxed);
                 }
             });
         }
@@ -118,9 +125,19 @@ impl Crowd {
     }
 
     /// Lets them be heard again, and waits until each was.
-    pub(super) async fn speak(&self) {
+    pub(super) async fn speak(&self) -> Result<()> {
+        let each = || self.heard.iter().map(|own| own.load(Ordering::Relaxed));
+        let before: Vec<u64> = each().collect();
         self.beats.held.store(false, Ordering::Relaxed);
-        tokio::time::sleep(Duration::from_millis(limits::BEAT_MS + limits::BEAT_MS / 8)).await;
+        let deadline = Instant::now() + HEARD;
+        while each().zip(&before).any(|(now, before)| now == *before) {
+            if Instant::now() > deadline {
+                let wrong = format!("not every one was within {} s", HEARD.as_secs());
+                return Err(failed("hear all agents again")(wrong));
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        Ok(())
     }
 
     /// The heartbeats that were answered so far.

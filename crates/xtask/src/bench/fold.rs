@@ -15,7 +15,7 @@ use devmesh_protocol::{
 };
 use futures::StreamExt;
 
-use super::world::{World, failed};
+use super::world::{self, World, failed};
 use super::{Against, Aim, Row};
 use crate::error::Result;
 
@@ -27,8 +27,7 @@ const ACTORS: u64 = 100;
 /// Both figures.
 pub(super) fn all() -> Result<Vec<Row>> {
     let mut rows = vec![alone()];
-    let runtime = tokio::runtime::Runtime::new().map_err(failed("start a runtime"))?;
-    rows.extend(runtime.block_on(cold_start())?);
+    rows.extend(world::until_interrupted(cold_start())?);
     Ok(rows)
 }
 

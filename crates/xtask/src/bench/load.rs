@@ -16,7 +16,12 @@ mod tests;
 const WARM_UP: Duration = Duration::from_millis(300);
 const MEASURED: Duration = Duration::from_millis(1500);
 /// Keys that a client with keys of its own goes through.
-const OWN_KEYS: u64 = 64;
+const OWN_KEYS: usize = 64;
+
+/// What a client with keys of its own takes at that turn.
+pub(super) fn own_key(client: usize, turn: usize) -> String {
+    format!("src/c{client}/f{}", turn % OWN_KEYS)
+}
 
 /// A client with a connection of its own that takes one key at a time.
 pub(super) trait Locker: Send + 'static {
@@ -95,12 +100,12 @@ async fn pairs<L: Locker>(
     end: Instant,
 ) -> Result<Vec<Duration>> {
     let mut times = Vec::new();
-    let mut turn = 0_u64;
+    let mut turn = 0_usize;
     while Instant::now() < end {
         turn += 1;
         let key = match alone {
             Some(_) => "src/hot/f0".to_owned(),
-            None => format!("src/c{n}/f{}", turn % OWN_KEYS),
+            None => own_key(n, turn),
         };
         let sent = Instant::now();
         locker.take(&key).await?;

@@ -51,7 +51,7 @@ async fn measure() -> Result<Vec<Row>> {
 async fn watch(world: &World, pid: u32, crowd: &Crowd) -> Result<Watched> {
     let seer = world.client("admin", Role::Admin).await?;
     tokio::time::sleep(SETTLED).await;
-    let records = async || Ok(seq(&query(&seer, "state").await?));
+    let records = async || seq(&query(&seer, "state").await?);
     let before = (usage::cpu_us(pid)?, usage::cpu_us(world.server_pid())?, records().await?);
     let heard = crowd.heard();
     let begun = tokio::time::Instant::now();
@@ -65,8 +65,9 @@ async fn watch(world: &World, pid: u32, crowd: &Crowd) -> Result<Watched> {
     })
 }
 
-fn seq(state: &Value) -> f64 {
-    state["seq"].as_f64().unwrap_or_default()
+fn seq(state: &Value) -> Result<f64> {
+    let seq = state["seq"].as_f64().ok_or_else(|| state.to_string());
+    seq.map_err(failed("read the newest record's number"))
 }
 
 pub(super) fn rows(idle: &Watched, memory: f64, heard: &Watched) -> Vec<Row> {
@@ -81,6 +82,7 @@ pub(super) fn rows(idle: &Watched, memory: f64, heard: &Watched) -> Vec<Row> {
             aim,
         ),
         row("idle server, of a core", idle.server, "%"),
+        row("idle mesh, records written", idle.records, ""),
         row(&agents("coordinator, of a core"), heard.coordinator, "%").against(
             "the design's aim",
             2.0,

@@ -152,9 +152,9 @@ fn what_is_written_while_nothing_happens_is_missed() {
     let watched =
         |coordinator, records| still::Watched { coordinator, server: 1.0, records, beats: 3_000.0 };
     let rows = |idle, heard| verdicts(&still::rows(&idle, 30.0, &heard));
-    let met = [Some(true), Some(true), None, Some(true), None, Some(true)];
+    let met = [Some(true), Some(true), None, None, Some(true), None, Some(true)];
     assert_eq!(rows(watched(0.5, 0.0), watched(2.0, 0.0)), met);
-    let missed = [Some(true), Some(false), None, Some(false), None, Some(false)];
+    let missed = [Some(true), Some(false), None, None, Some(false), None, Some(false)];
     assert_eq!(rows(watched(0.6, 0.0), watched(2.1, 1.0)), missed);
 }
 

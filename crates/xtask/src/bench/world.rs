@@ -47,10 +47,15 @@ fn build() -> Result<()> {
     run(cargo(&["build", "--quiet", "--profile", "dist", "--package", "devmesh"]))
 }
 
-/// Builds the coordinator's binary, then runs what measures it: with two workers, so that the
-/// clients leave the coordinator and the server some of the machine.
+/// Builds the coordinator's binary, then runs what measures it.
 pub(super) fn measured<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
     build()?;
+    until_interrupted(work)
+}
+
+/// Runs what measures, and ends what it started where it is interrupted: with two workers, so
+/// that the clients leave the coordinator and the server some of the machine.
+pub(super) fn until_interrupted<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()

@@ -6,6 +6,7 @@
 use std::path::Path;
 use std::process::Command;
 
+use devmesh_testkit::nats::free_port;
 use prost::Message;
 use tonic::client::Grpc;
 use tonic::codegen::http::uri::PathAndQuery;
@@ -122,8 +123,8 @@ impl Etcd {
     pub(super) async fn start(program: &Path) -> Result<Etcd> {
         let version = programs::version(program)?;
         let folder = programs::folder("etcd")?;
-        let url = format!("http://127.0.0.1:{}", programs::port()?);
-        let peers = format!("http://127.0.0.1:{}", programs::port()?);
+        let url = format!("http://127.0.0.1:{}", free_port());
+        let peers = format!("http://127.0.0.1:{}", free_port());
         let mut command = Command::new(program);
         command.args(["--name", "bench", "--log-level", "error", "--data-dir"]);
         command.arg(folder.path());

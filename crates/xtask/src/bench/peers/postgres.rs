@@ -8,6 +8,7 @@ use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::Command;
 
+use devmesh_testkit::nats::free_port;
 use futures::future::try_join;
 use nix::unistd::{Uid, User, chown};
 use tokio_postgres::{Client, NoTls, Statement};
@@ -58,7 +59,7 @@ impl Postgres {
         init.args(["--auth=trust", "--username=bench", "--encoding=UTF8", "--locale=C"]);
         init.arg("--pgdata").arg(folder.path());
         stdout_of(init)?;
-        let port = programs::port()?;
+        let port = free_port();
         let mut command = program("postgres");
         command.arg("-D").arg(folder.path());
         command.args(["-p", &port.to_string(), "-c", "listen_addresses=127.0.0.1"]);

@@ -2,7 +2,6 @@
 //! their own.
 
 use std::fs;
-use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -96,19 +95,29 @@ fn install() -> Result<()> {
     Ok(())
 }
 
-/// While it lives, packages start no services. One that says so already is left alone.
+/// While it lives, packages start no services. One that says so in other words is left alone.
 struct NothingStarts {
     ours: bool,
 }
 
+/// 101: what is asked for is forbidden.
+const FORBIDS: &str = "#!/bin/sh\nexit 101\n";
+
 impl NothingStarts {
     fn tell() -> Result<NothingStarts> {
         let policy = Path::new(POLICY);
-        if policy.exists() {
-            return Ok(NothingStarts { ours: false });
+        match fs::read_to_string(policy) {
+            // Ours, of a run that was killed.
+            Ok(text) if text == FORBIDS => return Ok(NothingStarts { ours: true }),
+            Ok(text) if text.contains("exit 101") => return Ok(NothingStarts { ours: false }),
+            Ok(_) => {
+                let text = format!("{POLICY} lets packages start services; move it away");
+                return Err(failed("keep packages from starting services")(text));
+            }
+            Err(_) => {}
         }
         let write = || {
-            fs::write(policy, "#!/bin/sh\nexit 101\n")?;
+            fs::write(policy, FORBIDS)?;
             fs::set_permissions(policy, fs::Permissions::from_mode(0o755))
         };
         write().map_err(|source| Error::Write { path: policy.to_owned(), source })?;
@@ -135,12 +144,6 @@ pub(super) struct Server {
 pub(super) fn folder(name: &str) -> Result<TempDir> {
     let within = root().join("target");
     TempDir::with_prefix_in(format!("bench-{name}-"), within).map_err(failed("make a folder"))
-}
-
-/// A port that is free now.
-pub(super) fn port() -> Result<u16> {
-    let free = || TcpListener::bind("127.0.0.1:0")?.local_addr();
-    Ok(free().map_err(failed("find a free port"))?.port())
 }
 
 /// What the program says of its version: the first word that starts with a digit.

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
+use devmesh_testkit::nats::free_port;
 use redis::aio::MultiplexedConnection;
 use redis::{Client, RedisError, cmd};
 
@@ -32,7 +33,7 @@ impl Redis {
     pub(super) async fn start(program: &Path) -> Result<Redis> {
         let version = programs::version(program)?;
         let folder = programs::folder("redis")?;
-        let port = programs::port()?;
+        let port = free_port();
         let mut command = Command::new(program);
         command.args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--dir"]);
         command.arg(folder.path());

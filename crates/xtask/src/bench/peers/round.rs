@@ -17,8 +17,8 @@ pub(super) trait Peer {
 
 /// Installs what is missing, starts everything and measures it.
 pub(in super::super) fn measure(rounds: usize) -> Result<Run> {
-    let programs = Programs::find_or_install()?;
-    world::measured(rounds_of(&programs, rounds))
+    // Within, so that what an interrupted installation put up is taken down.
+    world::measured(async { rounds_of(&Programs::find_or_install()?, rounds).await })
 }
 
 async fn rounds_of(programs: &Programs, rounds: usize) -> Result<Run> {
