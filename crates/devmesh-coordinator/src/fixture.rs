@@ -276,7 +276,8 @@ impl World {
                 self.nodes[index].queue.push_back(Input::TextStored { digest, stored });
             }
             Effect::ReadText { digest } => {
-                let text = Ok(self.texts.get(&digest).cloned());
+                let down = self.texts_fail.then(|| "down".to_owned());
+                let text = down.map_or_else(|| Ok(self.texts.get(&digest).cloned()), Err);
                 self.nodes[index].queue.push_back(Input::TextRead { digest, text });
             }
             Effect::DeleteText { digest } => {

@@ -211,6 +211,8 @@ pub(crate) struct Filling {
     pub(crate) value: serde_json::Value,
     /// Where each text belongs, as JSON pointers.
     pub(crate) missing: Vec<(String, Digest)>,
+    /// Where those belong that could not be read.
+    pub(crate) unread: Vec<String>,
     /// What a note has to hold.
     pub(crate) word: Option<String>,
     pub(crate) until: u64,

@@ -67,7 +67,7 @@ pub fn known(state: &State, command: &Command, at: At) -> Known {
                 command.id,
                 (ms - at.0) / 1_000
             );
-            Known::Refused(Rejection::bad_field("id", text))
+            Known::Refused(Rejection::bad_field("id", text).with("ahead_ms", ms - at.0))
         }
         _ => Known::New,
     }

@@ -133,7 +133,8 @@ pub struct Notes {
     /// Only the one under this key.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
-    /// Only those that hold this, in whatever case: in the key, the text, the author or a path.
+    /// Only those that hold each of these words, in whatever case: in the key, the text, the
+    /// author or a path.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub word: Option<String>,
     /// Only those about what this path holds, is, or lies in.

@@ -544,14 +544,16 @@ pub struct NoteView {
 }
 
 impl NoteView {
-    /// Whether it holds the word, in whatever case: in its key, text, author or one of its paths.
-    pub fn holds(&self, word: &str) -> bool {
-        let word = word.to_lowercase();
-        let holds = |text: &str| text.to_lowercase().contains(&word);
-        holds(&self.key)
-            || self.value.as_deref().is_some_and(holds)
-            || holds(self.by.as_str())
-            || self.paths.iter().any(|path| holds(path.key()))
+    /// Whether it holds each of the words, in whatever case: in its key, text, author or one of
+    /// its paths.
+    pub fn holds(&self, words: &str) -> bool {
+        words.to_lowercase().split_whitespace().all(|word| {
+            let holds = |text: &str| text.to_lowercase().contains(word);
+            holds(&self.key)
+                || self.value.as_deref().is_some_and(holds)
+                || holds(self.by.as_str())
+                || self.paths.iter().any(|path| holds(path.key()))
+        })
     }
 }
 

@@ -216,8 +216,7 @@ impl World {
             }
             // Under a new id, the next time; by then the clock may be right again.
             (PersonTag::First(_), Some(Reply::Err { error, .. }))
-                if error.code == Code::IdExpired
-                    || error.details.get("field").is_some_and(|field| field == "id") => {}
+                if error.code == Code::IdExpired || error.details.contains_key("ahead_ms") => {}
             (PersonTag::First(_), Some(Reply::Err { error, .. })) => {
                 self.broken(format!("the mesh cannot begin: {error}"));
             }

@@ -81,7 +81,8 @@ pub(super) fn expire(view: &mut View, now: Now, out: &mut Vec<Effect>) {
     if view.filling.iter().any(|filling| has_expired(filling.until)) {
         for mut filling in std::mem::take(&mut view.filling) {
             if has_expired(filling.until) {
-                filling.missing.clear();
+                let late = filling.missing.drain(..).map(|(pointer, _)| pointer);
+                filling.unread.extend(late);
             }
             view.filling.push(filling);
         }
@@ -114,12 +115,13 @@ fn show(view: &mut View, now: Now, asked: Asked, out: &mut Vec<Effect>) {
         _ => None,
     };
     if missing.is_empty() {
-        return give(caller, seq, value, word.as_deref(), out);
+        return give(caller, seq, value, &Found { word, unread: Vec::new() }, out);
     }
     let asked: std::collections::BTreeSet<Digest> = missing.iter().map(|(_, d)| *d).collect();
     out.extend(asked.into_iter().map(|digest| Effect::ReadText { digest }));
     let until = now.mono_ms + FILL_MS;
-    view.filling.push(Filling { caller, seq, value, missing, word, until });
+    let unread = Vec::new();
+    view.filling.push(Filling { caller, seq, value, missing, unread, word, until });
 }
 
 fn put(value: &mut Value, pointer: &str, text: Option<&str>) {
@@ -139,18 +141,24 @@ pub(super) fn text_read(
     text: Result<Option<String>, String>,
     out: &mut Vec<Effect>,
 ) {
-    let text = text.unwrap_or_else(|why| {
-        tracing::warn!(%digest, why, "a free text could not be read");
-        None
-    });
+    let (text, is_read) = match text {
+        Ok(text) => (text, true),
+        Err(why) => {
+            tracing::warn!(%digest, why, "a free text could not be read");
+            (None, false)
+        }
+    };
     if let Some(text) = &text {
         view.texts.insert(digest, text.as_str().into());
     }
     for filling in &mut view.filling {
-        let Filling { value, missing, .. } = filling;
+        let Filling { value, missing, unread, .. } = filling;
         missing.retain(|(pointer, wanted)| {
             if *wanted == digest {
                 put(value, pointer, text.as_deref());
+                if !is_read {
+                    unread.push(pointer.clone());
+                }
             }
             *wanted != digest
         });
@@ -161,19 +169,42 @@ pub(super) fn text_read(
 fn give_filled(view: &mut View, out: &mut Vec<Effect>) {
     for filling in std::mem::take(&mut view.filling) {
         if filling.missing.is_empty() {
-            let Filling { caller, seq, value, word, .. } = filling;
-            give(caller, seq, value, word.as_deref(), out);
+            let Filling { caller, seq, value, unread, word, .. } = filling;
+            give(caller, seq, value, &Found { word, unread }, out);
         } else {
             view.filling.push(filling);
         }
     }
 }
 
-/// Answers, now that the texts stand in it: of notes only those that hold the word asked for.
-fn give(caller: Caller, seq: u64, mut value: Value, word: Option<&str>, out: &mut Vec<Effect>) {
-    if let (Some(word), Some(notes)) = (word, value["notes"].as_array_mut()) {
-        let holds = |note: &Value| NoteView::deserialize(note).is_ok_and(|note| note.holds(word));
-        notes.retain(holds);
+/// What is known of an answer's texts once no more is waited for.
+struct Found {
+    /// What a note has to hold.
+    word: Option<String>,
+    /// Where texts belong that could not be read.
+    unread: Vec<String>,
+}
+
+/// Answers, now that the texts stand in it: of notes only those that hold what was asked for, and
+/// those of which nobody can tell, which are named.
+fn give(caller: Caller, seq: u64, mut value: Value, found: &Found, out: &mut Vec<Effect>) {
+    if let Some(notes) = value["notes"].as_array_mut() {
+        let mut unread = Vec::new();
+        let mut place = 0;
+        notes.retain(|note| {
+            let pointer = format!("/notes/{place}/value");
+            place += 1;
+            let is_unread = found.unread.contains(&pointer);
+            if is_unread {
+                unread.push(note["key"].clone());
+            }
+            let holds =
+                |word: &String| NoteView::deserialize(note).is_ok_and(|note| note.holds(word));
+            is_unread || found.word.as_ref().is_none_or(holds)
+        });
+        if !unread.is_empty() {
+            value["unread"] = unread.into();
+        }
     }
     reply_now(caller, &Reply::Ok { seq: Some(seq), result: value }, out);
 }

@@ -44,7 +44,7 @@ enum Command {
         #[command(flatten)]
         only: Only,
     },
-    /// Find the notes that hold some words
+    /// Find the notes that hold all of some words
     Search {
         /// What to look for in keys, texts, authors and paths
         #[arg(required = true)]
@@ -109,7 +109,12 @@ impl Args {
 
 impl Only {
     fn query(self, context: &Context, word: Option<String>) -> Result<Notes> {
-        let path = resolve(context, self.path.as_slice())?.into_iter().next();
+        let paths = resolve(context, self.path.as_slice())?;
+        if let [one, other, ..] = paths.as_slice() {
+            let wrong = format!("--path takes one path, and this means more: {one}, {other} …");
+            return Err(Error::usage(wrong).hint("a folder's path means all that is in it: src/"));
+        }
+        let path = paths.into_iter().next();
         Ok(Notes { word, path, by: self.by, repo: self.repo, ..Notes::default() })
     }
 }
@@ -118,6 +123,9 @@ impl Only {
 struct Part {
     notes: Vec<NoteView>,
     next: Option<String>,
+    /// Whose texts could not be read at the moment, by key.
+    #[serde(default)]
+    unread: Vec<String>,
 }
 
 /// All notes that are meant, part by part: one part of them may hold none.
@@ -128,6 +136,10 @@ async fn found(context: &Context, mut query: Notes) -> Result<Vec<NoteView>> {
         let body = serde_json::to_value(&query)
             .map_err(|error| Error::failed("write the query").because(error))?;
         let part: Part = link.get("notes", body).await?;
+        for key in &part.unread {
+            let wrong = format!("the text on {key} cannot be read at the moment");
+            context.out.say(clean(&wrong));
+        }
         notes.extend(part.notes);
         if part.next.is_none() {
             return Ok(notes);

@@ -348,7 +348,36 @@ fn a_note_is_found_by_a_word_of_its_text_as_long_as_that_is_there() {
     assert_eq!(found(&mut world, "d", next), "flaky flaky");
     world.ok("alice", "redact", json!({ "digest": Digest::of(b"Make first") }));
     assert_eq!(found(&mut world, "e", json!({ "word": "make" })), "make -");
+    // Each of several words, wherever it stands.
+    assert_eq!(found(&mut world, "f", json!({ "word": "it Flaky" })), "flaky -");
+    assert_eq!(found(&mut world, "g", json!({ "word": "it make" })), " -");
     world.check();
+}
+
+/// "No such note" is said only of notes that could be read.
+#[test]
+fn a_note_whose_text_cannot_be_read_is_named_and_not_passed_over() {
+    let mut world = World::led();
+    world.furnish();
+    for (key, value) in [("build", "make first"), ("flaky", "run it twice")] {
+        world.ok("alice", "note.share", json!({ "key": key, "value": value }));
+    }
+    // A coordinator that has never seen them has to read them.
+    world.nodes[0].runs = false;
+    let second = world.add_node(None);
+    world.until(5_000, |world| world.nodes[second].view.is_leading());
+    world.texts_fail = true;
+    world.ask(second, "q", "notes", json!({ "word": "twice" }));
+    world.pass(20);
+    let result = world.answered("q").unwrap()["result"].clone();
+    assert_eq!(result["unread"], json!(["build", "flaky"]), "{result}");
+    assert_eq!(result["notes"].as_array().unwrap().len(), 2, "{result}");
+    world.texts_fail = false;
+    world.ask(second, "r", "notes", json!({ "word": "twice" }));
+    world.pass(20);
+    let result = world.answered("r").unwrap()["result"].clone();
+    assert_eq!(result["unread"], json!(null), "{result}");
+    assert_eq!(result["notes"][0]["key"], "flaky", "{result}");
 }
 
 #[test]
