@@ -149,6 +149,7 @@ impl World {
             name: RepoId::new("r").unwrap(),
             url: None,
             path: Some("/r".to_owned()),
+            host: None,
             base: None,
             target: None,
             verify: Vec::new(),

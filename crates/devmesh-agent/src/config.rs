@@ -14,7 +14,6 @@ use devmesh_protocol::{ActorId, HostId, RepoId, limits};
 use crate::dialect::Dialect;
 use crate::error::{Error, Result};
 use crate::mask::Mask;
-use crate::origin::Origin;
 use crate::process::{self, RunLimits};
 use crate::profile::{self, Permission, Profile};
 use crate::slot;
@@ -129,8 +128,11 @@ pub struct Config {
     pub state: PathBuf,
     /// Where repositories lie, where the mesh does not know it right.
     pub repos: BTreeMap<RepoId, PathBuf>,
-    /// Where the repositories really are, where that is another host.
-    pub origin: Option<Origin>,
+    /// Where the repositories of the host that has the mesh are, as git's address with `{repo}` in
+    /// it, where that is another host.
+    pub origin: Option<String>,
+    /// Where mirrors of other hosts' repositories lie.
+    pub mirrors: PathBuf,
     /// The environment of tools and commands.
     pub env: Vec<(OsString, OsString)>,
     /// The bounds of a run.
@@ -179,7 +181,8 @@ impl Config {
             worktrees,
             state: base.join("agents").join(client.actor().as_str()),
             repos: args.repos.into_iter().collect(),
-            origin: args.origin.map(|address| Origin::new(address, base.join("repos"))),
+            origin: args.origin,
+            mirrors: base.join("repos"),
             mask: Mask::of_env(&mask_env),
             env,
             limits,

@@ -13,20 +13,23 @@ mod worktree;
 
 pub use kinds::{Effect, LandOrder};
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use devmesh_bus::client::Client;
-use devmesh_protocol::Verb;
 use devmesh_protocol::command::task::Bid;
+use devmesh_protocol::view::RepoView;
+use devmesh_protocol::{RepoId, Verb};
 use tokio::sync::{Mutex, mpsc};
 use tokio::task::JoinHandle;
 
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::input::Input;
+use crate::keeper::Post;
+use crate::origin::Origin;
 use crate::outbox::Outbox;
 use crate::view::Key;
 use desk::Desk;
@@ -45,6 +48,10 @@ pub(crate) struct Performer {
 pub(crate) struct World {
     pub(crate) config: Arc<Config>,
     pub(crate) client: Client,
+    /// What is asked of other hosts' keepers.
+    pub(crate) post: Post,
+    /// Repositories of other hosts that were reached when they were last asked for.
+    pub(crate) reached: Arc<std::sync::Mutex<BTreeSet<RepoId>>>,
     pub(crate) outbox: Arc<Mutex<Outbox>>,
     pub(crate) inputs: mpsc::Sender<Input>,
     pub(crate) clock: Clock,
@@ -54,6 +61,18 @@ impl World {
     /// Gives an input to the process; one that is ending needs none.
     pub(crate) async fn put(&self, input: Input) {
         let _ = self.inputs.send(input).await;
+    }
+
+    /// Where a repository is, where that is another host.
+    pub(crate) fn origin(&self, repo: &RepoView) -> Option<Origin> {
+        match &repo.host {
+            Some(host) if *host == self.config.host => None,
+            Some(host) => Some(Origin::Kept(Box::new(self.post.line(host, &repo.repo)))),
+            None => {
+                let address = self.config.origin.as_ref()?;
+                Some(Origin::Git(address.replace("{repo}", repo.repo.as_str())))
+            }
+        }
     }
 }
 

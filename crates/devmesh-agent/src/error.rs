@@ -118,6 +118,24 @@ pub enum Error {
         #[source]
         source: Box<devmesh_bus::Error>,
     },
+    /// What a repository on another host was asked for is not done.
+    #[error("reach {repo} on the host {host}: {why}")]
+    Keeper {
+        /// The repository.
+        repo: String,
+        /// The host on which it lies.
+        host: String,
+        /// What is wrong there.
+        why: String,
+    },
+    /// More is new than a bundle may bring.
+    #[error("send {bytes} bytes of a repository to another host: {max_bytes} are allowed")]
+    BundleTooLarge {
+        /// What it came to.
+        bytes: u64,
+        /// The bound.
+        max_bytes: u64,
+    },
     /// Another process works as this actor with this state.
     #[error("run as {actor}: another process does, it holds {}", lock.display())]
     Running {

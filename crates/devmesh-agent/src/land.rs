@@ -30,6 +30,7 @@ use devmesh_protocol::command::task::{Change, FileEdit};
 
 use crate::error::{Error, Result};
 use crate::git::{Git, is_ancestor, resolve, tree_of};
+use crate::origin::Origin;
 
 /// How often a turn starts over because the branch moved under it.
 pub const ROUNDS_MAX: u32 = 5;
@@ -65,8 +66,8 @@ pub struct Turn {
     pub work_base: String,
     /// What the log knows of the target.
     pub known: Known,
-    /// Where the branches really are, as git addresses it, where `repo` is but their mirror.
-    pub origin: Option<String>,
+    /// Where the branches really are, where `repo` is but their mirror.
+    pub origin: Option<Origin>,
 }
 
 /// What the log knows of a branch.
@@ -148,8 +149,8 @@ pub async fn prepare(turn: &Turn) -> Result<Preparation> {
         let Error::RefInTheWay { reason } = error else { return Err(error) };
         return Ok(Preparation::Blocked { reason, files: Vec::new() });
     }
-    if let Some(address) = &turn.origin {
-        crate::origin::fetch(&git, address).await?;
+    if let Some(origin) = &turn.origin {
+        origin.fetch(&git).await?;
     }
     let turn_ref = match refs::take_turn(&git, turn).await? {
         refs::Taken::Ours(object) => object,

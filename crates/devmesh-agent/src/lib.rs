@@ -30,6 +30,7 @@ pub mod git;
 pub mod guard;
 mod id;
 pub mod input;
+pub mod keeper;
 pub mod land;
 pub mod mask;
 pub mod origin;
@@ -94,6 +95,8 @@ pub async fn run(args: Args, client: Client, shutdown: CancellationToken) -> Res
     let mut view = View::new(config.me.clone(), session);
     let world = World {
         config,
+        post: keeper::Post::new(&client),
+        reached: Arc::default(),
         client: client.clone(),
         outbox: Arc::new(Mutex::new(outbox)),
         inputs: sender,

@@ -2,16 +2,23 @@
 //! or refuses as a whole.
 //!
 //! There is one place where a repository's branches are. On that host an agent moves them where
-//! they stand; on every other host it works in a mirror and pushes. What is compared is the same
-//! on both ways, the target's head and the turn ref, so that agents of all hosts land in one queue.
+//! they stand; on every other host it works in a mirror and asks for the move. What is compared is
+//! the same on all ways, the target's head and the turn ref, so that agents of all hosts land in
+//! one queue.
+//!
+//! A repository of the host that has the mesh is reached by git itself, through the mesh's gate.
+//! One that lies on a host that joined has no gate before it: it travels as bundles over the blob
+//! stream, see [`crate::keeper`].
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use devmesh_protocol::{RepoId, TaskId};
+use devmesh_protocol::RepoId;
 
 use crate::error::{Doing, Result};
 use crate::git::{Git, refused};
+use crate::keeper;
 use crate::save::WORK_REFS;
 
 #[cfg(test)]
@@ -23,19 +30,23 @@ const LIMIT: Duration = Duration::from_secs(600);
 const TRIES_MAX: u32 = 5;
 /// Between two of them.
 const PAUSE: Duration = Duration::from_millis(200);
+/// Where a mirror keeps the saves as they are at the other end.
+const SAVES_THERE: &str = "refs/devmesh/there/work";
 /// What a mirror holds. Saves and turns too: the next attempt may be this host's.
 const REFSPECS: [&str; 4] = [
     "+refs/heads/*:refs/heads/*",
     "+refs/tags/*:refs/tags/*",
-    "+refs/devmesh/work/*:refs/devmesh/work/*",
+    "+refs/devmesh/work/*:refs/devmesh/there/work/*",
     "+refs/devmesh/turn/*:refs/devmesh/turn/*",
 ];
 
-/// Where the mesh's repositories are, seen from this host.
+/// Where one repository is, seen from a host where it is not.
 #[derive(Debug, Clone)]
-pub struct Origin {
-    address: String,
-    mirrors: PathBuf,
+pub enum Origin {
+    /// As git addresses it.
+    Git(String),
+    /// On a host whose keeper answers for it.
+    Kept(Box<keeper::Line>),
 }
 
 /// A ref that is to move.
@@ -62,59 +73,98 @@ pub enum Pushed {
 }
 
 impl Origin {
-    /// The repositories at `address` (as git says it, `{repo}` standing for one's name), mirrored
-    /// below `mirrors`.
-    pub fn new(address: String, mirrors: PathBuf) -> Self {
-        Self { address, mirrors }
-    }
-
-    /// Where one repository is.
-    pub fn address(&self, repo: &RepoId) -> String {
-        self.address.replace("{repo}", repo.as_str())
-    }
-
-    /// This host's mirror of a repository, as the repository stands now.
+    /// This host's mirror of the repository, below `mirrors`, as the repository stands now.
     ///
     /// # Errors
     /// When the other host is not reached or git refuses.
-    pub async fn mirror(&self, repo: &RepoId) -> Result<PathBuf> {
-        let path = self.mirrors.join(format!("{repo}.git"));
+    pub async fn mirror(&self, mirrors: &Path, repo: &RepoId) -> Result<PathBuf> {
+        let path = mirror_at(mirrors, repo);
         if !path.join("HEAD").is_file() {
             let doing = || format!("create {}", path.display());
             tokio::fs::create_dir_all(&path).await.doing(doing)?;
             // Made twice at once it is the same.
             Git::at(&path).run(&["init", "--quiet", "--bare", "."]).await?;
         }
-        fetch(&Git::at(&path), &self.address(repo)).await?;
+        self.fetch(&Git::at(&path)).await?;
         Ok(path)
+    }
+
+    /// Brings a mirror up to date.
+    ///
+    /// # Errors
+    /// When the other host is not reached or git refuses.
+    pub async fn fetch(&self, git: &Git) -> Result<()> {
+        let before = saves_there(git).await?;
+        match self {
+            Self::Git(address) => fetch(git, address).await?,
+            Self::Kept(line) => line.fetch(git).await?,
+        }
+        adopt_saves(git, &before).await
+    }
+
+    /// Moves refs where they are, all or none, for the turn of `task`, and then in the mirror.
+    ///
+    /// # Errors
+    /// When the other host is not reached: what became of the move is not known then, and the
+    /// next look finds out.
+    pub async fn push(&self, git: &Git, task: &str, moves: &[Move<'_>]) -> Result<Pushed> {
+        let pushed = match self {
+            Self::Git(address) => push(git, address, moves).await?,
+            Self::Kept(line) => line.push(git, task, moves).await?,
+        };
+        if pushed == Pushed::Done {
+            for one in moves {
+                git.run(&["update-ref", "--no-deref", one.name, one.new]).await?;
+            }
+        }
+        Ok(pushed)
+    }
+
+    /// Sends a commit under a ref that only this host moves. It is named, because the mirror's own
+    /// ref may be another agent's fetch behind.
+    ///
+    /// # Errors
+    /// When the other host is not reached or refuses.
+    pub async fn send(&self, git: &Git, task: &str, name: &str, commit: &str) -> Result<()> {
+        match self {
+            Self::Git(address) => {
+                let refspec = format!("+{commit}:{name}");
+                let args = ["push", "--quiet", address, &refspec];
+                reaching(git).run(&args).await.map(|_| ())
+            }
+            Self::Kept(line) => line.send(git, task, name, commit).await,
+        }
     }
 
     /// Removes the saves of a task, there too.
     ///
     /// # Errors
     /// When the other host is not reached or git refuses.
-    pub async fn forget(&self, git: &Git, repo: &RepoId, task: TaskId) -> Result<()> {
-        let address = self.address(repo);
-        let git = reaching(git);
-        let pattern = format!("{WORK_REFS}/{task}/*");
-        let listed = git.run(&["ls-remote", "--refs", &address, &pattern]).await?;
-        let names = listed.lines().filter_map(|line| line.split_once('\t'));
-        let gone: Vec<String> = names.map(|(_, name)| format!(":{name}")).collect();
-        if gone.is_empty() {
-            return Ok(());
+    pub async fn forget(&self, git: &Git, task: &str) -> Result<()> {
+        match self {
+            Self::Git(address) => forget(git, address, task).await,
+            Self::Kept(line) => line.forget(task).await,
         }
-        let mut args = vec!["push".to_owned(), "--quiet".to_owned(), address];
-        args.extend(gone);
-        git.run(&args).await.map(|_| ())
     }
 }
 
-/// Brings a mirror up to date.
-///
-/// # Errors
-/// When the other host is not reached or git refuses.
-pub async fn fetch(git: &Git, address: &str) -> Result<()> {
-    let mut args = vec!["fetch", "--quiet", "--no-tags", "--no-write-fetch-head", address];
+async fn forget(git: &Git, address: &str, task: &str) -> Result<()> {
+    let git = reaching(git);
+    let pattern = format!("{WORK_REFS}/{task}/*");
+    let listed = git.run(&["ls-remote", "--refs", address, &pattern]).await?;
+    let names = listed.lines().filter_map(|line| line.split_once('\t'));
+    let gone: Vec<String> = names.map(|(_, name)| format!(":{name}")).collect();
+    if gone.is_empty() {
+        return Ok(());
+    }
+    let mut args = vec!["push".to_owned(), "--quiet".to_owned(), address.to_owned()];
+    args.extend(gone);
+    git.run(&args).await.map(|_| ())
+}
+
+async fn fetch(git: &Git, address: &str) -> Result<()> {
+    let mut args = vec!["fetch", "--quiet", "--prune", "--no-tags"];
+    args.extend(["--no-write-fetch-head", address]);
     args.extend(REFSPECS);
     let git = reaching(git);
     let mut tries = 1;
@@ -131,12 +181,7 @@ pub async fn fetch(git: &Git, address: &str) -> Result<()> {
     }
 }
 
-/// Moves refs where they are, all or none, and then in the mirror.
-///
-/// # Errors
-/// When the other host is not reached: what became of the move is not known then, and the next
-/// look finds out.
-pub async fn push(git: &Git, address: &str, moves: &[Move<'_>]) -> Result<Pushed> {
+async fn push(git: &Git, address: &str, moves: &[Move<'_>]) -> Result<Pushed> {
     let lease =
         |one: &Move<'_>| format!("--force-with-lease={}:{}", one.name, one.old.unwrap_or_default());
     let mut args: Vec<String> =
@@ -145,27 +190,65 @@ pub async fn push(git: &Git, address: &str, moves: &[Move<'_>]) -> Result<Pushed
     args.push(address.to_owned());
     args.extend(moves.iter().map(|one| format!("{}:{}", one.new, one.name)));
     let output = reaching(git).try_run(&args, &[]).await?;
-    if output.code != 0 {
-        let said = output.text();
-        let told = said.lines().find(|line| line.starts_with('!')).map(str::to_owned);
-        return match told {
-            Some(line) => Ok(Pushed::Refused { said: line.replace('\t', " ") }),
-            None => Err(refused(&args, &output)),
-        };
+    if output.code == 0 {
+        return Ok(Pushed::Done);
     }
-    for one in moves {
-        git.run(&["update-ref", "--no-deref", one.name, one.new]).await?;
+    let said = output.text();
+    let told = said.lines().find(|line| line.starts_with('!')).map(str::to_owned);
+    match told {
+        Some(line) => Ok(Pushed::Refused { said: line.replace('\t', " ") }),
+        None => Err(refused(&args, &output)),
     }
-    Ok(Pushed::Done)
 }
 
-/// Sends a ref that only this host moves.
-///
-/// # Errors
-/// When the other host is not reached or git refuses.
-pub async fn send(git: &Git, address: &str, name: &str) -> Result<()> {
-    let refspec = format!("+{name}:{name}");
-    reaching(git).run(&["push", "--quiet", address, &refspec]).await.map(|_| ())
+/// The saves that were at the other end when this mirror last looked.
+async fn saves_there(git: &Git) -> Result<BTreeMap<String, String>> {
+    let args = ["for-each-ref", "--format=%(objectname) %(refname)", SAVES_THERE];
+    let listed = git.run(&args).await?;
+    let pairs = listed.lines().filter_map(|line| line.split_once(' '));
+    let named = |name: &str| name.replacen(SAVES_THERE, WORK_REFS, 1);
+    Ok(pairs.map(|(commit, name)| (named(name), commit.to_owned())).collect())
+}
+
+/// Takes the saves that came with a fetch, and lets those go that were forgotten. What this host
+/// has saved and not sent yet stays: it is not there, and may be all that is left of the work.
+async fn adopt_saves(git: &Git, before: &BTreeMap<String, String>) -> Result<()> {
+    let there = saves_there(git).await?;
+    let here = git.run(&["for-each-ref", "--format=%(objectname) %(refname)", WORK_REFS]).await?;
+    let here = here.lines().filter_map(|line| line.split_once(' '));
+    let here: BTreeMap<&str, &str> = here.map(|(commit, name)| (name, commit)).collect();
+    for (name, commit) in &there {
+        let old = match here.get(name.as_str()) {
+            Some(own) if own == commit => continue,
+            Some(own) if before.get(name).is_none_or(|seen| seen != own) => {
+                if saved_at(git, own).await? >= saved_at(git, commit).await? {
+                    continue;
+                }
+                (*own).to_owned()
+            }
+            Some(own) => (*own).to_owned(),
+            None => "0".repeat(commit.len()),
+        };
+        // Moved by somebody else since it was read: theirs is the newer.
+        git.try_run(&["update-ref", "--no-deref", name, commit, &old], &[]).await?;
+    }
+    for (name, seen) in before.iter().filter(|(name, _)| !there.contains_key(*name)) {
+        if here.get(name.as_str()) == Some(&seen.as_str()) {
+            git.try_run(&["update-ref", "--no-deref", "-d", name, seen], &[]).await?;
+        }
+    }
+    Ok(())
+}
+
+/// When a save was made, seconds UTC. One attempt's are made on one host.
+pub(crate) async fn saved_at(git: &Git, commit: &str) -> Result<u64> {
+    let shown = git.run(&["show", "--no-patch", "--format=%ct", commit]).await?;
+    Ok(shown.trim().parse().unwrap_or(0))
+}
+
+/// Where a repository's mirror is.
+pub(crate) fn mirror_at(mirrors: &Path, repo: &RepoId) -> PathBuf {
+    mirrors.join(format!("{repo}.git"))
 }
 
 /// Git that may run the command in such an address, which nothing but devmesh's own start says.

@@ -1,7 +1,7 @@
 //! The whole process against a real bus, real git and a stand-in for the coordinator.
 
 mod defects;
-mod mesh;
+pub(crate) mod mesh;
 mod real;
 
 use std::path::Path;

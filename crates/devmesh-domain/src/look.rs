@@ -157,6 +157,7 @@ pub(crate) fn repo_view(state: &State, name: &RepoId) -> Option<RepoView> {
         repo: name.clone(),
         url: added.url.clone(),
         path: added.path.clone(),
+        host: added.host.clone(),
         base: added.base.clone(),
         target: added.target.clone(),
         verify: added.verify.clone(),

@@ -504,6 +504,9 @@ pub struct RepoView {
     pub url: Option<String>,
     /// Where it lies on its host.
     pub path: Option<String>,
+    /// The host that joined on which `path` is; none: the one that has the mesh.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host: Option<HostId>,
     /// The branch that tasks start from.
     pub base: String,
     /// The branch that work lands on.

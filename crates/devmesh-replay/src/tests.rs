@@ -76,6 +76,7 @@ fn day() -> Vec<Line> {
         repo: id("demo"),
         url: None,
         path: Some("/demo".into()),
+        host: None,
         base: "main".into(),
         target: "devmesh/landed/main".into(),
         verify: vec![],

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use devmesh_bus::client::{Client, Outcome, mint};
 use devmesh_protocol::id::plain;
+use devmesh_protocol::view::RepoView;
 use devmesh_protocol::{ActorId, Command, MeshId, Reply, RepoId, Verb};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -342,7 +343,10 @@ fn read<T: DeserializeOwned>(what: &str, value: Value) -> Result<T> {
 /// or where the state of the mesh is not on this machine.
 pub(crate) async fn repo_here(context: &Context, link: &Link) -> Result<Option<RepoId>> {
     let Some(repo) = context.repo()? else { return Ok(None) };
-    let repos: Vec<devmesh_protocol::view::RepoView> = link.list("repos", json!({})).await?;
+    let repos: Vec<RepoView> = link.list("repos", json!({})).await?;
+    // A path says nothing of another host; in a clone of what the mesh's host has, it may be meant.
+    let host = Joined::host_at(&context.state()?)?;
+    let near = |known: &&RepoView| known.host.is_none() || known.host == host;
     let here = repo.main_root();
     let is_here = |path: &Option<String>| {
         path.as_ref().is_some_and(|path| {
@@ -350,7 +354,7 @@ pub(crate) async fn repo_here(context: &Context, link: &Link) -> Result<Option<R
             path == here || path == repo.root || path.canonicalize().is_ok_and(|real| real == here)
         })
     };
-    if let Some(found) = repos.iter().find(|known| is_here(&known.path)) {
+    if let Some(found) = repos.iter().filter(near).find(|known| is_here(&known.path)) {
         return Ok(Some(found.repo.clone()));
     }
     Err(Error::usage(format!("{} is not in this mesh", repo.root.display()))

@@ -10,6 +10,7 @@ mod child;
 mod detach;
 mod end;
 mod gate;
+mod keeper;
 mod plan;
 mod signals;
 mod start;

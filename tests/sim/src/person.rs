@@ -109,6 +109,7 @@ impl World {
             name: RepoId::new("web").expect("letters are an id"),
             url: None,
             path: Some("/src/web".into()),
+            host: None,
             base: Some("main".into()),
             verify: vec!["true".into()],
             setup: None,

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::sync::PoisonError;
 use std::time::Duration;
 
 use devmesh_bus::client::Outcome;
@@ -17,6 +18,7 @@ use super::{World, mesh};
 use crate::git::Git;
 use crate::input::{Input, LeasesSeen, Sight, Unable};
 use crate::land;
+use crate::origin;
 use crate::view::{Job, Key};
 
 /// Paths that a prompt names as changed by hand; more would bury the rest of it.
@@ -127,12 +129,17 @@ async fn leases_of(world: &World, session: &SessionId) -> Option<LeasesSeen> {
 
 pub(super) async fn look_at(world: World, task: TaskId) {
     let sight = sight_of(&world, task).await;
+    let seen = sight.as_ref().ok().map(|sight| sight.repo.clone());
     world.put(Input::LookedAt { task, sight }).await;
+    // For the next bid, and for the work if this one wins.
+    if let Some(repo) = seen.filter(|repo| world.origin(repo).is_some()) {
+        let _ = repo_path(&world, &repo).await;
+    }
 }
 
 async fn sight_of(world: &World, task: TaskId) -> Result<Sight, Unable> {
     let (task, repo) = asked(world, task, None).await?;
-    let path = repo_path(world, &repo).await?;
+    let path = repo_at_hand(world, &repo).await?;
     let base_commit = standing_point(&path, &task, &repo).await?;
     has_room(&world.config.worktrees)?;
     let warm = (1..=crate::slot::SLOTS_MAX).any(|number| {
@@ -153,11 +160,27 @@ async fn asked(
     Ok((task, repo))
 }
 
+/// As [`repo_path`], with a mirror as it is: an auction is over before another host has answered.
+/// One that was not reached the last time is asked all the same.
+async fn repo_at_hand(world: &World, repo: &RepoView) -> Result<PathBuf, Unable> {
+    let reached = || world.reached.lock().unwrap_or_else(PoisonError::into_inner);
+    if reached().contains(&repo.repo) {
+        return Ok(origin::mirror_at(&world.config.mirrors, &repo.repo));
+    }
+    repo_path(world, repo).await
+}
+
 /// Where the repository lies on this host. What is but a mirror of another host's is brought up to
 /// date first.
 async fn repo_path(world: &World, repo: &RepoView) -> Result<PathBuf, Unable> {
-    if let Some(origin) = &world.config.origin {
-        return origin.mirror(&repo.repo).await.map_err(|error| {
+    if let Some(origin) = world.origin(repo) {
+        let mirror = origin.mirror(&world.config.mirrors, &repo.repo).await;
+        let mut reached = world.reached.lock().unwrap_or_else(PoisonError::into_inner);
+        match &mirror {
+            Ok(_) => reached.insert(repo.repo.clone()),
+            Err(_) => reached.remove(&repo.repo),
+        };
+        return mirror.map_err(|error| {
             let why = error.chain();
             Unable::Unheard(format!("repository {} is not reached: {why}", repo.repo))
         });

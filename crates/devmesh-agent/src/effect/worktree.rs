@@ -37,13 +37,7 @@ fn save_spec(bench: &Bench, desk: &Desk) -> SaveSpec {
 /// Saves the worktree and gives what has been made; none where nothing was changed.
 pub(super) async fn work_in(bench: &Bench, desk: &Desk) -> Result<Option<Work>> {
     let git = bench.slot.git();
-    let spec = save_spec(bench, desk);
-    let saved = save::save(&spec).await?;
-    let commit = match saved {
-        Some(saved) => Some(saved.commit),
-        None => crate::git::resolve(&git, &save::work_ref(&spec.task, spec.attempt)).await?,
-    };
-    let Some(commit) = commit else { return Ok(None) };
+    let Some(commit) = last_save(bench, desk).await? else { return Ok(None) };
     let tree = tree_of(&git, &commit).await?;
     if tree == tree_of(&git, &bench.base).await? {
         return Ok(None);
@@ -58,10 +52,10 @@ pub(super) async fn save(world: World, desk: Arc<Desk>) {
     let Some(bench) = bench.as_ref() else { return };
     match save::save(&save_spec(bench, &desk)).await {
         Ok(saved) => {
-            if saved.is_some() {
-                send(&world, &bench.job, &desk).await;
-            }
             let commit = saved.map(|saved| saved.commit);
+            if let Some(commit) = &commit {
+                send(&world, &bench.job, &desk, commit).await;
+            }
             world.put(Input::Saved { key: desk.key, commit }).await;
         }
         Err(error) => tracing::warn!(key = %desk.key, error = error.chain(), "not saved"),
@@ -285,7 +279,7 @@ async fn turn_of(world: &World, desk: &Desk, job: &Job, work: &Work, message: &s
         work: work.commit.clone(),
         work_base: work.base.clone(),
         known: Known::default(),
-        origin: world.config.origin.as_ref().map(|origin| origin.address(&job.repo.repo)),
+        origin: world.origin(&job.repo),
     }
 }
 
@@ -319,22 +313,21 @@ pub(super) async fn publish(
 /// A branch of its own, where the repository is.
 async fn branch(turn: &Turn, tree: &str) -> Result<String> {
     let name = land::make_branch(turn, tree).await?;
-    if let Some(address) = &turn.origin {
+    if let Some(origin) = &turn.origin {
         let git = Git::at(&turn.repo);
-        crate::origin::send(&git, address, &format!("refs/heads/{name}")).await?;
+        let (branch, task) = (format!("refs/heads/{name}"), &turn.task);
+        let commit = git.run(&["rev-parse", "--verify", &branch]).await?;
+        origin.send(&git, task, &branch, &commit).await?;
     }
     Ok(name)
 }
 
-/// Sends the attempt's save to where the repository is, so that no work is on this host alone.
-async fn send(world: &World, job: &Job, desk: &Desk) {
-    let Some(origin) = &world.config.origin else { return };
-    let name = save::work_ref(&desk.key.task.to_string(), desk.key.attempt);
-    let (git, address) = (Git::at(&job.repo_path), origin.address(&job.repo.repo));
-    if let Ok(None) = crate::git::resolve(&git, &name).await {
-        return;
-    }
-    if let Err(error) = crate::origin::send(&git, &address, &name).await {
+/// Sends a save of the attempt to where the repository is, so that no work is on this host alone.
+async fn send(world: &World, job: &Job, desk: &Desk, commit: &str) {
+    let Some(origin) = world.origin(&job.repo) else { return };
+    let task = desk.key.task.to_string();
+    let (git, name) = (Git::at(&job.repo_path), save::work_ref(&task, desk.key.attempt));
+    if let Err(error) = origin.send(&git, &task, &name, commit).await {
         tracing::warn!(key = %desk.key, error = error.chain(), "the save is on this host alone");
     }
 }
@@ -344,18 +337,35 @@ pub(super) async fn drop_all(world: World, desk: Arc<Desk>) {
     super::tool::stop(desk.clone()).await;
     let taken = desk.bench.lock().await.take();
     if let Some(bench) = taken {
-        if let Err(error) = save::save(&save_spec(&bench, &desk)).await {
-            // The slot keeps its note of whose work it holds: the next use saves it.
-            tracing::warn!(key = %desk.key, error = error.chain(), "not saved");
-            world.put(Input::Dropped(desk.key)).await;
-            return;
+        let last = match last_save(&bench, &desk).await {
+            Ok(last) => last,
+            Err(error) => {
+                // The slot keeps its note of whose work it holds: the next use saves it.
+                tracing::warn!(key = %desk.key, error = error.chain(), "not saved");
+                world.put(Input::Dropped(desk.key)).await;
+                return;
+            }
+        };
+        if let Some(commit) = last {
+            send(&world, &bench.job, &desk, &commit).await;
         }
-        send(&world, &bench.job, &desk).await;
         if let Err(error) = bench.slot.release().await {
             tracing::warn!(key = %desk.key, error = error.chain(), "slot not released");
         }
     }
     world.put(Input::Dropped(desk.key)).await;
+}
+
+/// The newest save of the attempt, made now where there is anything new.
+async fn last_save(bench: &Bench, desk: &Desk) -> Result<Option<String>> {
+    let spec = save_spec(bench, desk);
+    match save::save(&spec).await? {
+        Some(saved) => Ok(Some(saved.commit)),
+        None => {
+            let name = save::work_ref(&spec.task, spec.attempt);
+            crate::git::resolve(&bench.slot.git(), &name).await
+        }
+    }
 }
 
 /// The work has landed: its saves are forgotten, its slot given back.
@@ -366,8 +376,8 @@ pub(super) async fn finish(world: World, desk: Arc<Desk>) {
         if let Err(error) = save::forget(&git, &desk.key.task.to_string()).await {
             tracing::warn!(key = %desk.key, error = error.chain(), "saves not forgotten");
         }
-        if let Some(origin) = &world.config.origin
-            && let Err(error) = origin.forget(&git, &bench.job.repo.repo, desk.key.task).await
+        if let Some(origin) = world.origin(&bench.job.repo)
+            && let Err(error) = origin.forget(&git, &desk.key.task.to_string()).await
         {
             tracing::warn!(key = %desk.key, error = error.chain(), "saves not forgotten there");
         }

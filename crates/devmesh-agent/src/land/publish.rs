@@ -5,7 +5,7 @@ use std::path::Path;
 use super::{Prepared, Turn, refs};
 use crate::error::Result;
 use crate::git::{Checkout, Git, refused, resolve, worktrees};
-use crate::origin::{Move, Pushed};
+use crate::origin::{Move, Origin, Pushed};
 
 /// How the end of a turn went.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,8 +27,8 @@ pub enum Published {
 
 pub(super) async fn publish(git: &Git, turn: &Turn, prepared: &Prepared) -> Result<Published> {
     let branch = format!("refs/heads/{}", turn.target);
-    if let Some(address) = &turn.origin {
-        return push(git, turn, prepared, (address, &branch)).await;
+    if let Some(origin) = &turn.origin {
+        return push(git, turn, prepared, (origin, &branch)).await;
     }
     let holders: Vec<Checkout> = worktrees(git)
         .await?
@@ -82,7 +82,7 @@ async fn push(
     git: &Git,
     turn: &Turn,
     prepared: &Prepared,
-    (address, branch): (&str, &str),
+    (origin, branch): (&Origin, &str),
 ) -> Result<Published> {
     let spent = format!("{}\n\n", turn.token);
     let spent = git.run_with(&["hash-object", "-w", "--stdin"], spent.as_bytes()).await?;
@@ -91,11 +91,11 @@ async fn push(
         Move { name: branch, old: prepared.head.as_deref(), new: &prepared.commit },
         Move { name: &name, old: Some(&prepared.turn_ref), new: &spent },
     ];
-    let said = match crate::origin::push(git, address, &moves).await? {
+    let said = match origin.push(git, &turn.task, &moves).await? {
         Pushed::Done => return Ok(Published::Done),
         Pushed::Refused { said } => said,
     };
-    crate::origin::fetch(git, address).await?;
+    origin.fetch(git).await?;
     if !holds_turn(git, turn, prepared).await? {
         return Ok(Published::TurnLost);
     }

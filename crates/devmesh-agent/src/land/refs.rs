@@ -77,11 +77,11 @@ pub(super) async fn take_turn(git: &Git, turn: &Turn) -> Result<Taken> {
         let old = old.unwrap_or_else(|| "0".repeat(ours.len()));
         let args = ["update-ref", "--no-deref", name.as_str(), ours.as_str(), old.as_str()];
         if git.try_run(&args, &[]).await?.code == 0 {
-            let Some(address) = &turn.origin else { return Ok(Taken::Ours(ours)) };
+            let Some(origin) = &turn.origin else { return Ok(Taken::Ours(ours)) };
             let moves = [Move { name: &name, old: stood.as_deref(), new: &ours }];
-            match crate::origin::push(git, address, &moves).await? {
+            match origin.push(git, &turn.task, &moves).await? {
                 Pushed::Done => return Ok(Taken::Ours(ours)),
-                Pushed::Refused { .. } => crate::origin::fetch(git, address).await?,
+                Pushed::Refused { .. } => origin.fetch(git).await?,
             }
         }
         tokio::time::sleep(PAUSE).await;

@@ -21,7 +21,7 @@ use serde_json::{Value, json};
 use crate::fixture::TestRepo;
 
 /// The one task.
-pub(super) const TASK: TaskId = TaskId(1);
+pub(crate) const TASK: TaskId = TaskId(1);
 
 #[derive(Debug, Default)]
 struct Heard {
@@ -37,7 +37,7 @@ struct Heard {
     asked: Vec<(String, Value)>,
 }
 
-pub(super) struct Mesh {
+pub(crate) struct Mesh {
     server: TestServer,
     heard: Arc<Mutex<Heard>>,
     announcer: Announcer,
@@ -52,7 +52,7 @@ impl Drop for Mesh {
 
 impl Mesh {
     /// A mesh whose task is proven by these commands.
-    pub(super) async fn start(repo: &TestRepo, verify: &[&str]) -> Self {
+    pub(crate) async fn start(repo: &TestRepo, verify: &[&str]) -> Self {
         let server = TestServer::start().await;
         let coordinator = connect(&server, "coordinator").await;
         let heard = Heard { repo: repo_view(repo), task: task_view(verify), ..Heard::default() };
@@ -65,8 +65,27 @@ impl Mesh {
         Self { server, heard, announcer, loops }
     }
 
-    pub(super) async fn client(&self, actor: &str) -> Client {
+    pub(crate) async fn client(&self, actor: &str) -> Client {
         connect(&self.server, actor).await
+    }
+
+    /// Makes the streams that bundles and letters go through.
+    pub(crate) async fn open_streams(&self) {
+        for (name, subject) in
+            [("DEVMESH_M_BLOB", "devmesh.m.blob.*.*.*"), ("DEVMESH_M_MAIL", "devmesh.m.mail.*.*")]
+        {
+            self.server.stream(name, &[subject], json!({ "allow_direct": true })).await;
+        }
+    }
+
+    /// Says something else of the repository.
+    pub(crate) fn show_repo(&self, field: &str, value: Value) {
+        self.heard.lock().unwrap().repo[field] = value;
+    }
+
+    /// Says something else of the task.
+    pub(crate) fn show_task(&self, field: &str, value: Value) {
+        self.heard.lock().unwrap().task[field] = value;
     }
 
     /// Tells an event.

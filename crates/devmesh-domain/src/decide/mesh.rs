@@ -15,7 +15,7 @@ use devmesh_protocol::event::mesh::{
 use devmesh_protocol::limits::REFUSALS_PER_MINUTE_MAX;
 use devmesh_protocol::version::FORMAT;
 use devmesh_protocol::{
-    ActorId, At, Code, Command, Digest, Event, LeaseId, Rejection, TaskId, Verb,
+    ActorId, At, Code, Command, Digest, Event, HostId, LeaseId, Rejection, TaskId, Verb,
 };
 
 use super::agent;
@@ -49,6 +49,16 @@ pub(super) fn repo_add(state: &State, command: &Command, body: &body::RepoAdd) -
         let text = format!("the mesh has {REPOS_MAX} repositories; it takes no more");
         return Err(Rejection::new(Code::LimitExceeded, text));
     }
+    let host = match body.path {
+        Some(_) => body.host.clone(),
+        None => old.and_then(|old| old.host.clone()),
+    };
+    if let Some(old) = old.filter(|old| old.path.is_some() && old.host != host) {
+        // The same name there and here: work would land in two places.
+        let place = old.host.as_ref().map_or("the host that has the mesh", HostId::as_str);
+        let text = format!("{} lies on {place}; give this repository another name", body.name);
+        return Err(Rejection::bad_field("name", text));
+    }
     let kept = |new: &Option<String>, old: Option<&String>| new.clone().or_else(|| old.cloned());
     let base = kept(&body.base, old.map(|o| &o.base)).unwrap_or_else(|| "main".to_owned());
     let moved = old.is_some_and(|old| old.base != base);
@@ -58,6 +68,7 @@ pub(super) fn repo_add(state: &State, command: &Command, body: &body::RepoAdd) -
         repo: body.name.clone(),
         url: kept(&body.url, old.and_then(|old| old.url.as_ref())),
         path: kept(&body.path, old.and_then(|old| old.path.as_ref())),
+        host,
         target: target.unwrap_or_else(|| format!("devmesh/landed/{base}")),
         base,
         verify: match (&*body.verify, old) {

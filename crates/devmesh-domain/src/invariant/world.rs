@@ -72,6 +72,7 @@ impl World {
             repo: RepoId::new(name).unwrap(),
             url: None,
             path: Some("/r".to_owned()),
+            host: None,
             base: "main".to_owned(),
             target: "devmesh/landed/main".to_owned(),
             verify: Vec::new(),

@@ -216,6 +216,9 @@ fn repo(body: &mesh::RepoAdd) -> Checked {
     if body.url.is_none() && body.path.is_none() {
         return Err(Rejection::bad_field("path", "a repository needs a url or a path"));
     }
+    if body.host.is_some() && body.path.is_none() {
+        return Err(Rejection::bad_field("host", "it says where the path is, and none is given"));
+    }
     for (field, text) in [("url", &body.url), ("path", &body.path)] {
         let Some(text) = text else { continue };
         if text.len() > 4096 {

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::task::Usage;
 use crate::digest::Digest;
-use crate::id::{RepoId, TaskId};
+use crate::id::{HostId, RepoId, TaskId};
 use crate::path::RepoPath;
 use crate::plan::Planned;
 
@@ -21,6 +21,9 @@ pub struct RepoAdd {
     /// Where it lies on its host.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub path: Option<String>,
+    /// The host that joined on which `path` is; none: the one that has the mesh.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host: Option<HostId>,
     /// The branch that tasks start from; absent: `main`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub base: Option<String>,

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::digest::Digest;
-use crate::id::{ActorId, LeaseId, RepoId, TaskId};
+use crate::id::{ActorId, HostId, LeaseId, RepoId, TaskId};
 use crate::path::RepoPath;
 use crate::reply::{Code, Rejection};
 
@@ -134,6 +134,9 @@ pub struct RepoAdded {
     /// Where it lies on its host.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub path: Option<String>,
+    /// The host that joined on which `path` is; none: the one that has the mesh.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host: Option<HostId>,
     /// The branch that tasks start from.
     pub base: String,
     /// The branch that work lands on.

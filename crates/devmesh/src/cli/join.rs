@@ -156,7 +156,10 @@ async fn look(context: &Context, state: &StateDir, joined: &Joined) -> Result<Ve
     for repo in repos {
         let name = repo.repo.to_string();
         let address = origin.replace("{repo}", &name);
-        if let Err(why) = readable(&address, &state.path) {
+        // What lies on another host that joined comes from that host's keeper.
+        if repo.host.is_none()
+            && let Err(why) = readable(&address, &state.path)
+        {
             context.out.say(format!("{name}: git does not reach it from here: {why}"));
         }
         names.push(name);

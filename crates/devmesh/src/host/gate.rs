@@ -135,7 +135,8 @@ impl Door {
         let repos: Vec<RepoView> = admin.list("repos", json!({})).await.map_err(told)?;
         let found = repos.into_iter().find(|one| one.repo == *repo);
         let found = found.ok_or_else(|| format!("the mesh has no repository {repo}"))?;
-        let path = found.path.ok_or_else(|| format!("{repo} does not lie on this host"))?;
+        let path = found.path.filter(|_| found.host.is_none());
+        let path = path.ok_or_else(|| format!("{repo} does not lie on this host"))?;
         Ok((service, path, found.target))
     }
 

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use devmesh_bus::connect::AUTHORITY;
 use devmesh_bus::gate::{self, Dialed, Lines, Trusted};
-use devmesh_protocol::ActorId;
+use devmesh_protocol::{ActorId, HostId};
 use serde::{Deserialize, Serialize};
 
 use super::words::Granted;
@@ -32,6 +32,17 @@ impl Joined {
     /// Whether this state is of a mesh that was joined.
     pub(crate) fn is_at(state: &StateDir) -> bool {
         path(state).is_file()
+    }
+
+    /// This host's name in the mesh, where it joined one: repositories of it lie there.
+    pub(crate) fn host_at(state: &StateDir) -> Result<Option<HostId>> {
+        if !Joined::is_at(state) {
+            return Ok(None);
+        }
+        let host = Joined::here(state)?.host;
+        HostId::new(host.as_str())
+            .map(Some)
+            .map_err(|error| Error::usage("no host has that name").because(error))
     }
 
     /// What was joined.

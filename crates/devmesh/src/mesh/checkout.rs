@@ -15,6 +15,7 @@ use tokio::io::AsyncReadExt;
 use tokio::process::Command;
 
 use crate::context::Link;
+use crate::host::Joined;
 use crate::state_dir::StateDir;
 
 /// Between two looks at the least, and where nothing changes for long.
@@ -73,8 +74,13 @@ async fn round(state: &StateDir, person: &Link, known: &mut BTreeMap<RepoId, Kno
             return false;
         }
     };
+    let own = Joined::host_at(state).unwrap_or_default();
     let mut moved = false;
     for view in repos {
+        // A path says nothing of another host.
+        if view.host != own {
+            continue;
+        }
         let Some(path) = view.path.as_deref().map(Path::new).filter(|path| state.owns(path)) else {
             continue;
         };

@@ -77,6 +77,8 @@ impl Mesh {
         say(format!("bus          {}, of another host", joined.nats_url));
         let person = self.link(&self.plan.person.clone()).await?;
         self.start_probe(&person, &joined.host).await?;
+        // Before the agents: they may need what it has.
+        self.keep_repositories().await?;
         self.start_agents(&person).await?;
         self.run.ready = true;
         self.run.write(&self.state)

@@ -38,6 +38,7 @@ pub(super) struct Mesh {
     /// None on a host that joined: the keys are the other's.
     pub(super) trust: Option<Arc<Trust>>,
     pub(super) gate: Option<super::gate::Open>,
+    pub(super) keeper: Option<super::keeper::Kept>,
     pub(super) run: RunFile,
     pub(super) specs: BTreeMap<String, Spec>,
     pub(super) news: JoinSet<News>,
@@ -74,8 +75,20 @@ impl Mesh {
         let trust = if plan.joined.is_none() { Some(Arc::new(keys::open(&state)?)) } else { None };
         let run = RunFile::new(&state);
         let (specs, crashes) = (BTreeMap::new(), BTreeMap::new());
-        let (news, store, gate) = (JoinSet::new(), Store::default(), None);
-        Ok(Some(Mesh { state, plan, trust, run, specs, news, store, gate, crashes, _alone: alone }))
+        let (news, store) = (JoinSet::new(), Store::default());
+        Ok(Some(Mesh {
+            state,
+            plan,
+            trust,
+            gate: None,
+            keeper: None,
+            run,
+            specs,
+            news,
+            store,
+            crashes,
+            _alone: alone,
+        }))
     }
 
     /// The mesh's keys.

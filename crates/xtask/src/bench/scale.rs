@@ -147,6 +147,7 @@ fn repo() -> RepoAdded {
         repo: RepoId::new("demo").expect("a plain name"),
         url: None,
         path: Some("/demo".to_owned()),
+        host: None,
         base: "main".to_owned(),
         target: "devmesh/landed/main".to_owned(),
         verify: Vec::new(),

@@ -49,6 +49,26 @@ fn repositories() {
     assert_eq!(repo.verify, ["make"]);
 }
 
+/// Under one name work would land in two places.
+#[test]
+fn a_repository_lies_on_one_host() {
+    let add = |body| ("alice", "repo.add", body);
+    let far = |path: &str| json!({ "name": "a", "path": path, "host": "far" });
+    check(&[], add(json!({ "name": "a", "url": "u", "host": "far" })), "BAD_REQUEST");
+    let first = add(far("/a"));
+    let given = std::slice::from_ref(&first);
+    check(given, first.clone(), "nothing");
+    check(given, add(far("/b")), "repo_added a");
+    check(given, add(json!({ "name": "a", "url": "u" })), "repo_added a");
+    for there in
+        [json!({ "name": "a", "path": "/a" }), json!({ "name": "a", "path": "/a", "host": "x" })]
+    {
+        check(given, add(there), "BAD_REQUEST");
+    }
+    check(&[add(json!({ "name": "a", "path": "/a" }))], first.clone(), "BAD_REQUEST");
+    check(&[add(json!({ "name": "a", "url": "u" }))], first, "repo_added a");
+}
+
 /// Leases are known by keys that depend on it, so it is settled with the first adding.
 #[test]
 fn whether_case_counts_is_settled_once() {

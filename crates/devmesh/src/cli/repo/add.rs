@@ -7,6 +7,7 @@ use crate::config::Config;
 use crate::context::Context;
 use crate::error::Result;
 use crate::git::Repo;
+use crate::host::Joined;
 
 /// Add the repository you stand in; adding it again takes what its devmesh.toml says now
 #[derive(Debug, clap::Args)]
@@ -43,6 +44,7 @@ impl Args {
         body.url = self.url.or(body.url);
         let link = context.connect().await?;
         let state = context.state()?;
+        body.host = Joined::host_at(&state)?;
         if state.path.is_dir() {
             state.link(&repo)?;
         }

@@ -22,7 +22,10 @@ fn show(context: &Context, repos: Vec<RepoView>) {
     for repo in repos {
         let verify = repo.verify.join("; ");
         let verify = if verify.is_empty() { "nothing (unverified)" } else { &verify };
-        let place = repo.path.or(repo.url).unwrap_or_default();
+        let place = match (&repo.host, repo.path) {
+            (Some(host), Some(path)) => format!("{host}:{path}"),
+            (_, path) => path.or(repo.url).unwrap_or_default(),
+        };
         table.row(&[repo.repo.as_str(), &repo.base, &repo.target, verify, &place]);
     }
     context.out.table(&table, "no repositories; `devmesh up` adds the one you stand in");

@@ -9,6 +9,7 @@ use serde_json::json;
 use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::git::Repo;
+use crate::host::Joined;
 use crate::output::clean_lines;
 
 /// Show what a task changed: landed, or as it was last saved
@@ -28,6 +29,8 @@ impl Args {
         let task = super::one(&link, self.task).await?;
         let repos: Vec<RepoView> = link.list("repos", json!({})).await?;
         let path = repos.into_iter().find(|repo| repo.repo == task.repo);
+        let host = Joined::host_at(&context.state()?)?;
+        let path = path.filter(|repo| repo.host.is_none() || repo.host == host);
         let path = path.and_then(|repo| repo.path).ok_or_else(|| {
             Error::failed(format!("find repository {} on this machine", task.repo))
                 .hint("its diff is where it is checked out")

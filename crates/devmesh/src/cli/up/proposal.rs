@@ -114,6 +114,7 @@ pub(crate) fn repo_add(repo: &Repo, config: &Config, verify: Vec<String>) -> Res
         name,
         url: config.text("repo.url").map(str::to_owned),
         path: Some(repo.main_root().display().to_string()),
+        host: None,
         base: Some(base),
         verify,
         setup: config.text("worktree.setup").map(str::to_owned),
