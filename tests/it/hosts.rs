@@ -1,9 +1,12 @@
 //! A second host: a network namespace of its own, without a sight of the first one's files.
 
+mod loss;
+
 use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use serde_json::Value;
 
@@ -36,8 +39,9 @@ impl Wire {
         if !nix::unistd::geteuid().is_root() {
             return skip("only root can make them");
         }
-        let pid = std::process::id();
-        let wire = Self { first: format!("dm{pid}a"), second: format!("dm{pid}b") };
+        static WIRES: AtomicU32 = AtomicU32::new(0);
+        let name = format!("dm{}n{}", std::process::id(), WIRES.fetch_add(1, Ordering::Relaxed));
+        let wire = Self { first: format!("{name}a"), second: format!("{name}b") };
         let (a, b) = (&wire.first, &wire.second);
         // The first step fails where namespaces, or iproute2, are not to be had.
         if let Err(why) = ip(&format!("netns add {a}")) {
@@ -89,6 +93,13 @@ impl Hosts {
         format!("ip netns exec {} {line}", self.wire.first)
     }
 
+    /// As [`Hosts::here`], without a sight of the second host's files.
+    fn here_alone(&self, line: &str) -> String {
+        let hide = format!("mount -t tmpfs none {}", self.rig.at("away").display());
+        let inner = format!("{hide} && exec {line}").replace('\'', "'\\''");
+        format!("ip netns exec {} unshare --mount sh -c '{inner}'", self.wire.first)
+    }
+
     /// A line for the second host: the first one's repository, state and home are empty there.
     fn there(&self, line: &str) -> String {
         let hidden = ["repo", "state", "home"].map(|name| self.rig.at(name).display().to_string());
@@ -97,6 +108,15 @@ impl Hosts {
         let env = format!("HOME={away}/home DEVMESH_STATE_DIR={away}/state DEVMESH_HOST=beta");
         let inner = format!("{hide} && cd {away} && exec env {env} {line}").replace('\'', "'\\''");
         format!("ip netns exec {} unshare --mount sh -c '{inner}'", self.wire.second)
+    }
+
+    /// A power cut: all that runs in a namespace is gone at once.
+    async fn cut(&self, namespace: &str) {
+        let pids = format!("ip netns pids {namespace}");
+        self.rig.done(&format!("{pids} | xargs -r kill -KILL")).await;
+        while !self.rig.done(&pids).await.is_empty() {
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
     }
 
     async fn invite(&self) -> String {
