@@ -104,8 +104,7 @@ macro_rules! text_id {
 
         impl<'de> Deserialize<'de> for $name {
             fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<$name, D::Error> {
-                let text = Cow::<'de, str>::deserialize(deserializer)?;
-                $name::new(&text).map_err(de::Error::custom)
+                deserializer.deserialize_str(Text($name::new))
             }
         }
 
@@ -118,6 +117,22 @@ macro_rules! text_id {
             }
         }
     };
+}
+
+/// Takes a text where the reader has it. Logs are full of names, and a copy of each only to look
+/// at it would cost as much as all the rest of reading it.
+pub(crate) struct Text<T, E>(pub(crate) fn(&str) -> Result<T, E>);
+
+impl<T, E: fmt::Display> de::Visitor<'_> for Text<T, E> {
+    type Value = T;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a string")
+    }
+
+    fn visit_str<F: de::Error>(self, text: &str) -> Result<T, F> {
+        (self.0)(text).map_err(F::custom)
+    }
 }
 
 text_id!(

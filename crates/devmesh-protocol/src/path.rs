@@ -8,8 +8,9 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::id::Text;
 use crate::limits::{PATH_BYTES_MAX, PATH_COMPONENT_BYTES_MAX};
 
 /// A path within a repository. Two are equal when they name the same file or folder; a trailing
@@ -50,6 +51,16 @@ impl RepoPath {
     /// Normalises `text`: `\` is `/`, empty and `.` components go, `..` goes with the component
     /// before it. Case is kept.
     pub fn new(text: &str) -> Result<RepoPath, BadPath> {
+        match is_normal(text) {
+            true => {
+                let key = text.strip_suffix('/').unwrap_or(text);
+                Ok(RepoPath { key: key.into(), folder: key.len() < text.len() })
+            }
+            false => RepoPath::normalised(text),
+        }
+    }
+
+    fn normalised(text: &str) -> Result<RepoPath, BadPath> {
         if text.is_empty() {
             return Err(BadPath::Empty);
         }
@@ -95,6 +106,20 @@ impl RepoPath {
     pub fn case_folded(&self) -> RepoPath {
         RepoPath { key: self.key.to_lowercase().into(), folder: self.folder }
     }
+}
+
+/// Whether a text is surely as a path is kept, as almost every one is: it is taken as it stands
+/// then. False says nothing.
+fn is_normal(text: &str) -> bool {
+    let plain = |c: &u8| matches!(c, b' '..=b'~') && !matches!(c, b'\\' | b':' | b'~');
+    let key = text.strip_suffix('/').unwrap_or(text);
+    text.len() <= PATH_BYTES_MAX
+        && text.as_bytes().iter().all(plain)
+        && key.split('/').all(|part| {
+            !matches!(part, "" | "." | "..")
+                && part.len() <= PATH_COMPONENT_BYTES_MAX
+                && !part.eq_ignore_ascii_case(".git")
+        })
 }
 
 fn components(text: &str) -> Result<Vec<&str>, BadPath> {
@@ -177,8 +202,7 @@ impl Serialize for RepoPath {
 
 impl<'de> Deserialize<'de> for RepoPath {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<RepoPath, D::Error> {
-        let text = Cow::<'de, str>::deserialize(deserializer)?;
-        RepoPath::new(&text).map_err(de::Error::custom)
+        deserializer.deserialize_str(Text(RepoPath::new))
     }
 }
 

@@ -44,6 +44,13 @@ fn what_is_not_in_the_repository_is_refused() {
 }
 
 #[test]
+fn a_plain_path_needs_no_normalising() {
+    for plain in ["a", "src/parser/a.rs", "src/", ".github/x-y_z.yml", "a b/c"] {
+        assert!(super::is_normal(plain), "{plain}");
+    }
+}
+
+#[test]
 fn a_folder_overlaps_what_is_in_it_and_above_it() {
     let overlaps = |a, b| RepoPath::new(a).unwrap().overlaps(&RepoPath::new(b).unwrap());
     assert!(overlaps("src/", "src/parser/a.rs"));
@@ -64,6 +71,15 @@ proptest! {
             prop_assert!(!path.key().split('/').any(|part| part == ".." || part == "."));
             prop_assert!(!path.key().starts_with('/'));
         }
+    }
+
+    /// What is taken as it stands is what it would have been made.
+    #[test]
+    fn a_normal_path_is_taken_as_it_is_made(
+        text in "(\\.?\\.?(git|GIT|[a-c~: é\\x01\\\\]{0,2})/?){1,5}",
+    ) {
+        let spelled = |path: RepoPath| (path.key().to_owned(), path.to_string());
+        prop_assert_eq!(RepoPath::new(&text).map(spelled), RepoPath::normalised(&text).map(spelled));
     }
 
     #[test]
