@@ -19,8 +19,8 @@ pub struct Table<K, V> {
     map: BTreeMap<K, Entry<V>>,
     /// Keys of entries that are marked; those of entries that went since may be among them.
     changed: Vec<K>,
-    /// How many are let in before those of entries that went are taken out again.
-    room: usize,
+    /// So many were marked that none is named: to look at every entry costs no more.
+    is_looked_through: bool,
     /// Of all hashes that the entries hold.
     sum: Sum,
 }
@@ -30,18 +30,20 @@ pub struct Table<K, V> {
 struct Entry<V> {
     value: V,
     hash: Option<Sum>,
-    /// It has changed since, and its key is among the changed.
+    /// It has changed since.
     is_marked: bool,
 }
 
-/// Below so many keys it is not worth looking which of them are still needed.
+/// So many changed keys are remembered in any case.
 const ROOM_MIN: usize = 1024;
+/// Beyond that one to so many entries: looking through them all is then worth what changed.
+const ENTRIES_PER_KEY: usize = 8;
 
 impl<K: Ord + Clone + Serialize, V: Serialize> Table<K, V> {
     /// An empty table. The name goes into every hash: equal entries of two tables differ.
     pub fn new(name: &'static str) -> Table<K, V> {
-        let (map, changed) = Default::default();
-        Table { name, map, changed, room: ROOM_MIN, sum: Sum::default() }
+        let (map, changed, sum) = Default::default();
+        Table { name, map, changed, is_looked_through: false, sum }
     }
 
     /// The entry.
@@ -51,9 +53,9 @@ impl<K: Ord + Clone + Serialize, V: Serialize> Table<K, V> {
 
     /// The entry, to be changed.
     pub fn get_mut(&mut self, key: &K) -> Option<&mut V> {
-        self.make_room();
+        let names = self.names();
         let entry = self.map.get_mut(key)?;
-        if !std::mem::replace(&mut entry.is_marked, true) {
+        if !std::mem::replace(&mut entry.is_marked, true) && names {
             self.changed.push(key.clone());
         }
         Some(&mut entry.value)
@@ -61,10 +63,10 @@ impl<K: Ord + Clone + Serialize, V: Serialize> Table<K, V> {
 
     /// The entry, made first if there is none.
     pub fn get_or_insert_with(&mut self, key: &K, make: impl FnOnce() -> V) -> &mut V {
-        self.make_room();
+        let names = self.names();
         let fresh = || Entry { value: make(), hash: None, is_marked: false };
         let entry = self.map.entry(key.clone()).or_insert_with(fresh);
-        if !std::mem::replace(&mut entry.is_marked, true) {
+        if !std::mem::replace(&mut entry.is_marked, true) && names {
             self.changed.push(key.clone());
         }
         &mut entry.value
@@ -72,18 +74,20 @@ impl<K: Ord + Clone + Serialize, V: Serialize> Table<K, V> {
 
     /// Puts an entry, and returns what stood there.
     pub fn insert(&mut self, key: K, value: V) -> Option<V> {
-        self.make_room();
+        let names = self.names();
         match self.map.entry(key) {
             MapEntry::Occupied(mut there) => {
                 let entry = there.get_mut();
                 let old = std::mem::replace(&mut entry.value, value);
-                if !std::mem::replace(&mut entry.is_marked, true) {
+                if !std::mem::replace(&mut entry.is_marked, true) && names {
                     self.changed.push(there.key().clone());
                 }
                 Some(old)
             }
             MapEntry::Vacant(free) => {
-                self.changed.push(free.key().clone());
+                if names {
+                    self.changed.push(free.key().clone());
+                }
                 free.insert(Entry { value, hash: None, is_marked: true });
                 None
             }
@@ -141,38 +145,48 @@ impl<K: Ord + Clone + Serialize, V: Serialize> Table<K, V> {
 
     /// The sum of all entries' hashes; work only for those changed since it was last asked for.
     pub fn sum(&mut self) -> Sum {
+        let Table { name, map, changed, is_looked_through, sum } = self;
         let mut bytes = Vec::new();
-        for key in std::mem::take(&mut self.changed) {
-            let Some(entry) = self.map.get_mut(&key) else { continue };
-            if !std::mem::take(&mut entry.is_marked) {
-                continue;
+        if std::mem::take(is_looked_through) {
+            for (key, entry) in map.iter_mut() {
+                entry.renew(name, key, sum, &mut bytes);
             }
-            let new = Sum::of(self.name, &key, &entry.value, &mut bytes);
-            if let Some(old) = entry.hash.replace(new) {
-                self.sum.subtract(&old);
+        } else {
+            for key in changed.drain(..) {
+                if let Some(entry) = map.get_mut(&key) {
+                    entry.renew(name, &key, sum, &mut bytes);
+                }
             }
-            self.sum.add(&new);
         }
-        self.room = ROOM_MIN;
-        self.sum
+        *changed = Vec::new();
+        *sum
     }
 
-    /// Where many entries went since the sum was last taken, their keys need not be remembered.
-    fn make_room(&mut self) {
-        if self.changed.len() < self.room {
+    /// Whether the key of an entry that is marked now has to be remembered.
+    fn names(&mut self) -> bool {
+        if self.is_looked_through {
+            return false;
+        }
+        if self.changed.len() < ROOM_MIN.max(self.map.len() / ENTRIES_PER_KEY) {
+            return true;
+        }
+        self.changed = Vec::new();
+        self.is_looked_through = true;
+        false
+    }
+}
+
+impl<V: Serialize> Entry<V> {
+    /// Where it is marked, its hash is taken again, and the sum of all with it.
+    fn renew<K: Serialize>(&mut self, table: &str, key: &K, sum: &mut Sum, bytes: &mut Vec<u8>) {
+        if !std::mem::take(&mut self.is_marked) {
             return;
         }
-        // A mark counts once: a key may be here twice, if its entry went and came again.
-        let map = &mut self.map;
-        self.changed.retain(|key| {
-            map.get_mut(key).is_some_and(|entry| std::mem::take(&mut entry.is_marked))
-        });
-        for key in &self.changed {
-            if let Some(entry) = map.get_mut(key) {
-                entry.is_marked = true;
-            }
+        let new = Sum::of(table, key, &self.value, bytes);
+        if let Some(old) = self.hash.replace(new) {
+            sum.subtract(&old);
         }
-        self.room = (self.changed.len() * 2).max(ROOM_MIN);
+        sum.add(&new);
     }
 }
 

@@ -13,6 +13,7 @@ use crate::state::index::of_actor;
 use crate::state::mesh::{
     LandQueue, Note, REFUSALS_MS, Receipt, ReceiptKey, ReceiptOrder, Refusals, Repo,
 };
+use crate::table::Table;
 
 /// Remembers what became of the record's command, and of commands that waited for this record.
 /// It runs before the events: whose wait an end of a session ends is known only until then.
@@ -41,21 +42,18 @@ pub(super) fn remember(state: &mut State, record: &Record) {
     let order = state.receipt_orders.get_or_insert_with(&record.actor, ReceiptOrder::default);
     order.ids.push_back(id.clone());
     if order.ids.len() > RECEIPTS_PER_ACTOR_MAX {
-        forget(state, &record.actor);
+        forget(&mut state.receipts, order, &record.actor);
     }
 }
 
 /// Forgets the oldest receipt that does not wait.
-fn forget(state: &mut State, actor: &ActorId) {
-    let Some(order) = state.receipt_orders.get(actor) else { return };
-    let waits = |id: &CommandId| {
-        state.receipts.get(&ReceiptKey::new(actor, id)).is_some_and(|receipt| receipt.waiting)
-    };
-    let Some(oldest) = order.ids.iter().position(|id| !waits(id)) else { return };
-    let Some(order) = state.receipt_orders.get_mut(actor) else { return };
-    let Some(id) = order.ids.remove(oldest) else { return };
-    order.forgotten_ms = order.forgotten_ms.max(id.uuid_v7_ms().unwrap_or(0));
-    state.receipts.remove(&ReceiptKey::new(actor, &id));
+fn forget(receipts: &mut Table<ReceiptKey, Receipt>, order: &mut ReceiptOrder, actor: &ActorId) {
+    let waits = |key: &ReceiptKey| receipts.get(key).is_some_and(|receipt| receipt.waiting);
+    let mut keys = order.ids.iter().map(|id| ReceiptKey::new(actor, id)).enumerate();
+    let Some((place, oldest)) = keys.find(|(_, key)| !waits(key)) else { return };
+    order.ids.remove(place);
+    order.forgotten_ms = order.forgotten_ms.max(oldest.id().uuid_v7_ms().unwrap_or(0));
+    receipts.remove(&oldest);
 }
 
 /// The commands whose waits this record ends, one way or another.

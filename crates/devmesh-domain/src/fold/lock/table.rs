@@ -82,6 +82,9 @@ pub(super) fn take_lease(state: &mut State, id: LeaseId) -> Option<Lease> {
 
 /// The waiters in whose way a lease is; once for each of their paths.
 fn met_by(state: &State, lease: &Lease) -> Vec<u64> {
+    if state.waiters.is_empty() {
+        return Vec::new();
+    }
     let over = state.waiters_over(&lease.repo, &lease.path);
     over.filter(|(_, waiter)| waiter.ask().is_met_by(lease)).map(|(place, _)| place).collect()
 }
