@@ -15,6 +15,7 @@ mod fill;
 pub mod project;
 mod read;
 mod show;
+mod told;
 mod verify;
 pub mod why;
 

@@ -6,17 +6,19 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use devmesh_domain::look::look;
+use devmesh_domain::look::task_view;
 use devmesh_domain::state::State;
+use devmesh_protocol::TaskId;
 use devmesh_protocol::batch::Chain;
-use devmesh_protocol::query::{Task as AskTask, What};
-use devmesh_protocol::view::TaskView;
-use devmesh_protocol::{Event, Record, TaskId};
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension};
 
 use crate::error::{Error, Result};
 use crate::read::Head;
+use crate::told::Told;
+use leases::Leases;
+use rows::Statements;
 
+mod leases;
 mod rows;
 
 /// The layout of the tables; a file of another one is made again.
@@ -28,6 +30,8 @@ pub struct Projection {
     path: PathBuf,
     /// Tasks whose rows are older than their state.
     changed: BTreeSet<TaskId>,
+    /// Those granted in this transaction, whose rows are put when it ends.
+    leases: Leases,
 }
 
 impl Projection {
@@ -51,7 +55,8 @@ impl Projection {
             [],
             |row| row.get(0),
         )?;
-        let projection = Projection { db, path: PathBuf::new(), changed: BTreeSet::new() };
+        let (path, changed, leases) = Default::default();
+        let projection = Projection { db, path, changed, leases };
         if made {
             projection.check_layout()?;
         } else {
@@ -124,6 +129,7 @@ impl Projection {
         for task in std::mem::take(&mut self.changed) {
             self.put_task(state, task)?;
         }
+        self.leases.put(&self.db)?;
         self.set("head", &Head::of(chain).to_string())?;
         self.set("epoch", &chain.epoch.to_string())?;
         Ok(self.db.execute_batch("COMMIT")?)
@@ -134,41 +140,35 @@ impl Projection {
         Ok(self.db.execute_batch(include_str!("project/finish.sql"))?)
     }
 
-    /// Puts the rows of one record.
-    pub fn put(&mut self, stream_seq: u64, record: &Record) -> Result<()> {
-        let mut put =
-            self.db.prepare_cached("INSERT INTO records VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?;
-        put.execute(params![
-            record.seq as i64,
-            record.at.0 as i64,
-            stream_seq as i64,
-            record.actor.as_str(),
-            record.command_id.as_ref().map(devmesh_protocol::CommandId::as_str),
-            record.causation.map(|seq| seq as i64),
-        ])?;
-        drop(put);
-        if record.command_id.is_some() {
-            rows::command(&self.db, record)?;
-        }
-        for (place, event) in record.events.iter().enumerate() {
-            rows::event(&self.db, record, place, event)?;
-            rows::project(&self.db, record, event)?;
-            self.note(event);
+    /// Puts the rows of some messages.
+    pub(crate) fn put(&mut self, messages: &[Told]) -> Result<()> {
+        let mut put = Statements::of(&self.db)?;
+        for Told { stream_seq, records, texts } in messages {
+            let mut texts = texts.iter();
+            for record in records {
+                put.record(*stream_seq, record)?;
+                if record.command_id.is_some() {
+                    put.command(record)?;
+                }
+                for ((place, event), text) in record.events.iter().enumerate().zip(&mut texts) {
+                    put.event(record, place, event, text)?;
+                    self.leases.project(&self.db, record, event)?;
+                    rows::project(&self.db, record, event)?;
+                    // An event about a task makes its row old.
+                    if text.key.starts_with("t-") {
+                        self.changed.extend(text.key.parse::<TaskId>());
+                    }
+                }
+            }
         }
         Ok(())
     }
 
-    /// An event about a task makes its row old.
-    fn note(&mut self, event: &Event) {
-        if let Ok(task) = event.key().parse() {
-            self.changed.insert(task);
-        }
-    }
-
     fn put_task(&self, state: &State, task: TaskId) -> Result<()> {
-        let Ok(value) = look(state, &What::Task(AskTask { task })) else { return Ok(()) };
-        let Ok(view) = serde_json::from_value::<TaskView>(value) else { return Ok(()) };
-        rows::task(&self.db, &view)
+        match task_view(state, task) {
+            Some(view) => rows::task(&self.db, &view),
+            None => Ok(()),
+        }
     }
 
     /// Rows as text, for tests and for people: each row its values, parted by ` | `.

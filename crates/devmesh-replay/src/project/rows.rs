@@ -2,14 +2,15 @@
 
 use devmesh_protocol::command::task::Usage;
 use devmesh_protocol::view::TaskView;
-use devmesh_protocol::{At, Event, LeaseId, Record};
+use devmesh_protocol::{At, CommandId, Event, Record};
 use rusqlite::types::ValueRef;
-use rusqlite::{Connection, params};
+use rusqlite::{CachedStatement, Connection, params};
 use serde::Serialize;
 
 use crate::error::Result;
+use crate::told::Text;
 
-fn ms(at: At) -> i64 {
+pub(super) fn ms(at: At) -> i64 {
     at.0 as i64
 }
 
@@ -29,34 +30,67 @@ pub(super) fn text(value: ValueRef<'_>) -> String {
     }
 }
 
-pub(super) fn command(db: &Connection, record: &Record) -> Result<()> {
-    let refused = record.events.iter().find_map(|event| match event {
-        Event::CommandRejected(e) => Some(&e.rejection),
-        _ => None,
-    });
-    let mut put = db.prepare_cached("INSERT INTO commands VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?;
-    put.execute(params![
-        record.seq as i64,
-        ms(record.at),
-        record.actor.as_str(),
-        record.command_id.as_ref().map(devmesh_protocol::CommandId::as_str),
-        refused.map(|rejection| rejection.code.as_str()),
-        refused.map(|rejection| &rejection.message),
-    ])?;
-    Ok(())
+/// The statements for the rows that every record has, looked up once for many of them.
+pub(super) struct Statements<'db> {
+    records: CachedStatement<'db>,
+    commands: CachedStatement<'db>,
+    events: CachedStatement<'db>,
 }
 
-pub(super) fn event(db: &Connection, record: &Record, place: usize, event: &Event) -> Result<()> {
-    let mut put = db.prepare_cached("INSERT INTO events VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?;
-    put.execute(params![
-        record.seq as i64,
-        place as i64,
-        event.kind(),
-        event.key(),
-        event.to_string(),
-        serde_json::to_string(event).unwrap_or_default(),
-    ])?;
-    Ok(())
+impl Statements<'_> {
+    pub(super) fn of(db: &Connection) -> Result<Statements<'_>> {
+        let put = |table: &str| {
+            db.prepare_cached(&format!("INSERT INTO {table} VALUES (?1, ?2, ?3, ?4, ?5, ?6)"))
+        };
+        let (records, commands, events) = (put("records")?, put("commands")?, put("events")?);
+        Ok(Statements { records, commands, events })
+    }
+
+    pub(super) fn record(&mut self, stream_seq: u64, record: &Record) -> Result<()> {
+        self.records.execute(params![
+            record.seq as i64,
+            ms(record.at),
+            stream_seq as i64,
+            record.actor.as_str(),
+            record.command_id.as_ref().map(CommandId::as_str),
+            record.causation.map(|seq| seq as i64),
+        ])?;
+        Ok(())
+    }
+
+    pub(super) fn command(&mut self, record: &Record) -> Result<()> {
+        let refused = record.events.iter().find_map(|event| match event {
+            Event::CommandRejected(e) => Some(&e.rejection),
+            _ => None,
+        });
+        self.commands.execute(params![
+            record.seq as i64,
+            ms(record.at),
+            record.actor.as_str(),
+            record.command_id.as_ref().map(CommandId::as_str),
+            refused.map(|rejection| rejection.code.as_str()),
+            refused.map(|rejection| &rejection.message),
+        ])?;
+        Ok(())
+    }
+
+    pub(super) fn event(
+        &mut self,
+        record: &Record,
+        place: usize,
+        event: &Event,
+        text: Text<'_>,
+    ) -> Result<()> {
+        self.events.execute(params![
+            record.seq as i64,
+            place as i64,
+            event.kind(),
+            text.key,
+            text.told,
+            text.body,
+        ])?;
+        Ok(())
+    }
 }
 
 pub(super) fn task(db: &Connection, view: &TaskView) -> Result<()> {
@@ -80,10 +114,9 @@ pub(super) fn task(db: &Connection, view: &TaskView) -> Result<()> {
     Ok(())
 }
 
-/// What an event changes in the tables of agents, leases, attempts and hosts.
+/// What an event changes in the tables of agents, attempts and hosts.
 pub(super) fn project(db: &Connection, record: &Record, event: &Event) -> Result<()> {
     agent(db, record, event)?;
-    lease(db, record, event)?;
     attempt(db, record, event)
 }
 
@@ -127,105 +160,6 @@ fn end_agent(db: &Connection, record: &Record, actor: &str, why: &str) -> Result
         "UPDATE agents SET ended_ms = ?1, why = ?2 WHERE actor = ?3 AND ended_ms IS NULL",
     )?;
     end.execute(params![ms(record.at), why, actor])?;
-    Ok(())
-}
-
-fn lease(db: &Connection, record: &Record, event: &Event) -> Result<()> {
-    match event {
-        Event::LockGranted(e) => {
-            let mut put = db.prepare_cached(
-                "INSERT INTO leases VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, NULL, NULL)",
-            )?;
-            put.execute(params![
-                record.seq as i64,
-                e.index,
-                e.actor.as_str(),
-                e.session.as_ref().map(devmesh_protocol::SessionId::as_str),
-                e.task.map(|task| task.0 as i64),
-                e.repo.as_str(),
-                e.path.to_string(),
-                e.mode.as_str(),
-                ms(record.at),
-            ])?;
-        }
-        Event::LockConverted(e) => convert(db, record, e.lease, e.to.as_str(), e.index)?,
-        Event::LeaseShared(e) => convert(db, record, e.lease, e.to.as_str(), None)?,
-        Event::LockReleased(e) => end_lease(db, record, e.lease, "released")?,
-        Event::LockExpired(e) => end_lease(db, record, e.lease, "expired")?,
-        Event::LockBroken(e) => end_lease(db, record, e.lease, "broken")?,
-        Event::LeasesLapsed(e) => {
-            end_session_leases(db, record, e.actor.as_str(), e.session.as_str(), "lapsed")?;
-        }
-        Event::SessionLost(e) => {
-            end_session_leases(db, record, e.actor.as_str(), e.session.as_str(), "session lost")?;
-        }
-        Event::AgentLeft(e) => {
-            end_session_leases(db, record, e.actor.as_str(), e.session.as_str(), "left")?;
-        }
-        Event::TaskCompleted(e) => end_task_leases(db, record, e.task.0, "completed")?,
-        Event::AttemptEnded(e) => end_task_leases(db, record, e.task.0, "attempt ended")?,
-        _ => {}
-    }
-    Ok(())
-}
-
-/// A stronger mode is a new lease in the same place.
-fn convert(
-    db: &Connection,
-    record: &Record,
-    lease: LeaseId,
-    to: &str,
-    index: Option<u32>,
-) -> Result<()> {
-    let Some(index) = index else {
-        let mut change =
-            db.prepare_cached("UPDATE leases SET mode = ?1 WHERE seq = ?2 AND place = ?3")?;
-        change.execute(params![to, lease.seq as i64, lease.index])?;
-        return Ok(());
-    };
-    let mut put = db.prepare_cached(
-        "INSERT INTO leases SELECT ?1, ?2, actor, session, task, repo, path, ?3, ?4, NULL, NULL \
-         FROM leases WHERE seq = ?5 AND place = ?6",
-    )?;
-    put.execute(params![
-        record.seq as i64,
-        index,
-        to,
-        ms(record.at),
-        lease.seq as i64,
-        lease.index
-    ])?;
-    end_lease(db, record, lease, "converted")
-}
-
-fn end_lease(db: &Connection, record: &Record, lease: LeaseId, why: &str) -> Result<()> {
-    let mut end = db.prepare_cached(
-        "UPDATE leases SET ended_ms = ?1, why = ?2 WHERE seq = ?3 AND place = ?4",
-    )?;
-    end.execute(params![ms(record.at), why, lease.seq as i64, lease.index])?;
-    Ok(())
-}
-
-fn end_session_leases(
-    db: &Connection,
-    record: &Record,
-    actor: &str,
-    session: &str,
-    why: &str,
-) -> Result<()> {
-    let mut end = db.prepare_cached(
-        "UPDATE leases SET ended_ms = ?1, why = ?2 \
-         WHERE actor = ?3 AND session = ?4 AND ended_ms IS NULL",
-    )?;
-    end.execute(params![ms(record.at), why, actor, session])?;
-    Ok(())
-}
-
-fn end_task_leases(db: &Connection, record: &Record, task: u64, why: &str) -> Result<()> {
-    let mut end = db.prepare_cached(
-        "UPDATE leases SET ended_ms = ?1, why = ?2 WHERE task = ?3 AND ended_ms IS NULL",
-    )?;
-    end.execute(params![ms(record.at), why, task as i64])?;
     Ok(())
 }
 
