@@ -7,10 +7,15 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
+use mimalloc::MiMalloc;
 use rusqlite::types::Value;
 use rusqlite::{Connection, params_from_iter};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
+
+/// As the binary allocates.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 /// In turn, so that a noisy moment hits both; the best of each is told.
 const ROUNDS: usize = 3;

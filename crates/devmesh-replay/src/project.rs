@@ -16,13 +16,16 @@ use crate::error::{Error, Result};
 use crate::read::Head;
 use crate::told::Told;
 use leases::Leases;
-use rows::Statements;
+use rows::Placed;
 
 mod leases;
 mod rows;
 
 /// The layout of the tables; a file of another one is made again.
 const LAYOUT: &str = "1";
+
+/// More than there are, so that none is made again.
+const STATEMENTS: usize = 64;
 
 /// A database that holds the projection of a log.
 pub struct Projection {
@@ -50,6 +53,7 @@ impl Projection {
     fn with(db: Connection) -> Result<Projection> {
         db.pragma_update(None, "journal_mode", "WAL")?;
         db.pragma_update(None, "synchronous", "NORMAL")?;
+        db.set_prepared_statement_cache_capacity(STATEMENTS);
         let made: bool = db.query_row(
             "SELECT count(*) > 0 FROM sqlite_master WHERE name = 'meta'",
             [],
@@ -142,23 +146,25 @@ impl Projection {
 
     /// Puts the rows of some messages.
     pub(crate) fn put(&mut self, messages: &[Told]) -> Result<()> {
-        let mut put = Statements::of(&self.db)?;
-        for Told { stream_seq, records, texts } in messages {
+        let (mut records, mut events) = (Vec::new(), Vec::new());
+        for Told { stream_seq, records: told, texts } in messages {
             let mut texts = texts.iter();
-            for record in records {
-                put.record(*stream_seq, record)?;
-                if record.command_id.is_some() {
-                    put.command(record)?;
-                }
+            for record in told {
+                records.push((*stream_seq, record));
                 for ((place, event), text) in record.events.iter().enumerate().zip(&mut texts) {
-                    put.event(record, place, event, text)?;
-                    self.leases.project(&self.db, record, event)?;
-                    rows::project(&self.db, record, event)?;
-                    // An event about a task makes its row old.
-                    if text.key.starts_with("t-") {
-                        self.changed.extend(text.key.parse::<TaskId>());
-                    }
+                    events.push(Placed { record, place, event, text });
                 }
+            }
+        }
+        rows::records(&self.db, &records)?;
+        rows::commands(&self.db, &records)?;
+        rows::events(&self.db, &events)?;
+        for Placed { record, event, text, .. } in events {
+            self.leases.project(&self.db, record, event)?;
+            rows::project(&self.db, record, event)?;
+            // An event about a task makes its row old.
+            if text.key.starts_with("t-") {
+                self.changed.extend(text.key.parse::<TaskId>());
             }
         }
         Ok(())

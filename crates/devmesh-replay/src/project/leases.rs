@@ -6,9 +6,9 @@ use std::collections::{BTreeMap, HashMap};
 
 use devmesh_protocol::event::lock::{LockConverted, LockGranted};
 use devmesh_protocol::{ActorId, Event, LeaseId, Mode, Record, RepoId, SessionId, TaskId};
-use rusqlite::{Connection, params};
+use rusqlite::Connection;
 
-use super::rows::ms;
+use super::rows::{ms, put_all};
 use crate::error::Result;
 
 /// The rows that the transaction has made.
@@ -67,25 +67,20 @@ impl Leases {
     pub(super) fn put(&mut self, db: &Connection) -> Result<()> {
         self.by_session.clear();
         self.by_task.clear();
-        let mut put = db.prepare_cached(
-            "INSERT INTO leases VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
-        )?;
-        for (id, row) in std::mem::take(&mut self.rows) {
-            put.execute(params![
-                id.seq as i64,
-                id.index,
-                row.actor.as_str(),
-                row.session.as_ref().map(SessionId::as_str),
-                row.task.map(|task| task.0 as i64),
-                row.repo.as_str(),
-                row.path,
-                row.mode.as_str(),
-                row.granted_ms,
-                row.ended.map(|(at, _)| at),
-                row.ended.map(|(_, why)| why),
-            ])?;
-        }
-        Ok(())
+        let rows: Vec<(LeaseId, Row)> = std::mem::take(&mut self.rows).into_iter().collect();
+        put_all(db, ("leases", 11), &rows, |(id, lease), row| {
+            row.bind(id.seq as i64)?;
+            row.bind(id.index)?;
+            row.bind(lease.actor.as_str())?;
+            row.bind(lease.session.as_ref().map(SessionId::as_str))?;
+            row.bind(lease.task.map(|task| task.0 as i64))?;
+            row.bind(lease.repo.as_str())?;
+            row.bind(&lease.path)?;
+            row.bind(lease.mode.as_str())?;
+            row.bind(lease.granted_ms)?;
+            row.bind(lease.ended.map(|(at, _)| at))?;
+            row.bind(lease.ended.map(|(_, why)| why))
+        })
     }
 
     fn grant(&mut self, record: &Record, e: &LockGranted) {

@@ -4,7 +4,7 @@ use devmesh_protocol::command::task::Usage;
 use devmesh_protocol::view::TaskView;
 use devmesh_protocol::{At, CommandId, Event, Record};
 use rusqlite::types::ValueRef;
-use rusqlite::{CachedStatement, Connection, params};
+use rusqlite::{Connection, Statement, ToSql, params};
 use serde::Serialize;
 
 use crate::error::Result;
@@ -30,67 +30,98 @@ pub(super) fn text(value: ValueRef<'_>) -> String {
     }
 }
 
-/// The statements for the rows that every record has, looked up once for many of them.
-pub(super) struct Statements<'db> {
-    records: CachedStatement<'db>,
-    commands: CachedStatement<'db>,
-    events: CachedStatement<'db>,
+/// Rows to a statement. To begin and end one costs SQLite about as much as a row does.
+const ROWS: usize = 8;
+
+/// The values of a statement, bound one after the other.
+pub(super) struct Values<'s, 'db> {
+    put: &'s mut Statement<'db>,
+    bound: usize,
 }
 
-impl Statements<'_> {
-    pub(super) fn of(db: &Connection) -> Result<Statements<'_>> {
-        let put = |table: &str| {
-            db.prepare_cached(&format!("INSERT INTO {table} VALUES (?1, ?2, ?3, ?4, ?5, ?6)"))
-        };
-        let (records, commands, events) = (put("records")?, put("commands")?, put("events")?);
-        Ok(Statements { records, commands, events })
+impl Values<'_, '_> {
+    pub(super) fn bind(&mut self, value: impl ToSql) -> rusqlite::Result<()> {
+        self.bound += 1;
+        self.put.raw_bind_parameter(self.bound, value)
     }
+}
 
-    pub(super) fn record(&mut self, stream_seq: u64, record: &Record) -> Result<()> {
-        self.records.execute(params![
-            record.seq as i64,
-            ms(record.at),
-            stream_seq as i64,
-            record.actor.as_str(),
-            record.command_id.as_ref().map(CommandId::as_str),
-            record.causation.map(|seq| seq as i64),
-        ])?;
-        Ok(())
+/// Puts rows into a table of so many columns.
+pub(super) fn put_all<R>(
+    db: &Connection,
+    (table, columns): (&str, usize),
+    rows: &[R],
+    bind: impl Fn(&R, &mut Values<'_, '_>) -> rusqlite::Result<()>,
+) -> Result<()> {
+    let (whole, rest) = rows.as_chunks::<ROWS>();
+    let put = |rows: &[R], put: &mut Statement<'_>| {
+        let mut values = Values { put, bound: 0 };
+        rows.iter().try_for_each(|row| bind(row, &mut values))?;
+        put.raw_execute().map(drop)
+    };
+    let statement = |rows: usize| {
+        let row = format!("({})", vec!["?"; columns].join(", "));
+        let rows = vec![row; rows].join(", ");
+        db.prepare_cached(&format!("INSERT INTO {table} VALUES {rows}"))
+    };
+    if !whole.is_empty() {
+        let mut many = statement(ROWS)?;
+        whole.iter().try_for_each(|rows| put(rows, &mut many))?;
     }
+    if !rest.is_empty() {
+        let mut one = statement(1)?;
+        rest.chunks(1).try_for_each(|row| put(row, &mut one))?;
+    }
+    Ok(())
+}
 
-    pub(super) fn command(&mut self, record: &Record) -> Result<()> {
+/// Records, each with the message that holds it.
+pub(super) fn records(db: &Connection, rows: &[(u64, &Record)]) -> Result<()> {
+    put_all(db, ("records", 6), rows, |(stream_seq, record), row| {
+        row.bind(record.seq as i64)?;
+        row.bind(ms(record.at))?;
+        row.bind(*stream_seq as i64)?;
+        row.bind(record.actor.as_str())?;
+        row.bind(record.command_id.as_ref().map(CommandId::as_str))?;
+        row.bind(record.causation.map(|seq| seq as i64))
+    })
+}
+
+/// The commands among these records.
+pub(super) fn commands(db: &Connection, rows: &[(u64, &Record)]) -> Result<()> {
+    let rows = rows.iter().copied().filter(|(_, record)| record.command_id.is_some());
+    let rows: Vec<(u64, &Record)> = rows.collect();
+    put_all(db, ("commands", 6), &rows, |(_, record), row| {
         let refused = record.events.iter().find_map(|event| match event {
             Event::CommandRejected(e) => Some(&e.rejection),
             _ => None,
         });
-        self.commands.execute(params![
-            record.seq as i64,
-            ms(record.at),
-            record.actor.as_str(),
-            record.command_id.as_ref().map(CommandId::as_str),
-            refused.map(|rejection| rejection.code.as_str()),
-            refused.map(|rejection| &rejection.message),
-        ])?;
-        Ok(())
-    }
+        row.bind(record.seq as i64)?;
+        row.bind(ms(record.at))?;
+        row.bind(record.actor.as_str())?;
+        row.bind(record.command_id.as_ref().map(CommandId::as_str))?;
+        row.bind(refused.map(|rejection| rejection.code.as_str()))?;
+        row.bind(refused.map(|rejection| &rejection.message))
+    })
+}
 
-    pub(super) fn event(
-        &mut self,
-        record: &Record,
-        place: usize,
-        event: &Event,
-        text: Text<'_>,
-    ) -> Result<()> {
-        self.events.execute(params![
-            record.seq as i64,
-            place as i64,
-            event.kind(),
-            text.key,
-            text.told,
-            text.body,
-        ])?;
-        Ok(())
-    }
+/// An event, its record, and its place in that.
+pub(super) struct Placed<'r> {
+    pub(super) record: &'r Record,
+    pub(super) place: usize,
+    pub(super) event: &'r Event,
+    pub(super) text: Text<'r>,
+}
+
+pub(super) fn events(db: &Connection, rows: &[Placed<'_>]) -> Result<()> {
+    put_all(db, ("events", 6), rows, |Placed { record, place, event, text }, row| {
+        row.bind(record.seq as i64)?;
+        row.bind(*place as i64)?;
+        row.bind(event.kind())?;
+        row.bind(text.key)?;
+        row.bind(text.told)?;
+        row.bind(text.body)
+    })
 }
 
 pub(super) fn task(db: &Connection, view: &TaskView) -> Result<()> {
