@@ -336,8 +336,24 @@ impl Desk<'_> {
     }
 
     fn flies(&mut self) -> bool {
-        let records = self.term.pending.len();
-        records > 0 && (self.view.stopping || self.term.gather.goes(records, self.now.mono_ms))
+        let (records, now) = (self.term.pending.len(), self.now.mono_ms);
+        if records == 0 || self.view.stopping {
+            return records > 0;
+        }
+        match self.is_unawaited() {
+            true => self.term.gather.goes_unawaited(now),
+            false => self.term.gather.goes(records, now),
+        }
+    }
+
+    /// Whether all that was decided is that requests wait, and no answer rests on that.
+    fn is_unawaited(&self) -> bool {
+        let waits = |record: &Record| {
+            record.command_id.is_some()
+                && record.events.iter().all(|event| matches!(event, Event::LockQueued(_)))
+        };
+        let settled = self.view.settled.state().seq;
+        !self.term.replies.wants_more_than(settled) && self.term.pending.iter().all(waits)
     }
 
     fn wants_proof(&self) -> bool {

@@ -25,6 +25,8 @@ pub(crate) struct Gather {
     wanted: Option<(usize, u64)>,
     was_held: bool,
     at_once: u32,
+    /// A batch that nobody waits for is held until then.
+    idle_until: Option<u64>,
 }
 
 impl Gather {
@@ -40,6 +42,7 @@ impl Gather {
 
     /// Whether a batch of so many records goes now.
     pub(crate) fn goes(&mut self, records: usize, now_ms: u64) -> bool {
+        self.idle_until = None;
         let Some((least, until)) = self.wanted else { return true };
         if records < least && now_ms < until {
             self.was_held = true;
@@ -52,9 +55,21 @@ impl Gather {
         true
     }
 
+    /// Whether a batch goes now whose append answers nobody: it holds requests that are queued,
+    /// and their senders hear of the grant. Whoever holds what they wait for gives it back a moment
+    /// later, and what is granted then must not wait for an append that nobody waits for.
+    pub(crate) fn goes_unawaited(&mut self, now_ms: u64) -> bool {
+        let until = *self.idle_until.get_or_insert(now_ms + HELD_MS_MAX);
+        if now_ms >= until {
+            self.idle_until = None;
+        }
+        now_ms >= until
+    }
+
     /// When a batch that is held goes at the latest.
     pub(crate) fn until(&self) -> Option<u64> {
-        self.wanted.filter(|_| self.was_held).map(|(_, until)| until)
+        let gathers = self.wanted.filter(|_| self.was_held).map(|(_, until)| until);
+        gathers.into_iter().chain(self.idle_until).min()
     }
 }
 

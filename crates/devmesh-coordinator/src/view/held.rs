@@ -59,6 +59,11 @@ impl Replies {
         self.queue.front().is_some_and(|first| first.since.is_some_and(|since| since > confirmed))
     }
 
+    /// Whether something waits for a record later than that.
+    pub(crate) fn wants_more_than(&self, settled: u64) -> bool {
+        self.queue.back().is_some_and(|last| last.seq > settled)
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.queue.is_empty()
     }

@@ -78,6 +78,39 @@ fn a_batch_waits_for_most_of_those_in_play_and_not_for_long() {
 }
 
 #[test]
+fn who_is_queued_goes_into_the_log_with_what_is_answered_next() {
+    let mut world = World::led();
+    world.furnish();
+    let lease = world.ok("alice", "lock.acquire", json!({ "paths": ["a"], "mode": "write" }));
+    let lease = lease["result"]["leases"][0]["lease"].clone();
+    world.ok("admin", "actor.add", json!({ "actor": "carol", "role": "person" }));
+    let before = world.open.entries().len();
+    let body = |n| json!({ "paths": ["a"], "mode": "write", "wait_ms": 9_000, "id": id(n) });
+    world.send(0, "waits", "bob", "lock.acquire", body(1));
+    world.work();
+    assert_eq!(world.open.entries().len(), before, "nobody waits for this append");
+    world.send(0, "gives", "alice", "lock.release", json!({ "leases": [lease] }));
+    world.work();
+    assert_eq!(world.open.entries().len(), before + 1);
+    assert_eq!(world.answered("gives").unwrap()["ok"], true);
+    assert_eq!(world.answered("waits").unwrap()["ok"], true);
+    // Where nothing comes it goes by itself, and at once where somebody asks what rests on it.
+    world.send(0, "next", "alice", "lock.acquire", body(2));
+    world.work();
+    assert_eq!(world.open.entries().len(), before + 1);
+    world.pass(5);
+    assert_eq!(world.open.entries().len(), before + 2);
+    world.send(0, "third", "carol", "lock.acquire", body(3));
+    world.work();
+    world.send(0, "refused", "alice", "lock.acquire", json!({ "paths": ["a"], "mode": "write" }));
+    world.work();
+    assert_eq!(world.open.entries().len(), before + 3);
+    assert_eq!(world.answered("refused").unwrap()["ok"], false);
+    assert!(world.answered("next").is_none() && world.answered("third").is_none());
+    world.check();
+}
+
+#[test]
 fn the_same_id_gets_the_same_answer_and_another_body_none() {
     let mut world = World::led();
     world.furnish();

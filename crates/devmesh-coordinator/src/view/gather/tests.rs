@@ -55,3 +55,18 @@ fn half_of_many_are_enough() {
     assert!(!gather.goes(31, 5));
     assert!(gather.goes(32, 6));
 }
+
+#[test]
+fn what_answers_nobody_is_held_for_a_moment() {
+    let mut gather = Gather::default();
+    assert!(!gather.goes_unawaited(5));
+    assert_eq!(gather.until(), Some(5 + HELD_MS_MAX));
+    assert!(!gather.goes_unawaited(5 + HELD_MS_MAX - 1));
+    assert!(gather.goes_unawaited(5 + HELD_MS_MAX));
+    assert_eq!(gather.until(), None);
+    // What is waited for takes it along.
+    assert!(!gather.goes_unawaited(20));
+    assert!(gather.goes(2, 20));
+    assert_eq!(gather.until(), None);
+    assert!(!gather.goes_unawaited(30), "the next is held for as long again");
+}
