@@ -79,7 +79,8 @@ proptest! {
         text in "(\\.?\\.?(git|GIT|[a-c~: é\\x01\\\\]{0,2})/?){1,5}",
     ) {
         let spelled = |path: RepoPath| (path.key().to_owned(), path.to_string());
-        prop_assert_eq!(RepoPath::new(&text).map(spelled), RepoPath::normalised(&text).map(spelled));
+        let (taken, made) = (RepoPath::new(&text), RepoPath::normalised(&text));
+        prop_assert_eq!(taken.map(spelled), made.map(spelled));
     }
 
     #[test]

@@ -9,7 +9,14 @@ use devmesh_protocol::planted::{self, Fault};
 
 /// Things by repository and path key.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Paths<T>(BTreeMap<RepoId, BTreeMap<Box<str>, BTreeSet<T>>>);
+pub struct Paths<T>(BTreeMap<RepoId, BTreeMap<Box<str>, Things<T>>>);
+
+/// What is on one path, in order; one thing nearly always, and that needs no tree.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Things<T> {
+    first: T,
+    others: BTreeSet<T>,
+}
 
 impl<T> Default for Paths<T> {
     fn default() -> Paths<T> {
@@ -24,19 +31,21 @@ impl<T: Ord + Copy> Paths<T> {
             Some(paths) => paths,
             None => self.0.entry(repo.clone()).or_default(),
         };
-        match paths.get_mut(key) {
-            Some(things) => things.insert(thing),
-            None => paths.entry(key.into()).or_default().insert(thing),
-        };
+        if let Some(things) = paths.get_mut(key) {
+            things.insert(thing);
+        } else {
+            paths.insert(key.into(), Things { first: thing, others: BTreeSet::new() });
+        }
     }
 
     /// Takes it off again.
     pub fn remove(&mut self, repo: &RepoId, key: &str, thing: T) {
         let Some(paths) = self.0.get_mut(repo) else { return };
         let Some(things) = paths.get_mut(key) else { return };
-        things.remove(&thing);
-        if things.is_empty() {
+        if things.is_alone(&thing) {
             paths.remove(key);
+        } else {
+            things.remove(&thing);
         }
         if paths.is_empty() {
             self.0.remove(repo);
@@ -45,11 +54,11 @@ impl<T: Ord + Copy> Paths<T> {
 
     /// What is on exactly this path.
     pub fn at<'s>(&'s self, repo: &RepoId, key: &str) -> impl Iterator<Item = T> + use<'s, T> {
-        self.0.get(repo).and_then(|paths| paths.get(key)).into_iter().flatten().copied()
+        self.0.get(repo).and_then(|paths| paths.get(key)).into_iter().flat_map(Things::iter)
     }
 
     /// The sets on this path and on the folders above it, highest first.
-    fn sets_above(&self, repo: &RepoId, key: &str) -> Vec<&BTreeSet<T>> {
+    fn sets_above(&self, repo: &RepoId, key: &str) -> Vec<&Things<T>> {
         let mut found = Vec::new();
         if planted::is(Fault::FoldersIgnored) {
             return self.0.get(repo).and_then(|paths| paths.get(key)).into_iter().collect();
@@ -65,7 +74,7 @@ impl<T: Ord + Copy> Paths<T> {
         &'s self,
         repo: &RepoId,
         key: &str,
-    ) -> impl Iterator<Item = &'s BTreeSet<T>> + use<'s, T> {
+    ) -> impl Iterator<Item = &'s Things<T>> + use<'s, T> {
         let below = self.0.get(repo).map(|paths| match key {
             "" => paths.range::<str, _>((Bound::Excluded(""), Bound::Unbounded)),
             key => {
@@ -80,13 +89,13 @@ impl<T: Ord + Copy> Paths<T> {
 
     /// What is on this path or on a folder above it, highest first.
     pub fn above<'s>(&'s self, repo: &RepoId, key: &str) -> impl Iterator<Item = T> + use<'s, T> {
-        self.sets_above(repo, key).into_iter().flatten().copied()
+        self.sets_above(repo, key).into_iter().flat_map(Things::iter)
     }
 
     /// What overlaps this path: what is on it, above it and below it. In each place in order.
     pub fn over<'s>(&'s self, repo: &RepoId, key: &str) -> impl Iterator<Item = T> + use<'s, T> {
         let sets = self.sets_above(repo, key).into_iter().chain(self.sets_below(repo, key));
-        sets.flatten().copied()
+        sets.flat_map(Things::iter)
     }
 
     /// The same, without what does not come before `end`.
@@ -97,7 +106,40 @@ impl<T: Ord + Copy> Paths<T> {
         end: T,
     ) -> impl Iterator<Item = T> + use<'s, T> {
         let sets = self.sets_above(repo, key).into_iter().chain(self.sets_below(repo, key));
-        sets.flat_map(move |things| things.range(..end)).copied()
+        sets.flat_map(move |things| things.before(end))
+    }
+}
+
+impl<T: Ord + Copy> Things<T> {
+    fn iter(&self) -> impl Iterator<Item = T> + use<'_, T> {
+        [self.first].into_iter().chain(self.others.iter().copied())
+    }
+
+    /// Those that come before `end`.
+    fn before(&self, end: T) -> impl Iterator<Item = T> + use<'_, T> {
+        let first = Some(self.first).filter(|first| *first < end);
+        first.into_iter().chain(self.others.range(..end).copied())
+    }
+
+    fn is_alone(&self, thing: &T) -> bool {
+        self.first == *thing && self.others.is_empty()
+    }
+
+    fn insert(&mut self, thing: T) {
+        if thing < self.first {
+            self.others.insert(std::mem::replace(&mut self.first, thing));
+        } else if thing > self.first {
+            self.others.insert(thing);
+        }
+    }
+
+    /// Takes out a thing that is not alone.
+    fn remove(&mut self, thing: &T) {
+        if self.first != *thing {
+            self.others.remove(thing);
+        } else if let Some(next) = self.others.pop_first() {
+            self.first = next;
+        }
     }
 }
 

@@ -41,3 +41,24 @@ fn what_is_emptied_is_as_new() {
     paths.remove(&repo(), "a/b", 2);
     assert_eq!(paths, Paths::default());
 }
+
+#[test]
+fn what_is_on_one_path_stands_in_order() {
+    let mut paths = Paths::default();
+    let mut expected = BTreeSet::new();
+    let found = |paths: &Paths<u64>| paths.at(&repo(), "a").collect::<Vec<_>>();
+    for thing in [5, 3, 9, 3, 7, 1] {
+        paths.insert(&repo(), "a", thing);
+        expected.insert(thing);
+        assert_eq!(found(&paths), expected.iter().copied().collect::<Vec<_>>());
+    }
+    let before: Vec<u64> = paths.over_before(&repo(), "a", 7).collect();
+    assert_eq!(before, [1, 3, 5]);
+    assert_eq!(paths.over_before(&repo(), "a", 1).count(), 0);
+    for thing in [9, 4, 1, 5, 7, 3] {
+        paths.remove(&repo(), "a", thing);
+        expected.remove(&thing);
+        assert_eq!(found(&paths), expected.iter().copied().collect::<Vec<_>>());
+    }
+    assert_eq!(paths, Paths::default());
+}
