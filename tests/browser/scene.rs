@@ -81,7 +81,7 @@ pub(super) fn play(desk: &Desk) {
     for (host, ram_mb, vram_mb) in [("laptop", 32_768, vec![]), ("tower", 131_072, vec![24_576])] {
         let capacity = Capacity { ram_mb, vram_mb, slots: 4 };
         let host = HostId::new(host).unwrap();
-        desk.put_in(Internal::HostMeasured { host, capacity });
+        desk.put_in(Internal::HostMeasured { host, capacity, report: None });
     }
     for (agent, tool, host) in [
         ("codex-1", "codex", "laptop"),

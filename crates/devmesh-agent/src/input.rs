@@ -230,8 +230,6 @@ pub struct Sight {
     pub repo: RepoView,
     /// A used worktree of that repository stands ready.
     pub warm: bool,
-    /// The one-minute load per processor, in thousandths.
-    pub load_milli: i64,
     /// The commit that it would start from.
     pub base_commit: String,
 }

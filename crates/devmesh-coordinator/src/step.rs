@@ -14,7 +14,7 @@ use crate::error::Error;
 use crate::input::{Caller, Input, Now};
 use crate::term;
 use crate::view::held::encode;
-use crate::view::{Role, Term, View};
+use crate::view::{HeardReport, Role, Term, View};
 
 pub(crate) use desk::{Desk, Fate};
 pub use tick::wake_at;
@@ -93,7 +93,8 @@ fn soft_or_request(view: &mut View, now: Now, input: Input, out: &mut Vec<Effect
         Input::Report { report, caller } => {
             let host = report.host.clone();
             if view.reports.len() < REPORTS_MAX || view.reports.contains_key(&host) {
-                view.reports.insert(host.clone(), *report);
+                let heard = HeardReport { at_ms: now.mono_ms, report: *report };
+                view.reports.insert(host.clone(), heard);
             }
             desk(view, now, out, |desk| desk.report(&host, caller));
         }

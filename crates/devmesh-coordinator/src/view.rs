@@ -69,7 +69,8 @@ pub struct View {
     pub(crate) past: Past,
     pub(crate) sessions: Sessions,
     pub(crate) bids: Bids,
-    pub(crate) reports: BTreeMap<HostId, HostReport>,
+    /// The newest report of each host.
+    pub(crate) reports: BTreeMap<HostId, HeardReport>,
     /// The last line that a running attempt told.
     pub(crate) messages: BTreeMap<TaskId, String>,
     pub(crate) texts: Texts,
@@ -97,6 +98,13 @@ pub struct View {
     pub(crate) replicas: Option<u32>,
     pub(crate) remembered: (u64, u64),
     pub(crate) stopping: bool,
+}
+
+/// A host's report, and when it was heard by the monotonic clock.
+#[derive(Debug)]
+pub(crate) struct HeardReport {
+    pub(crate) at_ms: u64,
+    pub(crate) report: HostReport,
 }
 
 /// What a coordinator is at the moment.

@@ -99,6 +99,8 @@ function drawHosts() {
       el("div", { class: "line" }, el("span", { class: "name" }, host.host),
         el("span", { class: "small" }, `${host.slots_taken} of ${host.capacity.slots} places taken`)),
       cpu && el("div", { class: "small" }, cpu),
+      (host.strained ?? []).map((strain) => el("div", { class: "small why" }, `Strained: ${strain}`)),
+      host.silent_ms && el("div", { class: "small why" }, `Not measured: no report for ${Math.floor(host.silent_ms / 1000)} s`),
       meter("Memory", now ? now.ram_total_mb - now.ram_free_mb : host.ram_reserved_mb, now?.ram_total_mb ?? host.capacity.ram_mb, host.ram_reserved_mb),
       (now?.gpus ?? []).map((gpu) => meter(gpu.name, gpu.vram_used_mb, gpu.vram_total_mb, host.vram_reserved_mb?.[gpu.device])));
   }, (host) => [host, report(host)]);

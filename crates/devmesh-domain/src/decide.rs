@@ -12,6 +12,7 @@ use devmesh_protocol::{At, Command, Event, Rejection, Verb};
 
 use crate::state::State;
 
+pub(crate) use agent::free;
 pub use checkout::{Advisory, advisories};
 pub(crate) use lock::repo;
 pub use mesh::{SETTINGS, refusal, suppressed};
@@ -78,7 +79,10 @@ fn internal(state: &State, body: &Internal, at: At) -> Vec<Event> {
         Internal::SessionSilent { actor, session, silent_ms } => {
             agent::session_silent(state, actor, session, *silent_ms)
         }
-        Internal::HostMeasured { host, capacity } => agent::host_measured(state, host, capacity),
+        Internal::HostMeasured { host, capacity, report } => {
+            agent::host_measured(state, host, capacity, report.as_deref(), at)
+        }
+        Internal::HostSilent { host, silent_ms } => agent::host_silent(state, host, *silent_ms),
         Internal::AuctionClose { task, bids } => task::auction_close(state, *task, bids, at),
     }
 }

@@ -29,6 +29,14 @@ fn actor_ended(state: &mut State, e: &ActorEnded) {
     agent::actor_ended(state, e);
 }
 
+fn host(state: &mut State, record: &Record, event: &Event) {
+    if let Event::HostMeasured(e) = event {
+        agent::host_measured(state, record, e);
+    } else if let Event::HostSilent(e) = event {
+        agent::host_silent(state, record, e);
+    }
+}
+
 fn apply(state: &mut State, record: &Record, event: &Event) {
     match event {
         Event::EpochStarted(e) => mesh::epoch_started(state, record, e),
@@ -56,7 +64,7 @@ fn apply(state: &mut State, record: &Record, event: &Event) {
         Event::ArchitectNamed(e) => agent::architect_named(state, e),
         Event::AgentSuspended(e) => agent::agent_suspended(state, e),
         Event::AgentUnsuspended(e) => agent::agent_unsuspended(state, e),
-        Event::HostMeasured(e) => agent::host_measured(state, e),
+        Event::HostMeasured(_) | Event::HostSilent(_) => host(state, record, event),
         Event::LockGranted(e) => lock::granted(state, record, e),
         Event::LockQueued(e) => lock::queued(state, record, e),
         Event::LockWithdrawn(e) => lock::withdrawn(state, e),

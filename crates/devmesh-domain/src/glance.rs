@@ -1,7 +1,6 @@
 //! Glances at the state: the little that a coordinator compares its own memory with (heartbeats,
 //! bids, reports, deadlines, texts). Each is a look-up, or a walk over agents or open auctions.
 
-use devmesh_protocol::event::Capacity;
 use devmesh_protocol::event::task::Ended;
 use devmesh_protocol::query::What;
 use devmesh_protocol::report::Pause;
@@ -62,9 +61,9 @@ pub fn pause(state: &State, actor: &ActorId) -> Pause {
     Pause { mesh: mesh.paused, work: mesh.paused_now || task.is_some_and(|task| task.paused) }
 }
 
-/// What a host can give, as the log knows it.
-pub fn capacity<'s>(state: &'s State, host: &HostId) -> Option<&'s Capacity> {
-    state.hosts.get(host)
+/// The hosts whose measured figures count.
+pub fn measured_hosts(state: &State) -> impl Iterator<Item = &HostId> {
+    state.gauges.iter().filter(|(_, gauge)| gauge.live().is_some()).map(|(host, _)| host)
 }
 
 /// The open auction of a task.

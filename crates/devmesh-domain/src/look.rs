@@ -139,11 +139,19 @@ fn host_view(state: &State, host: &HostId) -> HostView {
     let devices = (0_u32..).zip(&capacity.vram_mb);
     let vram_reserved_mb =
         devices.map(|(device, _)| reserved.vram_mb.get(&device).copied().unwrap_or(0)).collect();
+    let measured = state.measured(host);
+    let free = measured.and_then(|measured| crate::decide::free(state, host, Some(measured)));
+    let strains = measured.map_or(&[][..], |measured| &measured.strains);
     HostView {
         host: host.clone(),
         ram_reserved_mb: reserved.ram_mb,
         vram_reserved_mb,
         slots_taken: reserved.slots,
+        ram_free_mb: free.as_ref().map(|free| free.ram_mb),
+        vram_free_mb: free.map(|free| free.vram_mb).unwrap_or_default(),
+        strained: strains.iter().map(ToString::to_string).collect(),
+        starts_at: state.starts_at(host).filter(|at| *at > state.at),
+        silent_ms: state.gauges.get(host).and_then(|gauge| gauge.silent_ms),
         capacity,
         report: None,
     }

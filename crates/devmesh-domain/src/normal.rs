@@ -23,11 +23,12 @@ impl Serialize for Normal<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         use serde::ser::SerializeSeq;
         let state = self.0;
-        let mut tables = serializer.serialize_seq(Some(11))?;
+        let mut tables = serializer.serialize_seq(Some(12))?;
         tables.serialize_element(state.mesh())?;
         tables.serialize_element(&Rows(&state.actors))?;
         tables.serialize_element(&Rows(&state.agents))?;
         tables.serialize_element(&Rows(&state.hosts))?;
+        tables.serialize_element(&Rows(&state.gauges))?;
         tables.serialize_element(&Keyed { name: "lease", table: &state.leases })?;
         tables.serialize_element(&Keyed { name: "place", table: &state.waiters })?;
         tables.serialize_element(&Rows(&state.tasks))?;

@@ -1,6 +1,7 @@
 //! The state of a mesh: what the log says, and nothing else. Only `fold` changes it.
 
 pub mod agent;
+pub mod host;
 pub mod index;
 pub mod lease;
 pub mod mesh;
@@ -16,6 +17,7 @@ use devmesh_protocol::{ActorId, At, Digest, HostId, LeaseId, RepoId, TaskId};
 
 use crate::table::{Sum, Table};
 use agent::{Actor, Agent};
+use host::Gauge;
 use index::Index;
 use lease::{Lease, Waiter};
 use mesh::{Checkout, LandQueue, Mesh, Note, Receipt, ReceiptKey, ReceiptOrder, Refusals, Repo};
@@ -36,6 +38,8 @@ pub struct State {
     pub(crate) actors: Table<ActorId, Actor>,
     pub(crate) agents: Table<ActorId, Agent>,
     pub(crate) hosts: Table<HostId, Capacity>,
+    /// What is measured of them, where a probe reports.
+    pub(crate) gauges: Table<HostId, Gauge>,
     pub(crate) repos: Table<RepoId, Repo>,
     /// What people have changed in their checkouts, by repository and person.
     pub(crate) checkouts: Table<(RepoId, ActorId), Checkout>,
@@ -66,6 +70,7 @@ impl Default for State {
             actors: Table::new("actors"),
             agents: Table::new("agents"),
             hosts: Table::new("hosts"),
+            gauges: Table::new("gauges"),
             repos: Table::new("repos"),
             checkouts: Table::new("checkouts"),
             leases: Table::new("leases"),
@@ -149,6 +154,7 @@ impl State {
             self.actors.sum(),
             self.agents.sum(),
             self.hosts.sum(),
+            self.gauges.sum(),
             self.repos.sum(),
             self.checkouts.sum(),
             self.leases.sum(),

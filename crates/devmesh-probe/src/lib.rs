@@ -41,6 +41,10 @@ pub struct Args {
     /// four
     #[arg(long, env = "DEVMESH_SLOTS", value_parser = clap::value_parser!(u32).range(1..))]
     pub slots: Option<u32>,
+    /// Let work begin however strained this host is: pressure, load, a full disk suspend nobody
+    #[arg(long, env = "DEVMESH_IGNORE_STRAIN",
+          value_parser = clap::builder::FalseyValueParser::new())]
+    pub ignore_strain: bool,
     /// The folder whose disk is watched
     #[arg(long, default_value = ".", value_name = "FOLDER")]
     pub disk: PathBuf,
@@ -60,6 +64,7 @@ impl Args {
             ram_mb: self.ram_gb.map(|gib| gib.saturating_mul(1024)),
             vram_mb: self.gpu_vram_gb.map(|gib| gib.saturating_mul(1024)),
             slots: self.slots,
+            ignore_strain: self.ignore_strain,
         }
     }
 

@@ -23,6 +23,8 @@ pub struct Limits {
     pub vram_mb: Option<u64>,
     /// Agents at work.
     pub slots: Option<u32>,
+    /// Work begins however strained the host is.
+    pub ignore_strain: bool,
 }
 
 /// Measures a host. Holds what two looks share: the use of processors is a difference.
@@ -63,6 +65,7 @@ impl Probe {
             disk_free_mb: free_disk(&self.disk) / MIB,
             gpus: self.gpus.read(self.limits.vram_mb),
             slots: self.limits.slots.unwrap_or_else(|| places(cpus)),
+            ignore_strain: self.limits.ignore_strain,
         }
     }
 }

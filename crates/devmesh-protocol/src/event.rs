@@ -2,6 +2,7 @@
 //! old log means for ever what it meant.
 
 pub mod agent;
+mod host;
 pub mod lock;
 pub mod mesh;
 pub mod plan;
@@ -102,8 +103,10 @@ events! {
     AgentSuspended(agent::AgentSuspended) = "agent_suspended" by |e| e.actor.to_string(),
     /// An agent's host has again what it needs.
     AgentUnsuspended(agent::AgentUnsuspended) = "agent_unsuspended" by |e| e.actor.to_string(),
-    /// A host's capacity became known, or changed.
+    /// A host's capacity, or what is free there, became known or changed.
     HostMeasured(agent::HostMeasured) = "host_measured" by |e| e.host.to_string(),
+    /// A host is not measured any more.
+    HostSilent(agent::HostSilent) = "host_silent" by |e| e.host.to_string(),
     /// A lease was granted.
     LockGranted(lock::LockGranted) = "lock_granted" by |e| e.actor.to_string(),
     /// A request waits.

@@ -1,6 +1,8 @@
 //! Bounds on everything that comes from outside. Over one of them: `LIMIT_EXCEEDED`, and nothing
 //! else is disturbed.
 
+pub mod strain;
+
 /// Bytes of one request body on the command subjects; NATS itself stops at 1 MiB.
 pub const REQUEST_BYTES_MAX: usize = 512 * 1024;
 /// Bytes of a repository path.

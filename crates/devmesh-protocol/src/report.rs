@@ -4,6 +4,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::event::Capacity;
 use crate::id::{HostId, LeaseId, SessionId};
 use crate::time::At;
 
@@ -81,6 +82,37 @@ pub struct HostReport {
     pub gpus: Vec<Gpu>,
     /// Places for agents at work.
     pub slots: u32,
+    /// Whoever runs the host wants work to begin however strained it is
+    /// (`DEVMESH_IGNORE_STRAIN`). What it has is not exceeded for that.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub ignore_strain: bool,
+}
+
+/// GPUs of one host that are counted.
+const GPUS_MAX: usize = 64;
+
+impl HostReport {
+    /// What the host can give: the smaller of what there is and the limit that was set.
+    pub fn capacity(&self) -> Capacity {
+        let within = |total: u64, limit: Option<u64>| limit.map_or(total, |limit| limit.min(total));
+        Capacity {
+            ram_mb: within(self.ram_total_mb, self.ram_limit_mb),
+            vram_mb: self.by_device(|gpu| within(gpu.vram_total_mb, gpu.vram_limit_mb)),
+            slots: self.slots,
+        }
+    }
+
+    /// A number of each GPU, by device; 0 for one that did not answer.
+    pub fn by_device(&self, number: impl Fn(&Gpu) -> u64) -> Vec<u64> {
+        let devices = self.gpus.iter().map(|gpu| gpu.device as usize + 1).max().unwrap_or(0);
+        let mut all = vec![0; devices.min(GPUS_MAX)];
+        for gpu in &self.gpus {
+            if let Some(device) = all.get_mut(gpu.device as usize) {
+                *device = number(gpu);
+            }
+        }
+        all
+    }
 }
 
 /// Pressure stall information, `some avg10` in thousandths.

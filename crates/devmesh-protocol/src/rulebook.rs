@@ -53,7 +53,7 @@ pub const RULES: &[Rule] = &[
         text: "The first agent is the architect and plans goals; when it leaves or drains, the \
                next in line is.",
         prompt: None,
-        enforced_by: "devmesh_domain::decide::task::auction::planner",
+        enforced_by: "devmesh_domain::decide::task::auction::fit::planner",
         tested_by: "devmesh_domain::decide::task::tests::rules::r01_only_the_architect_plans",
         codes: &[Code::NotPermitted],
         example: "codex joined first, so the goal of `devmesh plan` is offered to codex, and a \
@@ -126,13 +126,14 @@ pub const RULES: &[Rule] = &[
         codes: &[Code::InsufficientResources, Code::AgentSuspended],
         example: "The host's last place is taken: bids of its other agents are refused until \
                   the work ends. An agent that needs more than the host has at all is \
-                  suspended with the numbers, and goes on by itself when it changes.",
+                  suspended with the numbers, and so are the idle agents of a host that is \
+                  strained (pressure, a full disk); they go on by themselves when it ends.",
     },
     Rule {
         id: "R08",
         text: "Read the framework before you bid.",
         prompt: Some("Where there is a plan above, work to it."),
-        enforced_by: "devmesh_domain::decide::task::auction::unprepared",
+        enforced_by: "devmesh_domain::decide::task::auction::fit::unprepared",
         tested_by: "devmesh_domain::decide::task::tests::rules::r08_the_framework_is_read_first",
         codes: &[Code::FrameworkUnread],
         example: "The architect patches the framework: version 2 is unread by everybody, and \

@@ -490,6 +490,21 @@ pub struct HostView {
     pub vram_reserved_mb: Vec<u64>,
     /// Places taken.
     pub slots_taken: u32,
+    /// Memory that decisions count as free, in MiB: beside what is reserved, and as last told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ram_free_mb: Option<u64>,
+    /// The same of each GPU, by device.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub vram_free_mb: Vec<u64>,
+    /// What strains it, each with what was measured and the mark.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub strained: Vec<String>,
+    /// Before then no task starts there: its processors are busy.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub starts_at: Option<At>,
+    /// For how long its probe had been silent when it was no longer counted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub silent_ms: Option<u64>,
     /// The newest sample, from memory.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub report: Option<HostReport>,

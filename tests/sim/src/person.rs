@@ -4,11 +4,12 @@ use devmesh_domain::glance;
 use devmesh_protocol::command::agent::{ActorAdd, Role};
 use devmesh_protocol::command::mesh::{Pause, RepoAdd, Resume};
 use devmesh_protocol::command::task::{Add, Edit, Judgement, Reasoned, Review, Reviewed, Say};
-use devmesh_protocol::report::HostReport;
+use devmesh_protocol::report::{HostReport, Pressure};
 use devmesh_protocol::{ActorId, Code, Reply, RepoId, RepoPath, TaskId, Verb};
 use serde_json::Value;
 
 use crate::call::{Body, Came, Tag};
+use crate::rng::Rng;
 use crate::world::{Happening, World};
 
 /// Where a task may say that it works.
@@ -237,21 +238,34 @@ impl World {
             if is_short {
                 self.stats.fault("a host without room");
             }
+            let is_strained = !self.healing && self.plan.tool > 0 && self.rng.chance(60);
+            if is_strained {
+                self.stats.fault("a strained host");
+            }
+            let strain = |rng: &mut Rng, most: u64| match is_strained {
+                true => rng.within(0, most),
+                false => 0,
+            };
+            let rng = &mut self.rng;
+            let milli = |rng: &mut Rng| u32::try_from(strain(rng, 1_000)).unwrap_or(0);
+            let pressure =
+                Pressure { cpu_milli: milli(rng), memory_milli: milli(rng), io_milli: milli(rng) };
             let report = HostReport {
                 host: self.workers[worker].host.clone(),
                 at: devmesh_protocol::At(0),
                 ram_total_mb: 8_192,
-                ram_free_mb: 4_096,
+                ram_free_mb: 4_096 - strain(rng, 4_000),
                 ram_limit_mb: None,
-                swap_total_mb: 0,
-                swap_used_mb: 0,
+                swap_total_mb: 1_000,
+                swap_used_mb: strain(rng, 1_000),
                 cpus: 4,
                 cpu_milli: 100,
-                load1_milli: 100,
-                pressure: None,
-                disk_free_mb: 10_000,
+                load1_milli: 100 + strain(rng, 16_000),
+                pressure: Some(pressure),
+                disk_free_mb: 10_000 - strain(rng, 10_000),
                 gpus: Vec::new(),
                 slots: if is_short { 0 } else { 2 },
+                ignore_strain: false,
             };
             let process = self.workers[worker].process;
             self.ask(process, Body::Report(Box::new(report)), 2_000, Tag::Nobody);

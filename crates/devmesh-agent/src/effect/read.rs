@@ -146,7 +146,7 @@ async fn sight_of(world: &World, task: TaskId) -> Result<Sight, Unable> {
         let slot = world.config.worktrees.join(number.to_string());
         slot.join(repo.repo.as_str()).exists()
     });
-    Ok(Sight { repo, warm, load_milli: load_milli(), base_commit })
+    Ok(Sight { repo, warm, base_commit })
 }
 
 async fn asked(
@@ -221,14 +221,6 @@ async fn standing_point(path: &Path, task: &TaskView, repo: &RepoView) -> Result
             Err(Unable::Place(error.chain()))
         }
     }
-}
-
-/// One-minute load per processor in thousandths; 0 where the system does not tell.
-fn load_milli() -> i64 {
-    let text = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
-    let load: f64 = text.split(' ').next().and_then(|word| word.parse().ok()).unwrap_or(0.0);
-    let cpus = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    (load * 1_000.0 / cpus as f64) as i64
 }
 
 pub(super) async fn look_up(world: World, key: Key, seen: u64) {

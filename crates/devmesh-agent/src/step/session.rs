@@ -207,11 +207,8 @@ pub(super) fn looked_at(
     vec![Effect::Bid { session, task, score: score(&sight) }]
 }
 
-/// What only this host knows: a worktree that is warm, processors that are free.
+/// What only this host knows: a worktree that is warm. How free the host is the coordinator knows
+/// from what is measured.
 fn score(sight: &Sight) -> BTreeMap<String, i64> {
-    let free = (1_000 - sight.load_milli).clamp(-1_000, 1_000) / 10;
-    BTreeMap::from([
-        ("free".to_owned(), free),
-        ("warm".to_owned(), if sight.warm { 100 } else { 0 }),
-    ])
+    BTreeMap::from([("warm".to_owned(), if sight.warm { 100 } else { 0 })])
 }

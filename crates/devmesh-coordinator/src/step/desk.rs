@@ -5,10 +5,10 @@ use devmesh_domain::answer::answers;
 use devmesh_domain::{fold, glance};
 use devmesh_protocol::batch::Batch;
 use devmesh_protocol::command::internal::Internal;
-use devmesh_protocol::event::Capacity;
 use devmesh_protocol::limits::CHECKPOINT_RECORDS;
+use devmesh_protocol::limits::strain::HOST_SILENT_MS;
 use devmesh_protocol::planted::{self, Fault};
-use devmesh_protocol::report::{BeatReply, HostReport, LeaderBeat};
+use devmesh_protocol::report::{BeatReply, LeaderBeat};
 use devmesh_protocol::{ActorId, At, Command, Event, HostId, Record, Reply, SessionId, version};
 
 use crate::effect::Effect;
@@ -68,6 +68,9 @@ impl Desk<'_> {
         let undeleted = self.view.undeleted.iter();
         self.out.extend(undeleted.map(|digest| Effect::DeleteText { digest: *digest }));
         self.beat_as_leader();
+        // What was told long ago is not what is so now.
+        let now = self.now.mono_ms;
+        self.view.reports.retain(|_, heard| now.saturating_sub(heard.at_ms) < HOST_SILENT_MS);
         let hosts: Vec<HostId> = self.view.reports.keys().cloned().collect();
         for host in &hosts {
             self.measure(host);
@@ -212,14 +215,32 @@ impl Desk<'_> {
         Fate::GoOn
     }
 
-    /// A changed capacity is a decision; a sample is not.
+    /// A sample is no decision; the domain says whether one follows from it.
     fn measure(&mut self, host: &HostId) -> bool {
-        let Some(report) = self.view.reports.get(host) else { return false };
-        let capacity = capacity_of(report);
-        if glance::capacity(&self.term.ahead, host) == Some(&capacity) {
-            return false;
+        let Some(heard) = self.view.reports.get(host) else { return false };
+        let (capacity, report) = (heard.report.capacity(), Some(Box::new(heard.report.clone())));
+        self.internal(Internal::HostMeasured { host: host.clone(), capacity, report }, None)
+    }
+
+    /// The figures of hosts that report no more count no longer.
+    pub(super) fn end_silent_hosts(&mut self) {
+        let now = self.now.mono_ms;
+        // Nobody was listened to before this term began.
+        let silent_ms = |host: &HostId| {
+            let heard = self.view.reports.get(host).map_or(0, |heard| heard.at_ms);
+            now.saturating_sub(heard.max(self.term.began.mono_ms))
+        };
+        let silent: Vec<(HostId, u64)> = glance::measured_hosts(&self.term.ahead)
+            .map(|host| (host.clone(), silent_ms(host)))
+            .filter(|(_, silent_ms)| *silent_ms >= HOST_SILENT_MS)
+            .collect();
+        for (host, silent_ms) in silent {
+            self.view.reports.remove(&host);
+            if self.internal(Internal::HostSilent { host, silent_ms }, None) {
+                let seq = self.term.ahead.seq;
+                self.follow(Some(seq));
+            }
         }
-        self.internal(Internal::HostMeasured { host: host.clone(), capacity }, None)
     }
 
     /// A leader-read came back.
@@ -400,22 +421,5 @@ impl Desk<'_> {
             payload: flight.payload.clone(),
         });
         self.term.flight = Some(flight);
-    }
-}
-
-/// What a host can give: the smaller of what is measured and the limit that was set.
-fn capacity_of(report: &HostReport) -> Capacity {
-    let within = |total: u64, limit: Option<u64>| limit.map_or(total, |limit| limit.min(total));
-    let devices = report.gpus.iter().map(|gpu| gpu.device as usize + 1).max().unwrap_or(0);
-    let mut vram_mb = vec![0; devices.min(64)];
-    for gpu in &report.gpus {
-        if let Some(device) = vram_mb.get_mut(gpu.device as usize) {
-            *device = within(gpu.vram_total_mb, gpu.vram_limit_mb);
-        }
-    }
-    Capacity {
-        ram_mb: within(report.ram_total_mb, report.ram_limit_mb),
-        vram_mb,
-        slots: report.slots,
     }
 }

@@ -234,8 +234,8 @@ fn complete(view: &mut View, now: Now, what: &What, value: &mut Value) {
         }),
         What::Hosts(_) => each(value, "hosts", |host| {
             let name = host.get("host").and_then(Value::as_str).and_then(|h| h.parse().ok());
-            if let Some(report) = name.and_then(|name| view.reports.get(&name)) {
-                host["report"] = json!(report);
+            if let Some(heard) = name.and_then(|name| view.reports.get(&name)) {
+                host["report"] = json!(heard.report);
             }
         }),
         What::Task(of) => {

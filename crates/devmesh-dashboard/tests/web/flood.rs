@@ -58,7 +58,7 @@ async fn much_at_once_is_few_pushes() {
     for n in 0..hosts {
         let host = HostId::new(&format!("h{n}")).unwrap();
         let capacity = Capacity { ram_mb: 1_024, vram_mb: Vec::new(), slots: 1 };
-        world.desk.put_in(Internal::HostMeasured { host, capacity });
+        world.desk.put_in(Internal::HostMeasured { host, capacity, report: None });
     }
     let records = world.desk.seq() - before;
     let (mut seen, mut pushes) = (0, 0);

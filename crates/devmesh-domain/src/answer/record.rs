@@ -133,8 +133,7 @@ fn result(state: &State, record: &Record, event: &Event) -> Value {
         Event::LockRenewed(_) => renewed(record),
         Event::LockBroken(e) => json!({ "lease": e.lease }),
         Event::LockExpired(e) => json!({ "lease": e.lease }),
-        Event::AgentJoined(e) => joined(state, &e.actor),
-        Event::AgentResumed(e) => joined(state, &e.actor),
+        Event::AgentJoined(_) | Event::AgentResumed(_) => joined(state, &record.actor),
         Event::AgentDrained(e) => json!({ "agent": e.actor }),
         Event::ActorAdded(e) => json!({ "actor": e.actor, "role": e.role }),
         Event::ActorEnded(e) => json!({ "actor": e.actor }),
@@ -189,7 +188,8 @@ fn result(state: &State, record: &Record, event: &Event) -> Value {
         | Event::ArchitectNamed(_)
         | Event::AgentSuspended(_)
         | Event::AgentUnsuspended(_)
-        | Event::HostMeasured(_) => json!({}),
+        | Event::HostMeasured(_)
+        | Event::HostSilent(_) => json!({}),
     }
 }
 

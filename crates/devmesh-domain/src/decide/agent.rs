@@ -14,7 +14,8 @@ use devmesh_protocol::{ActorId, Code, Command, Event, Rejection, SessionId, Verb
 use crate::state::State;
 use crate::state::agent::Agent;
 
-pub(super) use host::{fits, host_measured};
+pub(crate) use host::free;
+pub(super) use host::{fits, host_measured, host_silent, room};
 pub(super) use session::{leave, session_silent};
 
 fn not_permitted(text: impl Into<String>) -> Rejection {

@@ -1,12 +1,16 @@
 //! Fold of actors, agents, sessions and hosts.
 
+use std::collections::BTreeSet;
+
 use devmesh_protocol::command::agent::Role;
 use devmesh_protocol::event::agent as event;
-use devmesh_protocol::{ActorId, HostId, Record, SessionId};
+use devmesh_protocol::event::agent::{Measured, Resource};
+use devmesh_protocol::{ActorId, At, HostId, Record, SessionId};
 
 use super::lock;
 use crate::state::State;
 use crate::state::agent::{Actor, Agent, PAST_SESSIONS_MAX};
+use crate::state::host::Gauge;
 use crate::state::index::drop_from;
 
 pub(super) fn actor_added(state: &mut State, e: &event::ActorAdded) {
@@ -89,9 +93,47 @@ pub(super) fn agent_unsuspended(state: &mut State, e: &event::AgentUnsuspended) 
     change(state, &e.actor, |agent| agent.suspended = None);
 }
 
-pub(super) fn host_measured(state: &mut State, e: &event::HostMeasured) {
+pub(super) fn host_measured(state: &mut State, record: &Record, e: &event::HostMeasured) {
     state.hosts.insert(e.host.clone(), e.capacity.clone());
-    for actor in agents_on(state, &e.host) {
+    if let Some(measured) = &e.measured {
+        gauge(state, record.at, &e.host, measured.clone(), None);
+    }
+    refresh_host(state, &e.host);
+}
+
+pub(super) fn host_silent(state: &mut State, record: &Record, e: &event::HostSilent) {
+    let Some(old) = state.gauges.get(&e.host) else { return };
+    let measured = Measured { strains: Vec::new(), ..old.measured.clone() };
+    gauge(state, record.at, &e.host, measured, Some(e.silent_ms));
+    refresh_host(state, &e.host);
+}
+
+/// Puts the figures of a host, and remembers which strains began or ended with them.
+fn gauge(state: &mut State, at: At, host: &HostId, measured: Measured, silent_ms: Option<u64>) {
+    let gauge = state.gauges.get_or_insert_with(host, || Gauge {
+        measured: Measured::default(),
+        measured_at: at,
+        turned: Default::default(),
+        awarded_at: None,
+        silent_ms: None,
+    });
+    let of = |measured: &Measured| -> BTreeSet<Resource> {
+        measured.strains.iter().map(|strain| strain.what).collect()
+    };
+    let turned = &of(&gauge.measured) ^ &of(&measured);
+    gauge.turned.extend(turned.into_iter().map(|what| (what, at)));
+    gauge.measured = measured;
+    gauge.measured_at = at;
+    gauge.silent_ms = silent_ms;
+}
+
+fn refresh_host(state: &mut State, host: &HostId) {
+    if state.gauges.get(host).is_some_and(Gauge::is_busy) {
+        state.index.busy_hosts.insert(host.clone());
+    } else {
+        state.index.busy_hosts.remove(host);
+    }
+    for actor in agents_on(state, host) {
         state.refresh_agent(&actor);
     }
 }

@@ -34,6 +34,7 @@ pub fn indexes_match_tables(state: &State) -> Result<(), String> {
     same("idle", &now.idle, &index.idle)?;
     same("deaf", &now.deaf, &index.deaf)?;
     same("misjudged", &now.misjudged, &index.misjudged)?;
+    same("busy_hosts", &now.busy_hosts, &index.busy_hosts)?;
     parted(state)
 }
 
@@ -136,5 +137,7 @@ fn agents(state: &State, index: &mut Index) {
             index.misjudged.insert(actor.clone());
         }
     }
+    let busy = state.gauges.iter().filter(|(_, gauge)| gauge.is_busy());
+    index.busy_hosts = busy.map(|(host, _)| host.clone()).collect();
     index.agents_by_host = by_host;
 }

@@ -7,6 +7,7 @@ use devmesh_protocol::command::internal::Internal;
 use devmesh_protocol::event::Bid;
 use devmesh_protocol::event::agent as agent_event;
 use devmesh_protocol::event::mesh::RepoAdded;
+use devmesh_protocol::report::{HostReport, Pressure};
 use devmesh_protocol::{
     ActorId, At, Command, CommandId, Event, HostId, LeaseId, Record, Rejection, RepoId, SessionId,
     TaskId, Verb,
@@ -22,6 +23,27 @@ pub(crate) fn actor(name: &str) -> ActorId {
 
 pub(crate) fn session(name: &str) -> SessionId {
     SessionId::new(name).unwrap()
+}
+
+/// What the probe of a host with nothing to do reports: 8000 MiB, four processors, eight places.
+pub(crate) fn idle_host(name: &str) -> HostReport {
+    HostReport {
+        host: HostId::new(name).unwrap(),
+        at: At(0),
+        ram_total_mb: 8_000,
+        ram_free_mb: 8_000,
+        ram_limit_mb: None,
+        swap_total_mb: 100,
+        swap_used_mb: 0,
+        cpus: 4,
+        cpu_milli: 0,
+        load1_milli: 0,
+        pressure: Some(Pressure::default()),
+        disk_free_mb: 100_000,
+        gpus: Vec::new(),
+        slots: 8,
+        ignore_strain: false,
+    }
 }
 
 /// Its people are `alice`, `bob`, `carol`, `dave` and `erin`; its agents `codex`, `claude` and
@@ -149,6 +171,13 @@ impl World {
         let actor = ActorId::coordinator();
         let command = Command { id, actor, session: None, verb: Verb::Internal(internal) };
         self.decide(&command).unwrap()
+    }
+
+    /// A probe reports.
+    pub(crate) fn reported(&mut self, report: &HostReport) -> Vec<String> {
+        let (host, capacity) = (report.host.clone(), report.capacity());
+        let report = Some(Box::new(report.clone()));
+        self.internal(Internal::HostMeasured { host, capacity, report })
     }
 
     /// Time passes.

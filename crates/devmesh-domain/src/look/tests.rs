@@ -138,7 +138,7 @@ fn the_gauge_shows_what_is_reserved_as_what_is_used() {
     let mut world = World::new();
     let host = HostId::new("host").unwrap();
     let capacity = Capacity { ram_mb: 4_000, vram_mb: vec![8_000, 16_000], slots: 4 };
-    world.internal(Internal::HostMeasured { host, capacity: capacity.clone() });
+    world.internal(Internal::HostMeasured { host, capacity: capacity.clone(), report: None });
     let needs = json!({ "ram_mb": 1_000, "vram_mb": 9_000 });
     let body = json!({ "tool": "x", "host": "host", "session": "ada", "needs": needs });
     world.send("ada", "agent.join", body).unwrap();

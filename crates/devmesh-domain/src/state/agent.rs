@@ -137,8 +137,9 @@ impl State {
         set(&mut self.index.misjudged, actor, misjudged);
     }
 
-    /// What the agent's host lacks of what the agent needs, all to itself. A host that nobody
-    /// measures promises nothing and refuses only what cannot be guessed: GPU memory.
+    /// What keeps the agent from work on its host: what that lacks of what the agent needs, all
+    /// to itself, or what it is strained by; whoever is at work goes on under a strain. A host
+    /// that nobody measures promises nothing and refuses only what cannot be guessed: GPU memory.
     pub(crate) fn lack(&self, actor: &ActorId, agent: &Agent) -> Option<AgentSuspended> {
         let needs = agent.needs;
         let lack = |resource, needs, free| {
@@ -147,10 +148,18 @@ impl State {
         let Some(capacity) = self.hosts.get(&agent.host) else {
             return lack(Resource::Vram, needs.vram_mb, 0);
         };
-        let vram_mb = capacity.vram_mb.iter().copied().max().unwrap_or(0);
+        let gauge = self.gauges.get(&agent.host);
+        let is_silent = gauge.is_some_and(|gauge| gauge.silent_ms.is_some());
+        let vram_mb = capacity.vram_mb.iter().copied().filter(|_| !is_silent).max().unwrap_or(0);
+        let strained = || {
+            let strain = gauge.filter(|_| !agent.is_busy())?.suspends()?;
+            let (resource, needs, free) = (strain.what, strain.mark, strain.measured);
+            Some(AgentSuspended { actor: actor.clone(), resource, needs, free })
+        };
         lack(Resource::Ram, needs.ram_mb, capacity.ram_mb)
             .or_else(|| lack(Resource::Vram, needs.vram_mb, vram_mb))
             .or_else(|| lack(Resource::Slots, needs.slots.max(1).into(), capacity.slots.into()))
+            .or_else(strained)
     }
 }
 
@@ -162,8 +171,12 @@ impl Agent {
 
     /// It could take a task now.
     pub fn is_idle(&self) -> bool {
-        let busy = self.task.is_some() || self.review.is_some();
-        !busy && !self.draining && !self.silent && self.suspended.is_none()
+        !self.is_busy() && !self.draining && !self.silent && self.suspended.is_none()
+    }
+
+    /// It works, or reviews another's work.
+    pub fn is_busy(&self) -> bool {
+        self.task.is_some() || self.review.is_some()
     }
 }
 

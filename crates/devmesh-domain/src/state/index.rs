@@ -103,6 +103,8 @@ pub struct Index {
     pub misjudged: BTreeSet<ActorId>,
     /// Agents by host.
     pub agents_by_host: BTreeMap<HostId, BTreeSet<ActorId>>,
+    /// Hosts whose processors are busy, so that starts there are spread out.
+    pub busy_hosts: BTreeSet<HostId>,
     /// Agents that could take a task now: joined, heard, idle, neither draining nor suspended.
     pub idle: BTreeSet<ActorId>,
     /// Those of them for whose sake no auction opens, and until when.

@@ -4,7 +4,7 @@ use super::*;
 
 #[test]
 fn this_machine_is_measured() {
-    let limits = Limits { ram_mb: Some(512), vram_mb: Some(64), slots: None };
+    let limits = Limits { ram_mb: Some(512), vram_mb: Some(64), ..Limits::default() };
     let host = HostId::new("here").unwrap();
     let report = Probe::new(host, limits, PathBuf::from(".")).unwrap().measure();
     assert!(report.ram_total_mb > 0 && report.ram_free_mb <= report.ram_total_mb);

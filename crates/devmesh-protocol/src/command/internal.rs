@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::digest::Digest;
 use crate::event::{Bid, Capacity};
 use crate::id::{ActorId, HostId, SessionId, TaskId};
+use crate::report::HostReport;
 
 /// An input of the coordinator's own.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -38,12 +39,21 @@ pub enum Internal {
         /// For how long, by the leader's monotonic clock.
         silent_ms: u64,
     },
-    /// A host's capacity, as its probe measured it, is new or has changed.
+    /// A host's probe has measured it.
     HostMeasured {
         /// Which.
         host: HostId,
         /// What it has.
         capacity: Capacity,
+        /// What was measured; none: nothing but what it has is known.
+        report: Option<Box<HostReport>>,
+    },
+    /// A host's probe has not been heard for a while.
+    HostSilent {
+        /// Whose.
+        host: HostId,
+        /// For how long, by the leader's monotonic clock.
+        silent_ms: u64,
     },
     /// A bid window is over: these bids came.
     AuctionClose {
@@ -63,6 +73,7 @@ impl Internal {
             Internal::Tick => "internal.tick",
             Internal::SessionSilent { .. } => "internal.session_silent",
             Internal::HostMeasured { .. } => "internal.host_measured",
+            Internal::HostSilent { .. } => "internal.host_silent",
             Internal::AuctionClose { .. } => "internal.auction_close",
         }
     }

@@ -6,6 +6,8 @@ use serde::{Deserialize, Serialize};
 use crate::command::agent::{Needs, Role};
 use crate::id::{ActorId, HostId, RepoId, SessionId};
 
+pub use super::host::{Capacity, HostMeasured, HostSilent, Measured, Resource, Strain};
+
 /// An actor got its role.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -119,21 +121,7 @@ pub struct ArchitectNamed {
     pub actor: Option<ActorId>,
 }
 
-/// What an agent lacks.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
-)]
-#[serde(rename_all = "snake_case")]
-pub enum Resource {
-    /// Memory in MiB.
-    Ram,
-    /// Memory of one GPU in MiB.
-    Vram,
-    /// Places.
-    Slots,
-}
-
-/// An agent's host lacks what it needs.
+/// An agent's host lacks what it needs, or is strained.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AgentSuspended {
@@ -141,9 +129,9 @@ pub struct AgentSuspended {
     pub actor: ActorId,
     /// What is lacking.
     pub resource: Resource,
-    /// How much it needs.
+    /// How much it needs; of a strain the mark that was passed.
     pub needs: u64,
-    /// How much there is.
+    /// How much there is; of a strain what was measured when it began.
     pub free: u64,
 }
 
@@ -153,26 +141,4 @@ pub struct AgentSuspended {
 pub struct AgentUnsuspended {
     /// Who.
     pub actor: ActorId,
-}
-
-/// What a host can give to agents.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub struct Capacity {
-    /// Memory in MiB: the smaller of the limit set and the memory there is.
-    pub ram_mb: u64,
-    /// Memory of each GPU in MiB, by device; empty: no GPU.
-    pub vram_mb: Vec<u64>,
-    /// Places for agents at work.
-    pub slots: u32,
-}
-
-/// A host's capacity became known, or changed. Samples are not events.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct HostMeasured {
-    /// Which.
-    pub host: HostId,
-    /// What it can give.
-    pub capacity: Capacity,
 }

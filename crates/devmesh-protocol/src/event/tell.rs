@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::Event;
-use super::agent::Resource;
+use super::agent::HostMeasured;
 use super::task::{Blocked, Ended, Next, ReviewLapse};
 use crate::command::task::{Judgement, LandOutcome, Phase, Verdict};
 use crate::path::RepoPath;
@@ -23,6 +23,17 @@ fn list(paths: &[RepoPath]) -> String {
         text.push(format!("{} more", paths.len() - 4));
     }
     text.join(", ")
+}
+
+fn tell_host(f: &mut fmt::Formatter<'_>, e: &HostMeasured) -> fmt::Result {
+    let c = &e.capacity;
+    write!(f, "{} has {} MiB, {} GPUs, {} places", e.host, c.ram_mb, c.vram_mb.len(), c.slots)?;
+    let Some(measured) = &e.measured else { return Ok(()) };
+    write!(f, "; {} MiB are free", measured.ram_free_mb)?;
+    for strain in &measured.strains {
+        write!(f, "; strained: {strain}")?;
+    }
+    Ok(())
 }
 
 impl fmt::Display for Event {
@@ -90,26 +101,12 @@ impl Event {
                 Some(actor) => write!(f, "{actor} is the architect"),
                 None => write!(f, "nobody is the architect"),
             },
-            Event::AgentSuspended(e) => {
-                let (what, unit) = match e.resource {
-                    Resource::Ram => ("memory", " MiB"),
-                    Resource::Vram => ("GPU memory", " MiB"),
-                    Resource::Slots => ("places", ""),
-                };
-                write!(f, "{} is suspended: it needs {}{unit} of {what}", e.actor, e.needs)?;
-                write!(f, ", and {}{unit} are free", e.free)
-            }
+            Event::AgentSuspended(e) => write!(f, "{} is suspended: {e}", e.actor),
             Event::AgentUnsuspended(e) => write!(f, "{} can work again", e.actor),
-            Event::HostMeasured(e) => {
-                let c = &e.capacity;
-                write!(
-                    f,
-                    "{} has {} MiB, {} GPUs, {} places",
-                    e.host,
-                    c.ram_mb,
-                    c.vram_mb.len(),
-                    c.slots
-                )
+            Event::HostMeasured(e) => tell_host(f, e),
+            Event::HostSilent(e) => {
+                let silent = e.silent_ms / 1_000;
+                write!(f, "{} is not measured any more: no report for {silent} s", e.host)
             }
             _ => self.tell_lock(f),
         }

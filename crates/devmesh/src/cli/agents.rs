@@ -22,7 +22,7 @@ fn show(context: &Context, agents: Vec<AgentView>) {
     for agent in agents {
         let task = agent.task.map_or_else(|| "-".to_owned(), |task| task.to_string());
         let state = match &agent.suspended {
-            Some(why) => format!("{}: {}", agent.state, super::words(&json!(why))),
+            Some(why) => format!("{}: {why}", agent.state),
             None => agent.state.clone(),
         };
         table.row(&[

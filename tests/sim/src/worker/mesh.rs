@@ -253,9 +253,8 @@ impl World {
             WorkerTag::Sight(task, Some(_)) => {
                 let repo = many::<RepoView>(came, "repos").pop();
                 let base_commit = self.git.head();
-                let load_milli = i64::try_from(self.rng.below(1_000)).unwrap_or(0);
                 let warm = self.rng.chance(300);
-                let sight = repo.map(|repo| Sight { repo, warm, load_milli, base_commit });
+                let sight = repo.map(|repo| Sight { repo, warm, base_commit });
                 let sight = sight.ok_or_else(unheard);
                 Input::LookedAt { task, sight }
             }

@@ -19,7 +19,7 @@ fn a_task_that_cannot_be_done_here_is_declined_with_the_reason() {
         };
         assert_eq!(why, "no branch next", "one line of it");
     }
-    let sight = Sight { repo: job().repo, warm: false, load_milli: 0, base_commit: "b".into() };
+    let sight = Sight { repo: job().repo, warm: false, base_commit: "b".into() };
     assert_eq!(names(&look(&mut view(), Ok(sight))), ["Bid"]);
 }
 

@@ -218,6 +218,26 @@ fn somebody_who_has_seen_what_the_next_leader_wrote_does_not_halt_the_one_before
     assert!(!world.nodes[0].view.is_leading());
 }
 
+fn report() -> HostReport {
+    HostReport {
+        host: HostId::new("h1").unwrap(),
+        at: At(1),
+        ram_total_mb: 64_000,
+        ram_free_mb: 64_000,
+        ram_limit_mb: None,
+        swap_total_mb: 0,
+        swap_used_mb: 0,
+        cpus: 8,
+        cpu_milli: 1,
+        load1_milli: 1,
+        pressure: None,
+        disk_free_mb: 100_000,
+        gpus: vec![],
+        slots: 4,
+        ignore_strain: false,
+    }
+}
+
 #[test]
 fn a_changed_capacity_is_a_record_and_a_sample_is_not() {
     let mut world = World::led();
@@ -231,25 +251,12 @@ fn a_changed_capacity_is_a_record_and_a_sample_is_not() {
         use_percent: None,
         celsius: None,
     };
-    let mut report = HostReport {
-        host: HostId::new("h1").unwrap(),
-        at: At(1),
-        ram_total_mb: 64_000,
-        ram_free_mb: 9,
-        ram_limit_mb: Some(32_000),
-        swap_total_mb: 0,
-        swap_used_mb: 0,
-        cpus: 8,
-        cpu_milli: 1,
-        load1_milli: 1,
-        pressure: None,
-        disk_free_mb: 1,
-        gpus: vec![gpu],
-        slots: 4,
-    };
+    let mut report = report();
+    report.ram_limit_mb = Some(32_000);
+    report.gpus = vec![gpu];
     world.report(0, &report);
     world.pass(20);
-    report.ram_free_mb = 100;
+    report.ram_free_mb = 59_123;
     world.report(0, &report);
     world.pass(20);
     assert_eq!(has(&world, "host_measured"), 1);
@@ -266,7 +273,7 @@ fn a_changed_capacity_is_a_record_and_a_sample_is_not() {
     world.ask(0, "q", "hosts", json!({}));
     world.pass(20);
     let hosts = world.answered("q").unwrap();
-    assert!(hosts.to_string().contains("\"ram_free_mb\":100"), "{hosts}");
+    assert!(hosts.to_string().contains("\"ram_free_mb\":59123"), "{hosts}");
 }
 
 #[test]
@@ -422,22 +429,7 @@ fn bids_are_answered_from_memory_and_the_best_wins() {
     let mut world = World::led();
     world.furnish();
     world.ok("admin", "actor.add", json!({ "actor": "codex-2", "role": "agent" }));
-    let mut report = HostReport {
-        host: HostId::new("h1").unwrap(),
-        at: At(1),
-        ram_total_mb: 64_000,
-        ram_free_mb: 64_000,
-        ram_limit_mb: None,
-        swap_total_mb: 0,
-        swap_used_mb: 0,
-        cpus: 8,
-        cpu_milli: 1,
-        load1_milli: 1,
-        pressure: None,
-        disk_free_mb: 1,
-        gpus: vec![],
-        slots: 8,
-    };
+    let mut report = report();
     report.slots = 8;
     world.report(0, &report);
     join(&mut world, "codex-1", "s1");
@@ -485,5 +477,69 @@ fn coordinators_that_swap_keep_no_dead_agents_lease() {
     assert_eq!(has(&world, "leases_lapsed"), 1);
     assert!(world.mono - died_at <= 60_000, "{}", world.mono - died_at);
     assert!(world.mono - died_at >= 20_000 - 2_000, "never early: {}", world.mono - died_at);
+    world.check();
+}
+
+/// A strain suspends whoever is idle, and ends by itself; a probe that is gone is told once, with
+/// the silence, and its next report counts again.
+#[test]
+fn what_strains_a_host_is_decided_and_so_is_its_silence() {
+    let mut world = World::led();
+    world.furnish();
+    let mut report = report();
+    world.report(0, &report);
+    join(&mut world, "codex-1", "s1");
+    report.disk_free_mb = 3;
+    world.report(0, &report);
+    world.pass(20);
+    assert_eq!((has(&world, "agent_suspended"), has(&world, "agent_unsuspended")), (1, 0));
+    report.disk_free_mb = 100_000;
+    for _ in 0..3 {
+        world.pass(4_000);
+        world.report(0, &report);
+        // It lives, or its session would end first.
+        world.beat(0, "b", "codex-1", "s1", 0);
+    }
+    world.pass(20);
+    assert_eq!((has(&world, "agent_unsuspended"), has(&world, "host_measured")), (1, 3));
+    world.pass(29_000);
+    assert_eq!(has(&world, "host_silent"), 0);
+    world.pass(40_000);
+    let silent: Vec<u64> = world
+        .records()
+        .into_iter()
+        .flat_map(|record| record.events)
+        .filter_map(|event| match event {
+            Event::HostSilent(e) => Some(e.silent_ms),
+            _ => None,
+        })
+        .collect();
+    assert!(matches!(silent[..], [30_000..=31_000]), "{silent:?}");
+    world.ask(0, "gone", "hosts", json!({}));
+    world.pass(20);
+    let hosts = world.answered("gone").unwrap().to_string();
+    assert!(hosts.contains("\"silent_ms\":30") && !hosts.contains("\"report\""), "{hosts}");
+    world.report(0, &report);
+    world.pass(20);
+    assert_eq!(has(&world, "host_measured"), 4);
+    world.ask(0, "back", "hosts", json!({}));
+    world.pass(20);
+    assert!(!world.answered("back").unwrap().to_string().contains("silent_ms"));
+    world.check();
+}
+
+/// Whoever takes over has not listened before: a host's silence begins with its term.
+#[test]
+fn a_new_leader_waits_for_a_report_before_it_calls_a_host_silent() {
+    let mut world = World::led();
+    world.furnish();
+    world.report(0, &report());
+    world.pass(25_000);
+    world.lose_link(0);
+    world.until(5_000, |world| has(world, "epoch_started") == 2);
+    world.pass(25_000);
+    assert_eq!(has(&world, "host_silent"), 0);
+    world.pass(10_000);
+    assert_eq!(has(&world, "host_silent"), 1);
     world.check();
 }

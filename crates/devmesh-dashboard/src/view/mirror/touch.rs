@@ -38,7 +38,7 @@ fn parts(event: &Event) -> &'static [&'static str] {
         | Event::AgentSuspended(_)
         | Event::AgentUnsuspended(_)
         | Event::FrameworkRead(_) => AGENTS,
-        Event::HostMeasured(_) => &["agents", "hosts"],
+        Event::HostMeasured(_) | Event::HostSilent(_) => &["agents", "hosts"],
         Event::CheckoutChanged(_)
         | Event::LockGranted(_)
         | Event::LockQueued(_)

@@ -323,7 +323,7 @@ fn draining_is_asked_for_by_people_or_oneself() {
 
 fn measured(ram_mb: u64, vram_mb: &[u64], slots: u32) -> Internal {
     let capacity = Capacity { ram_mb, vram_mb: vram_mb.to_vec(), slots };
-    Internal::HostMeasured { host: HostId::new("host").unwrap(), capacity }
+    Internal::HostMeasured { host: HostId::new("host").unwrap(), capacity, report: None }
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Auctions: which ready tasks have a bidder, who may bid, and who wins.
 
+mod fit;
 mod rank;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,14 +14,18 @@ use devmesh_protocol::limits::{
     LINE_CHARS_MAX, START_MS,
 };
 use devmesh_protocol::planted::{self, Fault};
-use devmesh_protocol::{ActorId, At, Code, Command, Event, Mode, Rejection, TaskId};
+use devmesh_protocol::{ActorId, At, Code, Command, Event, HostId, Mode, Rejection, TaskId};
 
 use super::super::{Advisory, advisories, agent, lock};
 use super::guard::{find, permit};
 use crate::state::State;
 use crate::state::agent::Agent;
 use crate::state::lease::Holder;
-use crate::state::task::{AGE_MS, Phase, Task, patience_ms};
+use crate::state::task::{AGE_MS, Task, patience_ms};
+
+pub(crate) use fit::lasting_unfit;
+use fit::unfit;
+pub(super) use fit::unfit_to_review;
 
 /// Tasks in line for one path that are looked at before another one is let past them.
 const LINE_MAX: usize = 8;
@@ -34,145 +39,13 @@ const IN_LINE_MAX: usize = 64;
 /// Agents that a reason names.
 const REASONS_MAX: usize = 8;
 
-/// Why an agent could not take a task, with the code that a bid of it would be refused with.
-fn unfit(state: &State, task: &Task, name: &ActorId, agent: &Agent) -> Option<(Code, String)> {
-    if let Some(why) = unfit_now(agent) {
-        return Some(why);
-    }
-    if let Some(text) = mismatch(task, agent) {
-        return Some((Code::NotPermitted, text));
-    }
-    if let Some(planner) = planner(state, task).filter(|planner| *planner != name) {
-        return Some((
-            Code::NotPermitted,
-            format!("goals are planned by {planner}, the architect"),
-        ));
-    }
-    unprepared(state, name, agent)
-}
-
-/// Whose a goal is to plan (R01): the architect's, or of the next in line that can plan it at
-/// all. None where it is not a goal, or nobody can.
-fn planner<'s>(state: &'s State, task: &Task) -> Option<&'s ActorId> {
-    if !task.plans() {
-        return None;
-    }
-    let can = |name: &&ActorId| {
-        let agent = state.agents.get(*name);
-        agent.is_some_and(|agent| !agent.draining && mismatch(task, agent).is_none())
-    };
-    let architect = state.mesh().architect.as_ref().filter(can);
-    architect.or_else(|| state.index.line.iter().map(|(_, name)| name).find(can))
-}
-
-/// Why an agent could not review what a task has parked.
-pub(super) fn unfit_to_review(
-    state: &State,
-    task: &Task,
-    name: &ActorId,
-    agent: &Agent,
-) -> Option<(Code, String)> {
-    if task.parked.as_ref().is_some_and(|parked| parked.actor == *name) {
-        return Some((Code::SelfReview, "it is its own work".to_owned()));
-    }
-    if let Some(why) = unfit_now(agent) {
-        return Some(why);
-    }
-    if let Some(text) = out_of_reach(task, agent) {
-        return Some((Code::NotPermitted, text));
-    }
-    unprepared(state, name, agent)
-}
-
-/// What keeps an agent from a task, or from reviewing one, that does not pass when it is done
-/// with what it has.
-pub(crate) fn lasting_unfit(
-    state: &State,
-    task: &Task,
-    name: &ActorId,
-    agent: &Agent,
-) -> Option<String> {
-    let idle = Agent { task: None, review: None, ..agent.clone() };
-    let unfit = match task.phase == Phase::Review {
-        true => unfit_to_review(state, task, name, &idle),
-        false => unfit(state, task, name, &idle),
-    };
-    let (code, why) = unfit?;
-    // Room that others take now is free again some time; what a host lacks suspends its agents.
-    (code != Code::InsufficientResources).then_some(why)
-}
-
-/// Why an agent takes nothing at the moment.
-fn unfit_now(agent: &Agent) -> Option<(Code, String)> {
-    if agent.silent {
-        return Some((Code::AgentNotRegistered, "it has not been heard for a while".to_owned()));
-    }
-    if let Some(lacks) = &agent.suspended {
-        let what = format!("{:?}", lacks.resource).to_lowercase();
-        let text =
-            format!("it is suspended: it needs {} {what}, {} are free", lacks.needs, lacks.free);
-        return Some((Code::AgentSuspended, text));
-    }
-    if agent.draining {
-        return Some((Code::NotPermitted, "it is draining".to_owned()));
-    }
-    if let Some(other) = agent.task {
-        return Some((Code::NotPermitted, format!("it works on {other}")));
-    }
-    let reviews = agent.review?;
-    Some((Code::NotPermitted, format!("it reviews {reviews}")))
-}
-
-/// What an agent would have to have read, and the room it would need.
-fn unprepared(state: &State, name: &ActorId, agent: &Agent) -> Option<(Code, String)> {
-    let version = state.mesh().framework.map(|(version, _)| version);
-    if version.is_some_and(|version| agent.framework_read != Some(version)) {
-        return Some((Code::FrameworkUnread, "it has not read the framework".to_owned()));
-    }
-    let lacks = agent::fits(state, &agent.host, &agent.needs).err()?;
-    let what = format!("{:?}", lacks.resource).to_lowercase();
-    let text = format!(
-        "{} lacks {what}: {name} needs {}, {} are free",
-        agent.host, lacks.needs, lacks.free
-    );
-    Some((Code::InsufficientResources, text))
-}
-
-/// What of the task's own terms an agent does not meet.
-fn mismatch(task: &Task, agent: &Agent) -> Option<String> {
-    let spec = &task.spec;
-    if let Some(tool) = spec.tool.as_ref().filter(|tool| **tool != agent.tool) {
-        // A backup's turn comes when the tool that was asked for has spent a try.
-        if task.tries == 0 || !spec.backup_tools.contains(&agent.tool) {
-            return Some(format!("its tool is {}, and {tool} is asked for", agent.tool));
-        }
-    }
-    let lacks = spec.needs.iter().find(|need| !agent.capabilities.contains(need));
-    if let Some(need) = lacks {
-        return Some(format!("it lacks the capability {need}"));
-    }
-    out_of_reach(task, agent)
-}
-
-/// Whether the repository, or the person, is none of the agent's.
-fn out_of_reach(task: &Task, agent: &Agent) -> Option<String> {
-    let spec = &task.spec;
-    if !agent.repos.is_empty() && !agent.repos.contains(&spec.repo) {
-        return Some(format!("it does not have repository {}", spec.repo));
-    }
-    if !agent.for_persons.is_empty() && !agent.for_persons.contains(&spec.by) {
-        return Some(format!("it takes no tasks of {}", spec.by));
-    }
-    None
-}
-
 /// Who could take a task now, and why the others could not: for early closing of a bid window,
 /// and for explanations.
 pub fn eligible(state: &State, id: TaskId) -> Vec<(ActorId, Result<(), String>)> {
     let Some(task) = state.tasks.get(&id) else { return Vec::new() };
     let stands = stands_in_the_way(state, task, state.at);
     let judge = |(name, agent): (&ActorId, &Agent)| {
-        let fit = match (unfit(state, task, name, agent), &stands) {
+        let fit = match (unfit(state, task, name, agent, state.at), &stands) {
             (Some((_, why)), _) => Err(why),
             (None, Some(why)) => Err(why.clone()),
             (None, None) => not_asked(agent, state.at).map_or(Ok(()), Err),
@@ -190,7 +63,7 @@ pub fn bidders(state: &State, id: TaskId) -> Vec<ActorId> {
         return Vec::new();
     }
     asked(state, state.at)
-        .filter(|(name, agent)| unfit(state, task, name, agent).is_none())
+        .filter(|(name, agent)| unfit(state, task, name, agent, state.at).is_none())
         .map(|(name, _)| name.clone())
         .collect()
 }
@@ -225,7 +98,20 @@ fn places(state: &State, at: At) -> usize {
         return 0;
     }
     let deaf = index.deaf.values().filter(|until| **until > at).count();
-    index.idle.len().saturating_sub(deaf).saturating_sub(index.auctions.len())
+    let later: usize = index.busy_hosts.iter().map(|host| start_later(state, host, at)).sum();
+    index.idle.len().saturating_sub(deaf + later).saturating_sub(index.auctions.len())
+}
+
+/// How many agents of a host with busy processors are asked and cannot start yet: one starts at
+/// a time.
+fn start_later(state: &State, host: &HostId, at: At) -> usize {
+    let names = state.index.agents_by_host.get(host).into_iter().flatten();
+    let asked = names.filter(|name| {
+        let agent = state.agents.get(name).filter(|_| state.index.idle.contains(*name));
+        agent.is_some_and(|agent| agent.is_asked(at))
+    });
+    let may_start = state.starts_at(host).is_none_or(|starts_at| starts_at <= at);
+    asked.count().saturating_sub(usize::from(may_start))
 }
 
 /// What no agent could change: a paused mesh, paths that others hold.
@@ -296,8 +182,10 @@ pub(super) fn open(state: &State, at: At) -> Vec<Event> {
         return vec![queued];
     }
     if events.is_empty() {
-        let asked_again = index.deaf.values().copied().filter(|until| *until > at).min();
-        stirred.remember_nothing(asked_again);
+        // Then an agent is asked again that was not, or may start that could not.
+        let asked_again = index.deaf.values().copied();
+        let may_start = index.busy_hosts.iter().filter_map(|host| state.starts_at(host));
+        stirred.remember_nothing(asked_again.chain(may_start).filter(|then| *then > at).min());
     }
     events
 }
@@ -407,7 +295,7 @@ impl<'s> Search<'s> {
         let terms = (spec.kind, repo, tool, &*spec.needs, backup, &spec.by);
         let (state, at) = (self.state, self.at);
         *self.bidders.entry(terms).or_insert_with(|| {
-            asked(state, at).any(|(name, agent)| unfit(state, task, name, agent).is_none())
+            asked(state, at).any(|(name, agent)| unfit(state, task, name, agent, at).is_none())
         })
     }
 
@@ -471,7 +359,7 @@ pub(crate) fn bid(
     if let Some(why) = over_budget(state, state.at) {
         return Err(Rejection::new(Code::BudgetExceeded, why));
     }
-    match unfit(state, task, &command.actor, agent) {
+    match unfit(state, task, &command.actor, agent, state.at) {
         None => Ok(Vec::new()),
         Some((code, why)) => {
             let text = format!("{} cannot bid on {}: {why}", command.actor, body.task);
@@ -488,7 +376,7 @@ pub(crate) fn auction_close(state: &State, id: TaskId, bids: &[Bid], at: At) -> 
     };
     let (bids, declined): (Vec<&Bid>, Vec<&Bid>) =
         bids.iter().partition(|bid| bid.declined.is_none());
-    let ranked = rank::rank(state, task, &bids);
+    let ranked = rank::rank(state, task, &bids, at);
     let lapse = |why| vec![lapsed(task, why, Vec::new(), at).into()];
     if let Some(why) = stands_in_the_way(state, task, at) {
         return lapse(why);

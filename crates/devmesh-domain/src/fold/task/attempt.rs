@@ -53,6 +53,9 @@ pub(crate) fn awarded(state: &mut State, record: &Record, e: &TaskAwarded) {
         agent.device = e.device;
     }
     state.index.reserve(&e.host, &e.needs, e.device);
+    if let Some(gauge) = state.gauges.get_mut(&e.host) {
+        gauge.awarded_at = Some(record.at);
+    }
     for bid in &e.bids {
         if let Some(agent) = state.agents.get_mut(&bid.actor).filter(|agent| agent.deaf.is_some()) {
             agent.deaf = None;

@@ -260,6 +260,7 @@ pub(crate) fn stir_after(state: &mut State, event: &Event) {
     let frees_much = matches!(
         event,
         Event::HostMeasured(_)
+            | Event::HostSilent(_)
             | Event::LeasesLapsed(_)
             | Event::SessionLost(_)
             | Event::AgentLeft(_)

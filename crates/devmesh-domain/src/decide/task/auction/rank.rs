@@ -3,9 +3,10 @@
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
-use devmesh_protocol::ActorId;
 use devmesh_protocol::event::task::Bid;
+use devmesh_protocol::{ActorId, At};
 
+use super::super::super::agent;
 use super::unfit;
 use crate::state::State;
 use crate::state::agent::Agent;
@@ -15,15 +16,18 @@ use crate::state::task::{Past, Phase, Task};
 const RECENT_MAX: usize = 128;
 
 /// The bids that count, best first; of equal ones first the agent that has been idle longest.
-pub(super) fn rank(state: &State, task: &Task, bids: &[&Bid]) -> Vec<Bid> {
+pub(super) fn rank(state: &State, task: &Task, bids: &[&Bid], at: At) -> Vec<Bid> {
     let mut best: BTreeMap<ActorId, Bid> = BTreeMap::new();
     let record = Record::of(state, task);
     for bid in bids {
         let Some(agent) = state.agents.get(&bid.actor) else { continue };
-        if unfit(state, task, &bid.actor, agent).is_some() {
+        if unfit(state, task, &bid.actor, agent, at).is_some() {
             continue;
         }
         let mut score = bid.score.clone();
+        // What its host has to give is measured, and nothing that a bid claims.
+        score.remove(ROOM);
+        score.extend(room(state, agent));
         score.insert("capability".to_owned(), capability(task, agent));
         score.extend(history(task, &bid.actor, agent));
         score.extend(record.term(&bid.actor));
@@ -38,6 +42,16 @@ pub(super) fn rank(state: &State, task: &Task, bids: &[&Bid]) -> Vec<Bid> {
     let since = |actor: &ActorId| state.agents.get(actor).map_or(u64::MAX, |a| a.idle_since);
     ranked.sort_by_key(|bid| (Reverse(bid.total), since(&bid.actor), bid.actor.clone()));
     ranked
+}
+
+/// The term for the free hardware of a bidder's host.
+const ROOM: &str = "room";
+
+/// Five for each eighth that the agent's host has free: less than a warm worktree or a specialist
+/// counts, and enough that of equal agents the one with the freer host wins.
+fn room(state: &State, agent: &Agent) -> Option<(String, i64)> {
+    let eighths = agent::room(state, &agent.host, &agent.needs)?;
+    Some((ROOM.to_owned(), 5 * i64::try_from(eighths).unwrap_or(8)))
 }
 
 /// What an agent has had to do with the task: whoever made what is parked still has it at hand,

@@ -15,7 +15,7 @@ use crate::state::State;
 
 fn measured(ram_mb: u64, vram_mb: &[u64], slots: u32) -> Internal {
     let capacity = Capacity { ram_mb, vram_mb: vram_mb.to_vec(), slots };
-    Internal::HostMeasured { host: HostId::new("host").unwrap(), capacity }
+    Internal::HostMeasured { host: HostId::new("host").unwrap(), capacity, report: None }
 }
 
 fn winner(tasks: &Tasks, number: u64) -> Option<String> {

@@ -131,7 +131,7 @@ fn r06_another_has_to_approve() {
 fn r07_a_host_gives_what_it_has() {
     let measured = |ram_mb, slots| {
         let capacity = Capacity { ram_mb, vram_mb: Vec::new(), slots };
-        Internal::HostMeasured { host: HostId::new("host").unwrap(), capacity }
+        Internal::HostMeasured { host: HostId::new("host").unwrap(), capacity, report: None }
     };
     let mut tasks = Tasks::after_all(&["alice add", "alice add"]);
     tasks.world.internal(measured(1_000, 1));
@@ -230,7 +230,7 @@ fn r13_nobody_else_writes_history() {
             Internal::EpochStart { epoch: 9, node: "n".into(), nonce: 1, hash: Digest::of(b"") },
             Internal::Tick,
             Internal::SessionSilent { actor, session, silent_ms: 99_999 },
-            Internal::HostMeasured { host, capacity },
+            Internal::HostMeasured { host, capacity, report: None },
             Internal::AuctionClose { task: TaskId(1), bids: Vec::new() },
         ]
     };

@@ -3,13 +3,14 @@
 use devmesh_protocol::command::internal::Internal;
 use devmesh_protocol::event::agent::Capacity;
 use devmesh_protocol::event::{Bid, Event};
+use devmesh_protocol::report::HostReport;
 use devmesh_protocol::{HostId, TaskId};
 use serde_json::json;
 
 use super::super::Tasks;
 use super::mesh;
 use crate::decide::{eligible, open_auctions};
-use crate::invariant::world::actor;
+use crate::invariant::world::{actor, idle_host};
 
 #[test]
 fn the_best_bid_wins_and_the_order_of_bids_does_not() {
@@ -219,7 +220,7 @@ fn a_host_has_room_or_it_has_not() {
     let capacity = |ram_mb| Capacity { ram_mb, vram_mb: Vec::new(), slots: 8 };
     let measured = |tasks: &mut Tasks, ram_mb| {
         let (host, capacity) = (host.clone(), capacity(ram_mb));
-        tasks.world.internal(Internal::HostMeasured { host, capacity }).join(", ")
+        tasks.world.internal(Internal::HostMeasured { host, capacity, report: None }).join(", ")
     };
     measured(&mut tasks, 1_000);
     tasks.step("alice add");
@@ -235,4 +236,145 @@ fn a_host_has_room_or_it_has_not() {
     assert!(came.contains("auction_opened t-2"), "{came}");
     let reserved = &tasks.world.state.index.reserved;
     assert!(reserved.values().all(|reserved| reserved.ram_mb <= 2_000));
+}
+
+/// Of two that are equal the one with the freer host wins, by figures that are measured; where
+/// the hosts are equally free it stays as it was.
+#[test]
+fn the_freer_host_wins() {
+    let host = |name: &str, ram_free_mb| HostReport { ram_free_mb, ..idle_host(name) };
+    for (one, other, expect, terms) in [
+        (8_000, 8_000, "ada", [Some(40), Some(40)]),
+        (3_999, 4_000, "eve", [Some(20), Some(15)]),
+        // Within an eighth of all is noise.
+        (4_000, 4_999, "ada", [Some(20), Some(20)]),
+        (4_000, 3_000, "ada", [Some(20), Some(15)]),
+    ] {
+        let mut tasks = mesh(&[("ada", json!({ "host": "h1" })), ("eve", json!({ "host": "h2" }))]);
+        tasks.world.reported(&host("h1", one));
+        tasks.world.reported(&host("h2", other));
+        tasks.step("alice add");
+        assert_eq!(tasks.close(1, &[("ada", 5), ("eve", 5)]), "task_awarded t-1");
+        let bids = award(&tasks);
+        assert_eq!(bids[0].actor.as_str(), expect, "{one} {other}");
+        let room = |bid: &Bid| bid.score.get("room").copied();
+        assert_eq!([room(&bids[0]), room(&bids[1])], terms, "the award says why");
+    }
+}
+
+fn award(tasks: &Tasks) -> Vec<Bid> {
+    let events = tasks.world.records.iter().rev().flat_map(|record| &record.events);
+    let awards = events.filter_map(|event| {
+        let Event::TaskAwarded(award) = event else { return None };
+        Some(award.bids.clone())
+    });
+    awards.into_iter().next().unwrap()
+}
+
+/// What a bid says of its host is nothing: it is measured, or not known.
+#[test]
+fn nobody_claims_room() {
+    let mut tasks = mesh(&[("ada", json!({ "host": "h1" })), ("eve", json!({ "host": "h2" }))]);
+    let claim = |name: &str, room| Bid {
+        actor: actor(name),
+        score: [("room".to_owned(), room)].into(),
+        total: room,
+        declined: None,
+    };
+    for measured in [false, true] {
+        if measured {
+            let short = HostReport { ram_free_mb: 2_000, ..idle_host("h2") };
+            tasks.world.reported(&idle_host("h1"));
+            tasks.world.reported(&short);
+        }
+        tasks.step("alice add");
+        let number = tasks.world.state.tasks.len() as u64;
+        let bids = vec![claim("ada", 1), claim("eve", 1_000)];
+        let task = TaskId(number);
+        tasks.world.internal(Internal::AuctionClose { task, bids });
+        let bids = award(&tasks);
+        assert_eq!(bids[0].actor.as_str(), "ada", "{bids:?}");
+        let room: Vec<Option<i64>> = bids.iter().map(|b| b.score.get("room").copied()).collect();
+        assert_eq!(room, if measured { [Some(40), Some(10)] } else { [None, None] });
+        tasks.step(&format!("ada start {number} {{\"session\":\"ada-1\"}}"));
+        let fail = format!("ada fail {number} test {{\"hard\":true,\"session\":\"ada-1\"}}");
+        // From now on `eve` has been idle for longer, and would win a tie.
+        tasks.step(&fail);
+    }
+}
+
+/// Where the processors are busy, starts on a host are five seconds apart; the auctions wait, and
+/// nobody is suspended.
+#[test]
+fn starts_on_a_busy_host_are_spread_out() {
+    let mut tasks =
+        mesh(&[("ada", json!({})), ("eve", json!({})), ("zoe", json!({ "host": "i" }))]);
+    let busy = HostReport { load1_milli: 9_500, ..idle_host("h") };
+    assert_eq!(tasks.world.reported(&busy), ["host_measured h"], "nobody is suspended");
+    for _ in 0..3 {
+        tasks.step("alice add");
+    }
+    // One may start on the busy host, and one on the other.
+    assert_eq!(open_auctions(&tasks.world.state).len(), 2);
+    assert_eq!(tasks.close(1, &[("ada", 5), ("eve", 4)]), "task_awarded t-1");
+    assert_eq!(tasks.step("eve bid 2 {\"session\":\"eve-1\"}"), "INSUFFICIENT_RESOURCES");
+    let why = eligible(&tasks.world.state, TaskId(2)).remove(1).1.unwrap_err();
+    assert!(why.contains("h is busy (load 9.50, mark 8.00)") && why.contains("5 s apart"), "{why}");
+    assert_eq!(tasks.close(2, &[("zoe", 1)]), "task_awarded t-2", "the other host's is free");
+    tasks.step("ada start 1 {\"session\":\"ada-1\"}");
+    tasks.step("zoe start 2 {\"session\":\"zoe-1\"}");
+    // Nothing opens before its time, however often it is looked for.
+    let opened = tasks.step("after 4999");
+    assert_eq!((opened.as_str(), open_auctions(&tasks.world.state).len()), ("nothing", 0));
+    assert_eq!(tasks.step("after 1"), "auction_opened t-3");
+    assert_eq!(tasks.close(3, &[("eve", 4)]), "task_awarded t-3");
+    // Where they are no longer busy there is no wait.
+    tasks.step("eve start 3 {\"session\":\"eve-1\"}");
+    for name in ["ada", "eve"] {
+        let number = if name == "ada" { 1 } else { 3 };
+        let session = format!("{{\"hard\":true,\"session\":\"{name}-1\"}}");
+        tasks.step(&format!("{name} fail {number} test {session}"));
+    }
+    tasks.world.at = tasks.world.at + 10_000;
+    tasks.world.reported(&idle_host("h"));
+    tasks.step("alice add");
+    tasks.step("alice add");
+    assert_eq!(tasks.close(4, &[("ada", 5), ("eve", 4)]), "task_awarded t-4");
+    assert_eq!(tasks.close(5, &[("eve", 4)]), "task_awarded t-5");
+    tasks.world.check_replay();
+}
+
+/// A start that was in the way of nobody is in nobody's way later: it is the award that counts,
+/// also where the figures came after it.
+#[test]
+fn the_first_start_counts_for_a_host_that_becomes_busy() {
+    let mut tasks = mesh(&[("ada", json!({})), ("eve", json!({}))]);
+    tasks.world.reported(&idle_host("h"));
+    tasks.step("alice add");
+    assert_eq!(tasks.close(1, &[("ada", 5)]), "task_awarded t-1");
+    tasks.step("ada start 1 {\"session\":\"ada-1\"}");
+    tasks.world.at = tasks.world.at + 2_000;
+    tasks.world.reported(&HostReport { load1_milli: 8_000, ..idle_host("h") });
+    assert!(!tasks.step("alice add").contains("auction_opened"));
+    assert_eq!(tasks.step("after 2999"), "nothing");
+    assert_eq!(tasks.step("after 1"), "auction_opened t-2");
+}
+
+/// A search in vain is not made again before something changes, and a start that may be again is
+/// such a change: here an agent that is no help keeps auctions from being out of the question.
+#[test]
+fn a_search_in_vain_is_made_again_when_the_next_may_start() {
+    let mut tasks = mesh(&[
+        ("ada", json!({})),
+        ("eve", json!({})),
+        ("zoe", json!({ "host": "i", "tool": "other" })),
+    ]);
+    tasks.world.reported(&HostReport { load1_milli: 9_500, ..idle_host("h") });
+    let add = "alice add {\"tool\":\"custom\"}";
+    tasks.step(add);
+    assert_eq!(tasks.close(1, &[("ada", 5)]), "task_awarded t-1");
+    tasks.step("ada start 1 {\"session\":\"ada-1\"}");
+    assert!(!tasks.step(add).contains("auction_opened"));
+    assert_eq!(tasks.step("after 4999"), "nothing");
+    assert_eq!(tasks.step("after 1"), "auction_opened t-2");
 }
