@@ -11,6 +11,7 @@ use devmesh_protocol::command::agent::{Join, Needs};
 use devmesh_protocol::id::plain;
 use devmesh_protocol::{ActorId, HostId, RepoId, limits};
 
+use crate::builds;
 use crate::dialect::Dialect;
 use crate::error::{Error, Result};
 use crate::mask::Mask;
@@ -70,6 +71,14 @@ pub struct Args {
     /// End a setup or verify command after so many seconds.
     #[arg(long, value_name = "SECONDS", default_value_t = 1_800)]
     pub verify_s: u64,
+    /// Setup and verify commands that run at once on this host; one to four processors by default.
+    #[arg(
+        long,
+        env = "DEVMESH_BUILD_SLOTS",
+        value_name = "N",
+        value_parser = clap::value_parser!(u16).range(1..=i64::from(builds::BUILD_SLOTS_MAX))
+    )]
+    pub build_slots: Option<u16>,
     /// Time to live of leases, in seconds.
     #[arg(
         long,
@@ -139,6 +148,10 @@ pub struct Config {
     pub limits: RunLimits,
     /// How long setup and verify commands may take.
     pub command_limit: Duration,
+    /// How many of them run at once on this host.
+    pub build_slots: u16,
+    /// Where the agents of this host agree on that.
+    pub builds: PathBuf,
     /// What is taken out of everything stored.
     pub mask: Mask,
     /// What it says of itself.
@@ -187,6 +200,8 @@ impl Config {
             env,
             limits,
             command_limit: Duration::from_secs(args.verify_s),
+            build_slots: args.build_slots.unwrap_or_else(builds::default_places),
+            builds: base.join("builds"),
             profile,
         })
     }

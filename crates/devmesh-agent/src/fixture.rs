@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::builds::Builds;
 use crate::git::Git;
 
 /// A repository with one commit on `main`, and room for slots beside it.
@@ -51,6 +52,11 @@ impl TestRepo {
     pub(crate) fn head(&self, rev: &str) -> String {
         self.git(&["rev-parse", rev])
     }
+}
+
+/// Places for builds that nobody waits for.
+pub(crate) fn builds(dir: &Path) -> Builds {
+    Builds::new(dir.join(".builds"), 8, "test".to_owned(), |_| {})
 }
 
 /// Runs git for a test; it must succeed.

@@ -106,6 +106,13 @@ pub enum Input {
         /// Where, and the work in it that may land as it is; or why not.
         place: Result<Box<Prepared>, Unable>,
     },
+    /// A setup or verify command waits for a place among the builds of this host.
+    BuildWaits {
+        /// The attempt.
+        key: Key,
+        /// Who has the places.
+        holders: Vec<String>,
+    },
     /// The base was verified.
     BaseProven {
         /// The attempt.

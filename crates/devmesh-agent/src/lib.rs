@@ -17,6 +17,7 @@
 //! fenced by the turn ref, and each command by the attempt's token.
 
 pub mod believe;
+pub mod builds;
 pub mod classify;
 pub mod clock;
 pub mod config;

@@ -9,6 +9,7 @@ use devmesh_protocol::Digest;
 use tokio::io::AsyncReadExt;
 use uuid::Uuid;
 
+use crate::builds::Builds;
 use crate::error::{Doing, Error, Result};
 use crate::process::Tree;
 
@@ -21,8 +22,10 @@ pub(crate) struct ShellSpec {
     pub(crate) cwd: PathBuf,
     /// Its whole environment.
     pub(crate) env: Vec<(OsString, OsString)>,
-    /// How long it may take.
+    /// How long it may take, from when it has a place.
     pub(crate) limit: Duration,
+    /// Where it gets its place among the builds of this host.
+    pub(crate) builds: Builds,
     /// How much of its output is kept.
     pub(crate) tail_chars: usize,
 }
@@ -34,7 +37,7 @@ pub(crate) struct ShellRun {
     pub(crate) exit: i32,
     /// It ran into its time limit and was ended.
     pub(crate) timed_out: bool,
-    /// How long it took.
+    /// How long it took, without the wait for its place.
     pub(crate) ms: u64,
     /// The end of stdout and stderr together, control characters removed.
     pub(crate) tail: String,
@@ -42,11 +45,13 @@ pub(crate) struct ShellRun {
     pub(crate) digest: Digest,
 }
 
-/// Runs the command with stdin closed; what it leaves running is ended with it.
+/// Runs the command with stdin closed, once it has a place among the builds of this host; what it
+/// leaves running is ended with it.
 ///
 /// # Errors
 /// When it cannot be started.
 pub(crate) async fn run(spec: &ShellSpec) -> Result<ShellRun> {
+    let _place = spec.builds.take().await?;
     let started = Instant::now();
     let marker = Uuid::now_v7().to_string();
     let (reader, writer) = std::io::pipe().doing(|| "create a pipe".into())?;

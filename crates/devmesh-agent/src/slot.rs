@@ -18,6 +18,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::builds::Builds;
 use crate::error::{Doing, Error, Result};
 use crate::git::{Git, Trust, add_worktree, refused, resolve};
 use crate::save::{self, SaveSpec};
@@ -50,6 +51,8 @@ pub struct SlotSpec {
     pub setup_inputs: Vec<String>,
     /// How long the setup may take.
     pub setup_limit: Duration,
+    /// Where it gets its place among the builds of this host.
+    pub builds: Builds,
     /// The environment that the setup command gets.
     pub env: Vec<(OsString, OsString)>,
     /// Whose work the slot will hold: `(task, attempt)`; none where nothing in it is kept.

@@ -41,6 +41,7 @@ pub fn step(view: &mut View, timed: Timed) -> Vec<Effect> {
         Input::Answered { key, verb, answer } => attempt::answered(view, key, verb, answer),
         Input::Posted { key, refused } => ending::posted(view, key, refused),
         Input::Prepared { key, place } => attempt::prepared(view, now, key, place),
+        Input::BuildWaits { key, holders } => attempt::build_waits(view, key, &holders),
         Input::BaseProven { key, red } => attempt::base_proven(view, key, red),
         Input::Told { key, fact } if view.review_of(key).is_some() => review::told(view, key, fact),
         Input::Told { key, fact } => tool::told(view, key, fact),

@@ -12,6 +12,7 @@ use devmesh_protocol::Digest;
 use devmesh_protocol::command::task;
 use serde::{Deserialize, Serialize};
 
+use crate::builds::Builds;
 use crate::classify::{Class, Classified, classify};
 use crate::error::Result;
 use crate::shell::{self, ShellRun, ShellSpec};
@@ -49,6 +50,8 @@ pub struct VerifySpec {
     pub paths: Vec<String>,
     /// What is left of the time that the task may take; no step lasts longer.
     pub left: Option<Duration>,
+    /// Where each command gets its place among the builds of this host.
+    pub builds: Builds,
 }
 
 /// The last word of a step that the task's own limit has ended, for people and the model.
@@ -136,7 +139,7 @@ pub enum Verdict {
 pub async fn verify(spec: &VerifySpec) -> Result<Verdict> {
     let (tree, host) = (spec.tree.clone(), spec.host.clone());
     let mut receipt = Receipt { tree, steps: Vec::new(), host };
-    let started = Instant::now();
+    let started = (Instant::now(), spec.builds.waited());
     for step in &spec.steps {
         let command = filled(&step.command, spec);
         let mut run = run_step(spec, step, &command, started).await?;
@@ -169,14 +172,16 @@ async fn run_step(
     spec: &VerifySpec,
     step: &Step,
     command: &str,
-    started: Instant,
+    (started, waited): (Instant, Duration),
 ) -> Result<ShellRun> {
-    let left = spec.left.map(|left| left.saturating_sub(started.elapsed()));
+    let spent = started.elapsed().saturating_sub(spec.builds.waited().saturating_sub(waited));
+    let left = spec.left.map(|left| left.saturating_sub(spent));
     let mut run = shell::run(&ShellSpec {
         command: command.to_owned(),
         cwd: spec.worktree.clone(),
         env: spec.env.clone(),
         limit: left.map_or(step.limit, |left| left.min(step.limit)),
+        builds: spec.builds.clone(),
         tail_chars: TAIL_CHARS_MAX,
     })
     .await?;

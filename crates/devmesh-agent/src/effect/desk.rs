@@ -63,8 +63,9 @@ impl Desk {
         self.spent_ms.fetch_add(ms, Ordering::Relaxed);
     }
 
-    /// Time that a piece of work took.
-    pub(crate) fn spend_since(&self, started: Instant) {
-        self.spend(u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX));
+    /// Time that a piece of work took, but for its wait for others.
+    pub(crate) fn spend_since(&self, started: Instant, waited: Duration) {
+        let spent = started.elapsed().saturating_sub(waited);
+        self.spend(u64::try_from(spent.as_millis()).unwrap_or(u64::MAX));
     }
 }

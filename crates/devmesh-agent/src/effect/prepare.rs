@@ -6,6 +6,7 @@ use super::desk::{Bench, Desk};
 use super::patience::Patience;
 use super::worktree::work_in;
 use super::{World, read};
+use crate::builds::Builds;
 use crate::error::Result;
 use crate::git::Git;
 use crate::input::{Input, Prepared, Unable};
@@ -18,8 +19,8 @@ use crate::view::{Job, Key, Place};
 /// What a slot is taken for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Purpose {
-    /// An attempt's work.
-    Work(Key),
+    /// The attempt's own work.
+    Work,
     /// A look at another's work; nothing in the slot is kept.
     Review,
     /// A look around; nothing is built there, so nothing is set up.
@@ -48,7 +49,7 @@ async fn fill(world: &World, desk: &Desk, job: &Job, lore: &Lore) -> Result<Prep
     // What a try before this one has taken.
     *bench = None;
     let base_commit = start_of(job, desk).await?;
-    let slot = take_slot(world, job, &base_commit, Purpose::Work(desk.key)).await?;
+    let slot = take_slot(world, desk, job, &base_commit, Purpose::Work).await?;
     let git = slot.git();
     let restored = save::restore(&git, &desk.key.task.to_string(), &base_commit).await?;
     let (base, continues, conflicts) = match restored {
@@ -75,7 +76,7 @@ async fn fill(world: &World, desk: &Desk, job: &Job, lore: &Lore) -> Result<Prep
 async fn fill_plan(world: &World, desk: &Desk, job: &Job, lore: &Lore) -> Result<Prepared> {
     let mut bench = desk.bench.lock().await;
     *bench = None;
-    let slot = take_slot(world, job, &job.base_commit, Purpose::Plan).await?;
+    let slot = take_slot(world, desk, job, &job.base_commit, Purpose::Plan).await?;
     let map = prompt::repo_map(&slot.git(), &[]).await?;
     let (base, conflicts) = (job.base_commit.clone(), Vec::new());
     let bench = bench.insert(Bench { slot, base, job: job.clone(), conflicts });
@@ -104,6 +105,7 @@ async fn start_of(job: &Job, desk: &Desk) -> Result<String> {
 /// Takes a slot at a commit of the job's repository.
 pub(super) async fn take_slot(
     world: &World,
+    desk: &Desk,
     job: &Job,
     base: &str,
     purpose: Purpose,
@@ -111,7 +113,7 @@ pub(super) async fn take_slot(
     let settings = settings_of(job).await;
     let setup = job.repo.setup.clone().filter(|_| purpose != Purpose::Plan);
     let occupant = match purpose {
-        Purpose::Work(key) => Some((key.task.to_string(), key.attempt)),
+        Purpose::Work => Some((desk.key.task.to_string(), desk.key.attempt)),
         Purpose::Review | Purpose::Plan => None,
     };
     slot::prepare(&SlotSpec {
@@ -123,10 +125,23 @@ pub(super) async fn take_slot(
         setup,
         setup_inputs: strings(&settings, "worktree", "setup_inputs"),
         setup_limit: world.config.command_limit,
+        builds: builds(world, desk.key),
         env: world.config.env.clone(),
         occupant,
     })
     .await
+}
+
+/// The attempt's way to the places for builds of this host.
+pub(super) fn builds(world: &World, key: Key) -> Builds {
+    let config = &world.config;
+    let who = format!("{} ({})", config.actor, key.task);
+    let inputs = world.inputs.clone();
+    let on_wait = move |holders| {
+        // A process that has no room for it has more to tell than this.
+        let _ = inputs.try_send(Input::BuildWaits { key, holders });
+    };
+    Builds::new(config.builds.clone(), config.build_slots, who, on_wait)
 }
 
 /// `devmesh.toml` as it stands at the base commit; the attempt's own is never read.

@@ -46,7 +46,7 @@ async fn fill(world: &World, desk: &Desk, job: &Job, tree: &str) -> Result<Optio
     let mut bench = desk.bench.lock().await;
     // What a try before this one has taken.
     *bench = None;
-    let slot = take_slot(world, job, &saved.commit, Purpose::Review).await?;
+    let slot = take_slot(world, desk, job, &saved.commit, Purpose::Review).await?;
     let args = ["diff", "--no-ext-diff", "--no-textconv", "--no-color", &saved.base, &saved.commit];
     let diff = slot.git().try_run(&args, &[]).await?.text();
     let (base, job, conflicts) = (saved.base, job.clone(), Vec::new());

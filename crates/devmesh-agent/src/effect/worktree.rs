@@ -10,6 +10,7 @@ use devmesh_protocol::command::task::Flow;
 
 use super::desk::{Bench, Desk};
 use super::patience::Patience;
+use super::prepare::builds;
 use super::{LandOrder, World};
 use crate::error::Result;
 use crate::git::{Change, Git, Trust, tree_of};
@@ -17,7 +18,7 @@ use crate::input::{Captured, Input};
 use crate::land::{self, Gates, Known, Landing, Person, Seen, Turn};
 use crate::save::{self, SaveSpec};
 use crate::verify::{self, Step, Verdict, VerifySpec};
-use crate::view::{Job, Work};
+use crate::view::{Job, Key, Work};
 
 /// Clocks of the host and of the log may differ by so much.
 const CLOCK_SLACK_S: u64 = 5;
@@ -103,7 +104,7 @@ async fn changed_config(bench: &Bench) -> Result<Change> {
 
 fn verify_spec(
     world: &World,
-    bench: &Bench,
+    (bench, key): (&Bench, Key),
     left: Option<Duration>,
     tree: &str,
     changed: &[String],
@@ -125,6 +126,7 @@ fn verify_spec(
         changed: changed.to_vec(),
         paths: job.task.paths.iter().map(|path| path.key().to_owned()).collect(),
         left,
+        builds: builds(world, key),
     }
 }
 
@@ -143,7 +145,7 @@ fn step_name(number: usize, command: &str) -> String {
 pub(super) async fn prove_base(world: World, desk: Arc<Desk>) {
     let bench = desk.bench.lock().await;
     let Some(bench) = bench.as_ref() else { return };
-    let red = match base_is_red(&world, bench).await {
+    let red = match base_is_red(&world, bench, desk.key).await {
         Ok(red) => red,
         // What cannot be run here says nothing about the base.
         Err(error) => {
@@ -154,7 +156,7 @@ pub(super) async fn prove_base(world: World, desk: Arc<Desk>) {
     world.put(Input::BaseProven { key: desk.key, red }).await;
 }
 
-async fn base_is_red(world: &World, bench: &Bench) -> Result<Option<String>> {
+async fn base_is_red(world: &World, bench: &Bench, key: Key) -> Result<Option<String>> {
     if bench.job.task.verify.is_empty() {
         return Ok(None);
     }
@@ -164,7 +166,7 @@ async fn base_is_red(world: &World, bench: &Bench) -> Result<Option<String>> {
     if crate::state::is_proven(&world.config.state, &name).await {
         return Ok(None);
     }
-    let verdict = verify::verify(&verify_spec(world, bench, None, &tree, &[])).await?;
+    let verdict = verify::verify(&verify_spec(world, (bench, key), None, &tree, &[])).await?;
     land::settle(&git, &tree, &bench.base, &bench.slot.copied).await?;
     match verdict {
         Verdict::Passed(_) => {
@@ -184,10 +186,10 @@ pub(super) async fn verify(world: World, desk: Arc<Desk>, work: Work) {
 
 async fn check(world: &World, bench: &Bench, desk: &Desk, work: &Work) -> Result<Verdict> {
     let left = Some(desk.left(&bench.job));
-    let spec = verify_spec(world, bench, left, &work.tree, &work.changed);
+    let spec = verify_spec(world, (bench, desk.key), left, &work.tree, &work.changed);
     let started = Instant::now();
     let mut verdict = verify::verify(&spec).await?;
-    desk.spend_since(started);
+    desk.spend_since(started, spec.builds.waited());
     let git = bench.slot.git();
     land::settle(&git, &work.tree, &bench.base, &bench.slot.copied).await?;
     if let Verdict::Failed { tail, .. } = &mut verdict {
@@ -239,7 +241,7 @@ async fn take_turn(
     let gates = Gates {
         verified_tree: work.tree.clone(),
         leased,
-        verify: verify_spec(world, bench, left, &work.tree, &work.changed),
+        verify: verify_spec(world, (bench, desk.key), left, &work.tree, &work.changed),
         copied: bench.slot.copied.clone(),
         until_ms,
         clock: world.clock,

@@ -53,6 +53,7 @@ pub(super) async fn run_when_changed(
         cwd: slot.path.clone(),
         env,
         limit: spec.setup_limit,
+        builds: spec.builds.clone(),
         tail_chars: TAIL_CHARS_MAX,
     })
     .await?;

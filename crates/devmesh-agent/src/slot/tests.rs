@@ -13,6 +13,7 @@ fn spec(repo: &TestRepo) -> SlotSpec {
         setup: None,
         setup_inputs: Vec::new(),
         setup_limit: Duration::from_secs(20),
+        builds: crate::fixture::builds(&repo.slots()),
         env: vec![("PATH".into(), std::env::var_os("PATH").unwrap())],
         occupant: Some(("t-1".into(), 1)),
     }

@@ -288,6 +288,18 @@ fn warn(attempt: &Attempt, session: SessionId, files: &[String]) -> Vec<Effect> 
     vec![Effect::Tell { session, verb: Box::new(Verb::TaskProgress(progress)) }]
 }
 
+/// A setup or verify command waits for a place. Told once, for it may wait for as long as others
+/// build; the wait counts for no limit.
+pub(super) fn build_waits(view: &mut View, key: Key, holders: &[String]) -> Vec<Effect> {
+    let session = view.session.clone();
+    let Some(attempt) = view.attempt_of(key) else { return Vec::new() };
+    let behind = if holders.is_empty() { "others".to_owned() } else { holders.join(", ") };
+    let text = format!("waits to build on this host (DEVMESH_BUILD_SLOTS), behind {behind}");
+    let message = Some(crate::text::head(&text, LINE_CHARS_MAX));
+    let progress = Progress { message, ..progress(attempt) };
+    vec![Effect::Tell { session, verb: Box::new(Verb::TaskProgress(progress)) }]
+}
+
 /// Names and folders that git or a lease has no room for; the model can choose others.
 fn cannot_land(captured: &Captured) -> Option<Failure> {
     let names = |names: &[String]| {

@@ -17,6 +17,7 @@ fn spec(dir: &tempfile::TempDir, steps: &[(&str, &str)]) -> VerifySpec {
         changed: Vec::new(),
         paths: Vec::new(),
         left: None,
+        builds: crate::fixture::builds(dir.path()),
     }
 }
 
@@ -126,4 +127,32 @@ async fn giving_up_the_wait_ends_the_command() {
         assert!(std::time::Instant::now() < until, "still alive");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
+}
+
+/// The wait for a place among the builds of the host is nobody's time: neither the step's nor the
+/// task's.
+#[tokio::test]
+async fn a_wait_for_a_place_counts_for_no_limit() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut spec = spec(&dir, &[("build", "sleep 0.1"), ("test", "sleep 0.1")]);
+    let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
+    let places = |tell: tokio::sync::mpsc::UnboundedSender<Vec<String>>| {
+        let folder = dir.path().join("builds");
+        Builds::new(folder, 1, "codex (t-1)".to_owned(), move |who| drop(tell.send(who)))
+    };
+    let other = places(tell.clone());
+    spec.builds = places(tell);
+    spec.left = Some(Duration::from_millis(1_500));
+    let held = other.take().await.unwrap();
+    let verifying = tokio::spawn(async move { (verify(&spec).await, spec.builds.waited()) });
+    let deadline = Duration::from_secs(30);
+    let holders = tokio::time::timeout(deadline, told.recv()).await.unwrap().unwrap();
+    assert_eq!(holders, ["codex (t-1)"]);
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    drop(held);
+    let (verdict, waited) = tokio::time::timeout(deadline, verifying).await.unwrap().unwrap();
+    let Verdict::Passed(receipt) = verdict.unwrap() else { panic!("its time has not begun") };
+    assert!(receipt.steps.iter().all(|step| step.ms < 1_500), "{receipt:?}");
+    assert!(waited >= Duration::from_secs(2), "{waited:?}");
+    assert!(told.try_recv().is_err(), "the second step had not to wait");
 }

@@ -20,6 +20,7 @@ pub(super) fn gates(repo: &TestRepo, command: &str) -> Gates {
         leased: ["a.txt", "b.txt", "c.txt"].map(str::to_owned).into(),
         verify: VerifySpec {
             left: None,
+            builds: crate::fixture::builds(&repo.slots()),
             steps: vec![step],
             worktree: place,
             tree: String::new(),

@@ -117,3 +117,28 @@ fn a_host_that_can_make_no_worktree_costs_no_try_and_a_setup_that_fails_does() {
     let effects = take(&mut view, 0, Input::Prepared { key: KEY, place });
     assert_eq!(names(&effects), ["Save", "task.fail"]);
 }
+
+/// Whoever waits for a place to build says so, with those who have the places; an attempt that is
+/// another's, or none, is not told of.
+#[test]
+fn a_wait_for_a_place_to_build_is_told() {
+    let told = |view: &mut View, key, holders: &[&str]| {
+        let holders = holders.iter().map(|it| (*it).to_owned()).collect();
+        take(view, 0, Input::BuildWaits { key, holders })
+    };
+    for (holders, behind) in [
+        (&["claude (t-3)", "gemini (t-9)"][..], "behind claude (t-3), gemini (t-9)"),
+        (&[][..], "behind others"),
+    ] {
+        let mut view = at(Phase::Verifying);
+        let effects = told(&mut view, KEY, holders);
+        let [Effect::Tell { verb, .. }] = effects.as_slice() else { panic!("{effects:?}") };
+        let Verb::TaskProgress(progress) = &**verb else { panic!("{verb:?}") };
+        let message = progress.message.as_deref().unwrap();
+        assert!(message.ends_with(behind) && message.contains("waits to build"), "{message}");
+        assert_eq!(view.attempt.unwrap().phase, Phase::Verifying, "nothing else comes of it");
+    }
+    let other = Key { attempt: KEY.attempt + 1, ..KEY };
+    assert!(told(&mut at(Phase::Verifying), other, &["claude"]).is_empty());
+    assert!(told(&mut view(), KEY, &["claude"]).is_empty());
+}
