@@ -79,6 +79,7 @@ fn insert(path: &Path, tables: &[Table]) -> rusqlite::Result<()> {
     let db = Connection::open(path)?;
     db.pragma_update(None, "journal_mode", "WAL")?;
     db.pragma_update(None, "synchronous", "NORMAL")?;
+    db.pragma_update(None, "cache_size", -64 * 1024)?;
     for table in tables {
         db.execute_batch(&table.made_by)?;
     }

@@ -27,6 +27,9 @@ const LAYOUT: &str = "1";
 /// More than there are, so that none is made again.
 const STATEMENTS: usize = 64;
 
+/// Pages that are kept in memory.
+const CACHE_KIB: i64 = 64 * 1024;
+
 /// A database that holds the projection of a log.
 pub struct Projection {
     db: Connection,
@@ -53,6 +56,8 @@ impl Projection {
     fn with(db: Connection) -> Result<Projection> {
         db.pragma_update(None, "journal_mode", "WAL")?;
         db.pragma_update(None, "synchronous", "NORMAL")?;
+        // Look-ups are made by reading the largest table once for each.
+        db.pragma_update(None, "cache_size", -CACHE_KIB)?;
         db.set_prepared_statement_cache_capacity(STATEMENTS);
         let made: bool = db.query_row(
             "SELECT count(*) > 0 FROM sqlite_master WHERE name = 'meta'",

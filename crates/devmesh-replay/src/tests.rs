@@ -301,6 +301,23 @@ fn dump(projection: &Projection) -> String {
     text
 }
 
+/// Wherever a transaction ends: what it has granted is ended by another.
+#[tokio::test]
+async fn the_projection_is_the_same_wherever_it_was_left() {
+    let log = messages(day());
+    let mut dumps = Vec::new();
+    for first in 0..=log.len() {
+        let mut projection = Projection::in_memory().unwrap();
+        for length in [first, log.len()] {
+            let mut reader = Reader::default();
+            fill::catch_up(&log_of(&log[..length]), &mut reader, &mut projection).await.unwrap();
+        }
+        dumps.push(dump(&projection));
+    }
+    dumps.dedup();
+    assert_eq!(dumps.len(), 1, "{dumps:#?}");
+}
+
 #[tokio::test]
 async fn a_projection_of_another_log_is_not_gone_on_with() {
     let log = messages(day());

@@ -56,6 +56,28 @@ async fn every_history_is_whole_folds_and_projects_as_it_ever_did() {
     }
 }
 
+/// What comes and goes within a transaction is put another way than what one finds and ends.
+#[tokio::test]
+async fn a_history_projects_alike_at_once_and_message_by_message() {
+    for name in names("histories", ".log") {
+        let messages = file::read(&log_at(&name)).unwrap();
+        let mut whole = Projection::in_memory().unwrap();
+        let log = log_of(&messages);
+        fill::catch_up(&log, &mut Reader::default(), &mut whole).await.unwrap();
+        let mut parts = Projection::in_memory().unwrap();
+        let mut reader = Reader::default();
+        for (stream_seq, payload) in (1..).zip(&messages) {
+            let records = reader.take(stream_seq, payload).unwrap();
+            parts.begin().unwrap();
+            parts.put(&[told::Told::of(stream_seq, records)]).unwrap();
+            parts.commit(reader.state(), reader.chain()).unwrap();
+        }
+        let ended = "SELECT count(*) > 0 FROM leases WHERE ended_ms IS NOT NULL";
+        assert_eq!(whole.query(ended).unwrap(), ["1"], "{name} tells of leases that ended");
+        assert_eq!(dump(&parts), dump(&whole), "{name}");
+    }
+}
+
 #[tokio::test]
 async fn every_moment_of_every_history_can_be_shown_and_every_record_told() {
     for name in names("histories", ".log") {
