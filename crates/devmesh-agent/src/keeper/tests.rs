@@ -1,6 +1,8 @@
 //! A repository that lies on another host, by letters and bundles: it follows, work comes to it
 //! once, and nobody moves what is not theirs.
 
+mod landing;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
