@@ -1,7 +1,7 @@
 //! The keeper: answers for the repositories that lie on its host.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use devmesh_bus::client::{Client, Outcome};
@@ -24,6 +24,8 @@ use crate::save::{self, WORK_REFS};
 const AT_ONCE_MAX: usize = 8;
 /// A question about how things stand that is older than this is nobody's any more.
 const STALE_MS: u64 = 60_000;
+/// How long a save that cannot be taken in is tried again.
+const TRIED_MS: u64 = 3_600_000;
 /// How long the mesh is asked.
 const ASK: Duration = Duration::from_secs(20);
 /// The pause before the inbox is read again.
@@ -36,7 +38,7 @@ const TASK_BRANCHES: &str = "refs/heads/devmesh/task/";
 /// Answers for the repositories of `host` until `shutdown`.
 pub async fn run(client: Client, host: HostId, shutdown: CancellationToken) {
     let (client, host) = (Arc::new(client), Arc::new(host));
-    let places = Arc::new(Semaphore::new(AT_ONCE_MAX));
+    let (places, hands) = (Arc::new(Semaphore::new(AT_ONCE_MAX)), Arc::<Hands>::default());
     let mut inbox = mail::Inbox::of(&client);
     loop {
         let Ok(place) = places.clone().acquire_owned().await else { return };
@@ -52,10 +54,14 @@ pub async fn run(client: Client, host: HostId, shutdown: CancellationToken) {
                 continue;
             }
         };
-        let (client, host) = (client.clone(), host.clone());
+        let (client, host, hands) = (client.clone(), host.clone(), hands.clone());
         tokio::spawn(async move {
             let _place = place;
-            answer(&client, &host, &letter).await;
+            // One that takes long is delivered again meanwhile.
+            let Some(_hand) = Hand::on(&hands, &letter) else { return };
+            if !answer(&client, &host, &letter).await {
+                return;
+            }
             // Only now: who dies in between reads it again.
             if let Err(error) = mail::Inbox::of(&client).settle(&letter).await {
                 tracing::debug!(%error, "a letter comes again");
@@ -64,14 +70,35 @@ pub async fn run(client: Client, host: HostId, shutdown: CancellationToken) {
     }
 }
 
-async fn answer(client: &Client, host: &HostId, letter: &mail::Letter) {
+/// Letters that are being answered.
+type Hands = Mutex<BTreeSet<(ActorId, Digest)>>;
+
+/// One of them, until it is.
+struct Hand<'a>(&'a Hands, (ActorId, Digest));
+
+impl<'a> Hand<'a> {
+    fn on(hands: &'a Hands, letter: &mail::Letter) -> Option<Self> {
+        let it = (letter.from.clone(), Digest::of(&letter.body));
+        let mut all = hands.lock().unwrap_or_else(PoisonError::into_inner);
+        all.insert(it.clone()).then_some(Self(hands, it))
+    }
+}
+
+impl Drop for Hand<'_> {
+    fn drop(&mut self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.1);
+    }
+}
+
+/// Whether it need not come again.
+pub(super) async fn answer(client: &Client, host: &HostId, letter: &mail::Letter) -> bool {
     let Ok(asked) = serde_json::from_slice::<Letter>(&letter.body) else {
         tracing::warn!(from = %letter.from, "a letter that is not understood");
-        return;
+        return true;
     };
-    let reads = matches!(asked.ask, Ask::Fetch { .. });
-    if reads && now().saturating_sub(asked.asked_at) > STALE_MS {
-        return;
+    let age_ms = now().saturating_sub(asked.asked_at);
+    if matches!(asked.ask, Ask::Fetch { .. }) && age_ms > STALE_MS {
+        return true;
     }
     say(client, &letter.from, &asked.id, Said::Begun).await;
     let keeper = Keeper { client, host, from: &letter.from };
@@ -82,7 +109,10 @@ async fn answer(client: &Client, host: &HostId, letter: &mail::Letter) {
     if let Said::Refused { why } | Said::Failed { why } = &said {
         tracing::warn!(from = %letter.from, repo = %asked.repo, why, "not done");
     }
+    // Whoever sent a save may be gone: what the mesh or the disk failed at is tried again.
+    let again = matches!((&asked.ask, &said), (Ask::Put { .. }, Said::Failed { .. }));
     say(client, &letter.from, &asked.id, said).await;
+    !again || age_ms > TRIED_MS
 }
 
 async fn say(client: &Client, to: &ActorId, id: &str, said: Said) {

@@ -189,11 +189,10 @@ async fn a_letter_waits_for_its_keeper_and_is_carried_out_once() {
     let take = [Move { name: TURN, old: None, new: &seven }];
     assert_eq!(hosts.origin().push(&mirror, "t-1", &take).await.unwrap(), Pushed::Done);
     assert_eq!(hosts.origin().push(&mirror, "t-1", &take).await.unwrap(), Pushed::Done);
-    let eight = turn(&mirror, "8\n").await;
     hosts.there.git(&["update-ref", TURN, "main"]);
     let late = [Move { name: TURN, old: None, new: &seven }];
     let pushed = hosts.origin().push(&mirror, "t-1", &late).await.unwrap();
-    assert!(matches!(pushed, Pushed::Refused { .. }), "{pushed:?} {eight}");
+    assert!(matches!(pushed, Pushed::Refused { .. }), "{pushed:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -229,6 +228,28 @@ async fn saves_are_kept_for_their_own_attempt() {
     hosts.mesh.show_repo("host", json!("elsewhere"));
     let error = origin.fetch(&mirror).await.unwrap_err();
     assert!(error.to_string().contains("does not lie on far"), "{error}");
+}
+
+/// The one who sent it may be gone for ever.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_save_that_cannot_be_taken_in_comes_again() {
+    let hosts = Hosts::new().await;
+    let (asker, keeper) =
+        (hosts.mesh.client("codex-1").await, hosts.mesh.client("far2-keeper").await);
+    let (name, commit) = (SAVE.to_owned(), hosts.there.head("main"));
+    let ask = Ask::Put { task: TASK, name, commit: commit.clone(), bundle: None };
+    let letter = Letter { id: "x".into(), asked_at: now(), repo: RepoId::new("app").unwrap(), ask };
+    let body = serde_json::to_vec(&letter).unwrap();
+    mail::send(&asker, keeper.actor(), "x", body.into()).await.unwrap();
+    let letter = mail::Inbox::of(&keeper).next().await.unwrap();
+    hosts.mesh.show_task("target", json!(7));
+    assert!(!serve::answer(&keeper, &far(), &letter).await, "the mesh is not understood");
+    hosts.mesh.show_task("target", json!("devmesh/landed/main"));
+    assert!(serve::answer(&keeper, &far(), &letter).await);
+    assert_eq!(hosts.there.head(SAVE), commit);
+    // A refusal is for good.
+    hosts.mesh.show_task("attempt", attempt("claude-1", None));
+    assert!(serve::answer(&keeper, &far(), &letter).await);
 }
 
 /// Whoever guesses what is asked cannot have it done: a letter says who sent it.

@@ -95,6 +95,10 @@ impl Joined {
     /// The name of an agent of this host: every one begins with the host's.
     pub(crate) fn own(&self, name: &ActorId) -> Result<ActorId> {
         let own = format!("{}-", self.host);
+        if name.as_str().strip_prefix(&own).unwrap_or(name.as_str()) == "keeper" {
+            return Err(Error::usage("the keeper of this host's repositories has that name")
+                .hint("choose another with --name"));
+        }
         if name.as_str().starts_with(&own) {
             return Ok(name.clone());
         }
