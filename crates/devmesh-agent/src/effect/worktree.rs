@@ -314,11 +314,10 @@ pub(super) async fn publish(
 
 /// A branch of its own, where the repository is.
 async fn branch(turn: &Turn, tree: &str) -> Result<String> {
-    let name = land::make_branch(turn, tree).await?;
+    let (name, commit) = land::make_branch(turn, tree).await?;
     if let Some(origin) = &turn.origin {
         let git = Git::at(&turn.repo);
         let (branch, task) = (format!("refs/heads/{name}"), &turn.task);
-        let commit = git.run(&["rev-parse", "--verify", &branch]).await?;
         origin.send(&git, task, &branch, &commit).await?;
     }
     Ok(name)

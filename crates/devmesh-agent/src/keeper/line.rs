@@ -1,6 +1,8 @@
 //! The side that asks: one inbox for a process, a line for each repository.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::Write as _;
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -12,7 +14,7 @@ use tokio::task::JoinHandle;
 
 use super::words::{Answer, Ask, Letter, Said, Step, refs_in};
 use super::{bus, name_of, pack};
-use crate::error::{Error, Result};
+use crate::error::{Doing, Error, Result};
 use crate::git::Git;
 use crate::origin::{Move, Pushed};
 
@@ -151,22 +153,8 @@ impl Line {
 
     /// The mirror's refs as they are there, in one transaction.
     async fn mirror(&self, git: &Git, refs: &[(String, String)]) -> Result<()> {
-        let mut args = vec!["for-each-ref", "--format=%(objectname) %(refname)"];
-        args.extend(MIRRORED);
-        let listed = git.run(&args).await?;
-        let own = listed.lines().filter_map(|line| line.split_once(' '));
-        let mut own: BTreeMap<&str, &str> = own.map(|(object, name)| (name, object)).collect();
-        let mut script = String::new();
-        for (object, name) in refs.iter().filter(|(_, name)| is_among(name, &pack::PLACES)) {
-            let name = name.replacen("refs/devmesh/work/", "refs/devmesh/there/work/", 1);
-            if own.remove(name.as_str()) != Some(object.as_str()) {
-                script += &format!("update {name} {object}\n");
-            }
-        }
-        for (name, object) in own {
-            script += &format!("delete {name} {object}\n");
-        }
         for tries in 1.. {
+            let script = script(git, refs).await?;
             let output = git.try_run(&["update-ref", "--stdin"], script.as_bytes()).await?;
             if output.code == 0 {
                 break;
@@ -177,7 +165,7 @@ impl Line {
             tokio::time::sleep(PAUSE).await;
         }
         let there: String = refs.iter().map(|(object, _)| format!("{object}\n")).collect();
-        crate::file::replace(&git.dir().join(THERE), there.as_bytes()).await
+        remember(git.dir(), &there)
     }
 
     /// Moves refs there, all or none.
@@ -294,6 +282,36 @@ impl Line {
             }
         }
     }
+}
+
+/// What makes a mirror's refs those of the other end.
+async fn script(git: &Git, refs: &[(String, String)]) -> Result<String> {
+    let mut args = vec!["for-each-ref", "--format=%(objectname) %(refname)"];
+    args.extend(MIRRORED);
+    let listed = git.run(&args).await?;
+    let own = listed.lines().filter_map(|line| line.split_once(' '));
+    let mut own: BTreeMap<&str, &str> = own.map(|(object, name)| (name, object)).collect();
+    let mut script = String::new();
+    for (object, name) in refs.iter().filter(|(_, name)| is_among(name, &pack::PLACES)) {
+        let name = name.replacen("refs/devmesh/work/", "refs/devmesh/there/work/", 1);
+        if own.remove(name.as_str()) != Some(object.as_str()) {
+            script += &format!("update {name} {object}\n");
+        }
+    }
+    for (name, object) in own {
+        script += &format!("delete {name} {object}\n");
+    }
+    Ok(script)
+}
+
+/// Keeps what the other end had. Fetches of one mirror meet, so each writes a file of its own.
+fn remember(mirror: &Path, there: &str) -> Result<()> {
+    let write = || {
+        let mut file = tempfile::NamedTempFile::new_in(mirror)?;
+        file.write_all(there.as_bytes())?;
+        file.persist(mirror.join(THERE)).map_err(|error| error.error)
+    };
+    write().map(|_| ()).doing(|| format!("write {}", mirror.join(THERE).display()))
 }
 
 /// Whether a ref's name is below one of the places.

@@ -117,6 +117,26 @@ async fn a_mirror_follows_by_bundles() {
     assert_eq!(now("refs/devmesh/work/t-2/1").await, Some(own));
 }
 
+/// Behind a bid, for the work that it won, and by other agents of the host.
+#[tokio::test(flavor = "multi_thread")]
+async fn fetches_of_one_mirror_meet() {
+    let hosts = Hosts::new().await;
+    let mirror = hosts.mirror().await;
+    for round in 0..3 {
+        hosts.there.write("b.txt", &format!("{round}\n"));
+        let head = hosts.there.commit("next");
+        let mut fetches = tokio::task::JoinSet::new();
+        for _ in 0..6 {
+            let (origin, mirror) = (hosts.origin(), mirror.clone());
+            fetches.spawn(async move { origin.fetch(&mirror).await });
+        }
+        while let Some(fetched) = fetches.join_next().await {
+            fetched.unwrap().unwrap();
+        }
+        assert_eq!(mirror.run(&["rev-parse", "main"]).await.unwrap(), head);
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn who_has_the_turn_lands_and_nobody_else() {
     let hosts = Hosts::new().await;

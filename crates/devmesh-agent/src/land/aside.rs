@@ -7,11 +7,11 @@ use crate::error::Result;
 use crate::git::{Git, refused};
 
 /// One commit of the work on its base, on the branch `devmesh/task/<task>`; gives the branch's
-/// name. A branch of that name that is checked out somewhere is left alone: git refuses.
+/// name and the commit. A branch of that name that is checked out somewhere is left alone: git refuses.
 ///
 /// # Errors
 /// When git refuses.
-pub async fn make_branch(turn: &Turn, tree: &str) -> Result<String> {
+pub async fn make_branch(turn: &Turn, tree: &str) -> Result<(String, String)> {
     let git = Git::at(&turn.repo).within(LIMIT);
     let branch = format!("devmesh/task/{}", turn.task);
     obstacle::check_branch(&git, &branch).await?;
@@ -22,7 +22,7 @@ pub async fn make_branch(turn: &Turn, tree: &str) -> Result<String> {
     if made.code != 0 {
         return Err(refused(&args, &made));
     }
-    Ok(branch)
+    Ok((branch, commit))
 }
 
 /// The work as a patch that `git apply` takes; gives the file.
