@@ -7,7 +7,8 @@ use crate::error::Result;
 use crate::git::{Git, refused};
 
 /// One commit of the work on its base, on the branch `devmesh/task/<task>`; gives the branch's
-/// name and the commit. A branch of that name that is checked out somewhere is left alone: git refuses.
+/// name and the commit. A branch of that name that is checked out somewhere is left alone: git
+/// refuses.
 ///
 /// # Errors
 /// When git refuses.
