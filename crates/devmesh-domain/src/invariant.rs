@@ -5,6 +5,7 @@
 
 mod agent;
 mod command;
+mod host;
 mod index;
 mod lock;
 mod record;
@@ -16,6 +17,7 @@ use crate::state::State;
 
 pub use agent::{s8_sessions, s10_one_owner, s11_reservations};
 pub use command::{DEEDS, Deed, check_deed, l4_all_or_none, s3_fenced, s8_identity};
+pub use host::s11_begins_with_room;
 pub use index::indexes_match_tables;
 pub use lock::{
     l2_no_lost_wake_up, l4_no_circle, s1_compatible, s2_tokens, s5_deadlines, s13_bounded,

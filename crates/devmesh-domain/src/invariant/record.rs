@@ -8,6 +8,7 @@ use devmesh_protocol::event::task::Ended;
 use devmesh_protocol::limits::{GRACE_MS, LEASE_TTL_MS};
 use devmesh_protocol::{ActorId, Event, LeaseId, Mode, Record, RepoId, RepoPath, TaskId};
 
+use super::host::s11_begins_with_room;
 use super::index::keys_overlap;
 use crate::state::State;
 use crate::state::lease::{Holder, Lease, Waiter};
@@ -24,6 +25,7 @@ pub const STEPS: &[Step] = &[
     ("s10_awards", s10_awards),
     ("s10_proven_once", s10_proven_once),
     ("s10_tries", s10_tries),
+    ("s11_begins_with_room", s11_begins_with_room),
     ("l3_in_order", l3_in_order),
 ];
 

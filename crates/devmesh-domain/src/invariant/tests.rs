@@ -1,10 +1,16 @@
 //! Each of the promises can be broken, and then says so: a check that cannot fail checks
 //! nothing.
 
+use devmesh_protocol::command::agent::Role;
+use devmesh_protocol::command::internal::Internal;
+use devmesh_protocol::event::Bid;
+use devmesh_protocol::event::agent::ActorAdded;
+use devmesh_protocol::report::{Gpu, HostReport};
 use devmesh_protocol::{At, LeaseId, Mode, RepoPath, TaskId};
+use serde_json::json;
 
 use super::*;
-use crate::invariant::world::{World, actor, session};
+use crate::invariant::world::{World, actor, idle_host, session};
 use crate::state::lease::{Holder, Lease, Waiter};
 
 /// A mesh in which something is held and waited for.
@@ -181,4 +187,53 @@ fn lost_entries_of_indexes_are_seen() {
         let place = *state.index.held_up.keys().next().unwrap();
         *state.index.held_up.get_mut(&place).unwrap() += 1;
     });
+}
+
+/// What begins where no room was on record is seen, of whatever there is too little.
+#[test]
+fn s11_of_what_begins_can_fail() {
+    let gpu = |used| Gpu {
+        device: 0,
+        name: "x".to_owned(),
+        vram_total_mb: 800,
+        vram_used_mb: used,
+        vram_limit_mb: None,
+        use_percent: None,
+        celsius: None,
+    };
+    let enough = HostReport { gpus: vec![gpu(0)], ..idle_host("host") };
+    let needs = json!({ "ram_mb": 2_000, "vram_mb": 400, "slots": 2 });
+    let mut world = World::bare();
+    let session = json!({ "tool": "x", "host": "host", "session": "s", "needs": needs });
+    world.reported(&enough);
+    world.happened(vec![ActorAdded { actor: actor("alice"), role: Role::Person }.into()]);
+    world.repo("r", false);
+    world.send("codex", "agent.join", session).unwrap();
+    world.send("alice", "task.add", json!({ "title": "x", "repo": "r" })).unwrap();
+    let before = world.state.clone();
+    let (actor, task) = (actor("codex"), TaskId(1));
+    let bid = Bid { actor, score: [("free".to_owned(), 1)].into(), total: 1, declined: None };
+    let came = world.internal(Internal::AuctionClose { task, bids: vec![bid] });
+    assert_eq!(came, ["task_awarded t-1"]);
+    let (award, after) = (world.records.last().unwrap(), &world.state);
+    let judged = |report: &HostReport| {
+        let mut before = before.clone();
+        let (host, capacity) = (report.host.clone(), report.capacity());
+        before.hosts.insert(host.clone(), capacity);
+        let gauge = before.gauges.get_mut(&host).unwrap();
+        gauge.measured.ram_free_mb = report.ram_free_mb;
+        gauge.measured.vram_free_mb = report.by_device(|it| it.vram_total_mb - it.vram_used_mb);
+        check_step(&before, award, after)
+    };
+    judged(&enough).unwrap();
+    for (short, why) in [
+        (HostReport { ram_limit_mb: Some(1_999), ..enough.clone() }, "2000 MiB of 1999"),
+        (HostReport { ram_free_mb: 1_999, ..enough.clone() }, "2000 free MiB of 1999"),
+        (HostReport { slots: 1, ..enough.clone() }, "2 places of 1"),
+        (HostReport { gpus: vec![gpu(401)], ..enough.clone() }, "400 free MiB of a GPU of 399"),
+        (HostReport { gpus: Vec::new(), ..enough }, "400 MiB of a GPU of 0"),
+    ] {
+        let told = judged(&short).unwrap_err();
+        assert!(told.contains("s11_begins_with_room") && told.contains(why), "{told}");
+    }
 }
