@@ -18,7 +18,7 @@ impl Args {
 }
 
 fn show(context: &Context, hosts: Vec<HostView>) {
-    let mut table = Table::new(&["HOST", "SLOTS", "RAM MiB", "FREE", "VRAM MiB", "STATE"]);
+    let mut table = Table::new(&["HOST", "SLOTS", "RAM MiB", "FREE MiB", "VRAM MiB", "STATE"]);
     for host in hosts {
         let slots = format!("{}/{}", host.slots_taken, host.capacity.slots);
         let ram = format!("{}/{}", host.ram_reserved_mb, host.capacity.ram_mb);
