@@ -96,6 +96,13 @@ impl World {
                 let conflicts = Ok(Vec::new());
                 self.at_desk(worker, key, 30, Input::Rebased { key, conflicts });
             }
+            ending => self.end_desk(worker, ending),
+        }
+    }
+
+    /// Performs what ends the work in a worktree.
+    fn end_desk(&mut self, worker: usize, effect: Effect) {
+        match effect {
             Effect::Halt(key) => self.cancel(worker, key),
             Effect::Drop(key) => {
                 self.save(worker, key);
