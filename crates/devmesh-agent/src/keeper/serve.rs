@@ -13,7 +13,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use super::line::now;
-use super::words::{Answer, Ask, Letter, Said, Step, is_name, refs_in};
+use super::words::{Answer, Ask, Letter, Said, Step, is_name, is_object, refs_in};
 use super::{bus, pack};
 use crate::error::{Error, Result};
 use crate::git::{Git, is_ancestor, resolve, worktrees};
@@ -139,12 +139,28 @@ struct Kept {
     target: String,
 }
 
+/// The objects that a question names.
+fn objects(ask: &Ask) -> impl Iterator<Item = &str> {
+    let (moves, commit) = match ask {
+        Ask::Move { moves, .. } => (&moves[..], None),
+        Ask::Put { commit, .. } => (&[][..], Some(commit)),
+        Ask::Fetch { .. } | Ask::Forget { .. } => (&[][..], None),
+    };
+    let moved = moves.iter().flat_map(|step| step.old.iter().chain([&step.new]));
+    moved.chain(commit).map(String::as_str)
+}
+
 fn refused(why: impl Into<String>) -> Said {
     Said::Refused { why: why.into() }
 }
 
 impl Keeper<'_> {
     async fn reply(&self, letter: &Letter) -> Result<Said> {
+        // They become words of git's own commands and lines of its scripts.
+        if let Some(odd) = objects(&letter.ask).find(|object| !is_object(object)) {
+            let odd = crate::text::line(odd);
+            return Ok(refused(format!("{odd:?} is not the full name of an object")));
+        }
         let kept = match self.kept(&letter.repo).await? {
             Ok(kept) => kept,
             Err(why) => return Ok(refused(why)),

@@ -164,6 +164,9 @@ async fn who_has_the_turn_lands_and_nobody_else() {
     refused(&[Move { name: "refs/heads/main", ..land(None, None)[0] }, take[0]], "nothing else")
         .await;
     refused(&land(None, None)[..1], "nothing else").await;
+    // What is written into git's script is one word of it.
+    let lines = format!("{}\nupdate refs/heads/theft {main}", "0".repeat(40));
+    refused(&[Move { old: Some(&lines), ..take[0] }], "full name").await;
     assert_eq!(hosts.refs(), before);
 
     assert_eq!(origin.push(&mirror, "t-1", &take).await.unwrap(), Pushed::Done);

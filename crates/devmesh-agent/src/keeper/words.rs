@@ -72,13 +72,14 @@ pub(super) enum Said {
 
 /// Refs as git lists them: `OBJECT NAME`, a line each.
 pub(super) fn refs_in(text: &str) -> Vec<(String, String)> {
-    let object = |word: &str| {
-        matches!(word.len(), 40 | 64)
-            && word.bytes().all(|c| matches!(c, b'0'..=b'9' | b'a'..=b'f'))
-    };
     let pairs = text.lines().filter_map(|line| line.split_once(' '));
-    let pairs = pairs.filter(|(id, name)| object(id) && is_name(name));
+    let pairs = pairs.filter(|(id, name)| is_object(id) && is_name(name));
     pairs.map(|(id, name)| (id.to_owned(), name.to_owned())).collect()
+}
+
+/// Whether it is the full name of an object: SHA-1 or SHA-256 in hex.
+pub(super) fn is_object(word: &str) -> bool {
+    matches!(word.len(), 40 | 64) && word.bytes().all(|c| matches!(c, b'0'..=b'9' | b'a'..=b'f'))
 }
 
 /// Whether it is a ref's name that cannot be taken for anything else, on any line or argument.
