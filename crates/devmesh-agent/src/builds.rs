@@ -1,7 +1,10 @@
 //! Places for builds: setup and verify commands of all agents of a host run so many at once and no
 //! more. They are what takes its processors and memory; the tools mostly wait for a model.
 //!
-//! A place is a file with a lock on it, which the system frees when its holder dies.
+//! A place is a file with a lock on it, which the system frees when its holder dies. A holder that
+//! stands still (stopped, or its machine was asleep) would keep it for as long as it does: it
+//! marks its file every second, and past one that has not been marked for long the next goes on.
+//! So places are kept in as a rule, and nobody's work waits for ever on them.
 
 #[cfg(test)]
 mod tests;
@@ -12,7 +15,7 @@ use std::io::{Seek, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use crate::error::{Doing, Error, Result};
 
@@ -22,6 +25,10 @@ pub const BUILD_SLOTS_MAX: u16 = 512;
 const CPUS_PER_BUILD: usize = 4;
 /// Between two looks for a free place.
 const LOOK: Duration = Duration::from_millis(100);
+/// Between two marks of a holder.
+const MARK: Duration = Duration::from_secs(1);
+/// A holder that has not marked its place for so long stands still.
+const STILL: Duration = Duration::from_secs(10);
 /// Bytes of a place's file that are read: one line, written by an agent of the same person.
 const NAME_BYTES_MAX: usize = 200;
 
@@ -53,14 +60,31 @@ impl fmt::Debug for Builds {
     }
 }
 
-/// A place, held until dropped.
+/// A place, held until dropped; none where all holders of places stand still.
 #[derive(Debug)]
-pub(crate) struct Held(File);
+pub(crate) struct Held(Option<(File, tokio::task::AbortHandle)>);
+
+impl Held {
+    fn new(file: File) -> Held {
+        let _ = file.set_modified(SystemTime::now());
+        let Ok(marked) = file.try_clone() else { return Held(None) };
+        let marking = tokio::spawn(async move {
+            loop {
+                tokio::time::sleep(MARK).await;
+                let _ = marked.set_modified(SystemTime::now());
+            }
+        });
+        Held(Some((file, marking.abort_handle())))
+    }
+}
 
 impl Drop for Held {
     fn drop(&mut self) {
-        // Whose it was says nothing any more; the lock goes with the file.
-        let _ = self.0.set_len(0);
+        let Some((file, marking)) = &self.0 else { return };
+        marking.abort();
+        // Whose it was says nothing any more. The task that marks has the file too, for a while.
+        let _ = file.set_len(0);
+        let _ = file.unlock();
     }
 }
 
@@ -106,6 +130,7 @@ impl Builds {
     }
 
     fn try_take(&self) -> Result<Option<Held>> {
+        let mut stands_still = false;
         for place in 1..=self.places {
             let path = self.folder.join(place.to_string());
             let doing = || format!("open {}", path.display());
@@ -120,15 +145,15 @@ impl Builds {
                     // A place without a name is one all the same.
                     let _ = file.set_len(0);
                     let _ = file.rewind().and_then(|()| file.write_all(self.who.as_bytes()));
-                    return Ok(Some(Held(file)));
+                    return Ok(Some(Held::new(file)));
                 }
-                Err(TryLockError::WouldBlock) => {}
+                Err(TryLockError::WouldBlock) => stands_still |= is_still(&file),
                 Err(TryLockError::Error(source)) => {
                     return Err(Error::io(format!("lock {}", path.display()), source));
                 }
             }
         }
-        Ok(None)
+        Ok(stands_still.then_some(Held(None)))
     }
 
     /// Who has the places, as far as it was written.
@@ -136,6 +161,12 @@ impl Builds {
         let names = (1..=self.places).filter_map(|place| name_in(&self.folder, place));
         names.filter(|name| !name.is_empty()).collect()
     }
+}
+
+/// Whether the holder has not marked it for long.
+fn is_still(file: &File) -> bool {
+    let marked = file.metadata().and_then(|it| it.modified());
+    marked.is_ok_and(|at| at.elapsed().is_ok_and(|since| since > STILL))
 }
 
 fn name_in(folder: &Path, place: u16) -> Option<String> {

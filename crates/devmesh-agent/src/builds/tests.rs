@@ -47,6 +47,34 @@ async fn there_are_so_many_places_and_no_more() {
     assert_eq!(first.waited(), Duration::ZERO);
 }
 
+/// A stopped agent holds what it had: others are not kept from their work by it.
+#[tokio::test]
+async fn who_stands_still_is_not_waited_for() {
+    let dir = tempfile::tempdir().unwrap();
+    let (builds, _) = builds(dir.path(), 1, "codex");
+    let held = in_time(builds.take()).await.unwrap();
+    let path = dir.path().join("builds/1");
+    let long_ago = || SystemTime::now() - 2 * STILL;
+    let file = File::options().write(true).open(&path).unwrap();
+    // Who lives marks it again, and keeps it.
+    file.set_modified(long_ago()).unwrap();
+    in_time(async {
+        while is_still(&file) {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    })
+    .await;
+    assert!(tokio::time::timeout(LOOK * 2, builds.take()).await.is_err());
+    drop(held);
+    // Somebody's lock who does not.
+    file.lock().unwrap();
+    file.set_modified(long_ago()).unwrap();
+    let beside = in_time(builds.take()).await.unwrap();
+    assert!(beside.0.is_none(), "it goes on beside it");
+    drop(beside);
+    assert!(matches!(File::open(&path).unwrap().try_lock(), Err(TryLockError::WouldBlock)));
+}
+
 #[tokio::test]
 async fn a_wait_that_is_given_up_takes_nothing() {
     let dir = tempfile::tempdir().unwrap();
