@@ -42,9 +42,14 @@ impl Clock {
 
     /// Both clocks.
     pub fn now(&self) -> Now {
-        let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Now { ms: self.now_ms(), wall_ms: u64::try_from(wall.as_millis()).unwrap_or(u64::MAX) }
+        Now { ms: self.now_ms(), wall_ms: wall_ms() }
     }
+}
+
+/// Milliseconds UTC.
+pub(crate) fn wall_ms() -> u64 {
+    let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(wall.as_millis()).unwrap_or(u64::MAX)
 }
 
 fn sleepless() -> Duration {

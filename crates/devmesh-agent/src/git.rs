@@ -8,6 +8,7 @@ mod trust;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use read::refs;
 pub use read::{Checkout, is_ancestor, merge_base, resolve, tree_of, worktrees};
 pub(crate) use register::{OWN_MARK, add_worktree};
 pub use trust::{Change, Trust};

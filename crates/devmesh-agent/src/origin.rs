@@ -17,7 +17,7 @@ use std::time::Duration;
 use devmesh_protocol::RepoId;
 
 use crate::error::{Doing, Result};
-use crate::git::{Git, refused};
+use crate::git::{Git, refs, refused};
 use crate::keeper;
 use crate::save::WORK_REFS;
 
@@ -203,37 +203,32 @@ async fn push(git: &Git, address: &str, moves: &[Move<'_>]) -> Result<Pushed> {
 
 /// The saves that were at the other end when this mirror last looked.
 async fn saves_there(git: &Git) -> Result<BTreeMap<String, String>> {
-    let args = ["for-each-ref", "--format=%(objectname) %(refname)", SAVES_THERE];
-    let listed = git.run(&args).await?;
-    let pairs = listed.lines().filter_map(|line| line.split_once(' '));
-    let named = |name: &str| name.replacen(SAVES_THERE, WORK_REFS, 1);
-    Ok(pairs.map(|(commit, name)| (named(name), commit.to_owned())).collect())
+    let there = refs(git, &[SAVES_THERE]).await?.into_iter();
+    Ok(there.map(|(name, commit)| (name.replacen(SAVES_THERE, WORK_REFS, 1), commit)).collect())
 }
 
 /// Takes the saves that came with a fetch, and lets those go that were forgotten. What this host
 /// has saved and not sent yet stays: it is not there, and may be all that is left of the work.
 async fn adopt_saves(git: &Git, before: &BTreeMap<String, String>) -> Result<()> {
     let there = saves_there(git).await?;
-    let here = git.run(&["for-each-ref", "--format=%(objectname) %(refname)", WORK_REFS]).await?;
-    let here = here.lines().filter_map(|line| line.split_once(' '));
-    let here: BTreeMap<&str, &str> = here.map(|(commit, name)| (name, commit)).collect();
+    let here = refs(git, &[WORK_REFS]).await?;
     for (name, commit) in &there {
-        let old = match here.get(name.as_str()) {
+        let old = match here.get(name) {
             Some(own) if own == commit => continue,
             Some(own) if before.get(name).is_none_or(|seen| seen != own) => {
                 if saved_at(git, own).await? >= saved_at(git, commit).await? {
                     continue;
                 }
-                (*own).to_owned()
+                own.clone()
             }
-            Some(own) => (*own).to_owned(),
+            Some(own) => own.clone(),
             None => "0".repeat(commit.len()),
         };
         // Moved by somebody else since it was read: theirs is the newer.
         git.try_run(&["update-ref", "--no-deref", name, commit, &old], &[]).await?;
     }
     for (name, seen) in before.iter().filter(|(name, _)| !there.contains_key(*name)) {
-        if here.get(name.as_str()) == Some(&seen.as_str()) {
+        if here.get(name) == Some(seen) {
             git.try_run(&["update-ref", "--no-deref", "-d", name, seen], &[]).await?;
         }
     }

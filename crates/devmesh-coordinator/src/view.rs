@@ -219,11 +219,17 @@ pub(crate) struct Filling {
     pub(crate) value: serde_json::Value,
     /// Where each text belongs, as JSON pointers.
     pub(crate) missing: Vec<(String, Digest)>,
-    /// Where those belong that could not be read.
-    pub(crate) unread: Vec<String>,
+    pub(crate) found: Found,
+    pub(crate) until: u64,
+}
+
+/// What is known of an answer's texts once no more is waited for.
+#[derive(Debug, Default)]
+pub(crate) struct Found {
     /// What a note has to hold.
     pub(crate) word: Option<String>,
-    pub(crate) until: u64,
+    /// Where texts belong that could not be read.
+    pub(crate) unread: Vec<String>,
 }
 
 impl View {

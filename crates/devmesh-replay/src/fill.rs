@@ -78,7 +78,7 @@ pub(crate) async fn catch_up<L: Log>(
     let held = projection.stream_seq()?;
     let last = log.last().await.map_err(Error::Bus)?;
     let mut chunks = decoded(log.read(reader.chain().stream_seq + 1, last), held);
-    let mut rows = Rows { projection, open: false, messages: 0, records: 0 };
+    let mut rows = Rows { projection, messages: 0, records: 0 };
     let mut before: Option<Folded> = None;
     while let Some(chunk) = chunks.next().await {
         let chunk = chunk?;
@@ -164,8 +164,7 @@ fn fold(mut reader: Reader, chunk: Vec<Decoded>, held: u64) -> (Reader, Result<F
 /// Rows on their way into the projection.
 struct Rows<'p> {
     projection: &'p mut Projection,
-    /// A transaction is under way, with so much in it.
-    open: bool,
+    /// What is in the transaction; one is under way where that is anything.
     messages: usize,
     records: usize,
 }
@@ -185,9 +184,8 @@ impl Rows<'_> {
         if folded.told.is_empty() {
             return Ok(());
         }
-        if !self.open {
+        if self.messages == 0 {
             self.projection.begin()?;
-            self.open = true;
         }
         self.messages += folded.told.len();
         self.records += folded.told.iter().map(|told| told.records.len()).sum::<usize>();
@@ -196,7 +194,7 @@ impl Rows<'_> {
 
     /// Ends the transaction, if one is under way. All that was folded must have been put.
     fn commit(&mut self, reader: &Reader) -> Result<()> {
-        if !std::mem::take(&mut self.open) {
+        if self.messages == 0 {
             return Ok(());
         }
         (self.messages, self.records) = (0, 0);

@@ -10,8 +10,9 @@ use crate::{schemas, suite, tidy};
 pub(crate) fn ci(with_tests: bool) -> Result<()> {
     run(cargo(&["fmt", "--all", "--check"]))?;
     tidy::tidy()?;
-    run(clippy())?;
-    run(clippy_of_peers())?;
+    run(clippy(&["--workspace"]))?;
+    // What only a bench beside other systems needs is built by nothing else.
+    run(clippy(&["--package", "xtask", "--features", "peers"]))?;
     schemas::schemas(schemas::Mode::Check)?;
     run(docs())?;
     if has_subcommand("deny") {
@@ -26,15 +27,9 @@ pub(crate) fn ci(with_tests: bool) -> Result<()> {
     Ok(())
 }
 
-fn clippy() -> Command {
-    cargo(&["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"])
-}
-
-/// What only a bench beside other systems needs is built by nothing else.
-fn clippy_of_peers() -> Command {
-    let peers = ["--package", "xtask", "--features", "peers"];
+fn clippy(packages: &[&str]) -> Command {
     let mut command = cargo(&["clippy", "--all-targets", "--locked"]);
-    command.args(peers).args(["--", "-D", "warnings"]);
+    command.args(packages).args(["--", "-D", "warnings"]);
     command
 }
 

@@ -1,5 +1,6 @@
 //! Questions to a repository that change nothing.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::{Git, refused};
@@ -24,6 +25,17 @@ pub async fn resolve(git: &Git, rev: &str) -> Result<Option<String>> {
     let args = ["rev-parse", "--verify", "--quiet", "--end-of-options", rev];
     let output = git.try_run(&args, &[]).await?;
     Ok((output.code == 0).then(|| output.text()).filter(|text| !text.is_empty()))
+}
+
+/// What the refs below these places name, by the refs' names.
+///
+/// # Errors
+/// When git cannot run.
+pub(crate) async fn refs(git: &Git, places: &[&str]) -> Result<BTreeMap<String, String>> {
+    let args = [&["for-each-ref", "--format=%(objectname) %(refname)"], places].concat();
+    let listed = git.run(&args).await?;
+    let pairs = listed.lines().filter_map(|line| line.split_once(' '));
+    Ok(pairs.map(|(object, name)| (name.to_owned(), object.to_owned())).collect())
 }
 
 /// The tree of a commit.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write as _;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use devmesh_bus::client::Client;
 use devmesh_bus::media::{blob, mail};
@@ -14,6 +14,7 @@ use tokio::task::JoinHandle;
 
 use super::words::{Answer, Ask, Letter, Said, Step, refs_in};
 use super::{bus, name_of, pack};
+use crate::clock::wall_ms;
 use crate::error::{Doing, Error, Result};
 use crate::git::Git;
 use crate::origin::{Move, Pushed};
@@ -242,7 +243,7 @@ impl Line {
         let id = crate::id::command().to_string();
         let (asker, mut answers) = mpsc::unbounded_channel();
         let _waits = Waits::begin(&self.post.waiting, &id, (keeper.clone(), asker));
-        let letter = Letter { id: id.clone(), asked_at: now(), repo: self.repo.clone(), ask };
+        let letter = Letter { id: id.clone(), asked_at: wall_ms(), repo: self.repo.clone(), ask };
         let body = serde_json::to_vec(&letter).map_err(|error| self.away(error.to_string()))?;
         let sent = mail::send(&self.post.client, &keeper, &id, body.into()).await;
         sent.map_err(bus(format!("ask the keeper of {}", self.host)))?;
@@ -286,15 +287,11 @@ impl Line {
 
 /// What makes a mirror's refs those of the other end.
 async fn script(git: &Git, refs: &[(String, String)]) -> Result<String> {
-    let mut args = vec!["for-each-ref", "--format=%(objectname) %(refname)"];
-    args.extend(MIRRORED);
-    let listed = git.run(&args).await?;
-    let own = listed.lines().filter_map(|line| line.split_once(' '));
-    let mut own: BTreeMap<&str, &str> = own.map(|(object, name)| (name, object)).collect();
+    let mut own = crate::git::refs(git, &MIRRORED).await?;
     let mut script = String::new();
     for (object, name) in refs.iter().filter(|(_, name)| is_among(name, &pack::PLACES)) {
         let name = name.replacen("refs/devmesh/work/", "refs/devmesh/there/work/", 1);
-        if own.remove(name.as_str()) != Some(object.as_str()) {
+        if own.remove(&name).as_ref() != Some(object) {
             script += &format!("update {name} {object}\n");
         }
     }
@@ -317,9 +314,4 @@ fn remember(mirror: &Path, there: &str) -> Result<()> {
 /// Whether a ref's name is below one of the places.
 fn is_among(name: &str, places: &[&str]) -> bool {
     places.iter().any(|place| name.strip_prefix(place).is_some_and(|rest| rest.starts_with('/')))
-}
-
-pub(super) fn now() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    since.map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }

@@ -12,9 +12,9 @@ use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-use super::line::now;
 use super::words::{Answer, Ask, Letter, Said, Step, is_name, is_object, refs_in};
 use super::{bus, pack};
+use crate::clock::wall_ms;
 use crate::error::{Error, Result};
 use crate::git::{Git, is_ancestor, resolve, worktrees};
 use crate::origin::saved_at;
@@ -96,7 +96,7 @@ pub(super) async fn answer(client: &Client, host: &HostId, letter: &mail::Letter
         tracing::warn!(from = %letter.from, "a letter that is not understood");
         return true;
     };
-    let age_ms = now().saturating_sub(asked.asked_at);
+    let age_ms = wall_ms().saturating_sub(asked.asked_at);
     if matches!(asked.ask, Ask::Fetch { .. }) && age_ms > STALE_MS {
         return true;
     }

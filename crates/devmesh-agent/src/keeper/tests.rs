@@ -12,9 +12,9 @@ use devmesh_protocol::{HostId, RepoId};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
-use super::line::now;
 use super::words::{Ask, Letter, Step};
 use super::*;
+use crate::clock::wall_ms;
 use crate::fixture::TestRepo;
 use crate::git::Git;
 use crate::origin::{Move, Origin, Pushed};
@@ -261,7 +261,8 @@ async fn a_save_that_cannot_be_taken_in_comes_again() {
         (hosts.mesh.client("codex-1").await, hosts.mesh.client("far2-keeper").await);
     let (name, commit) = (SAVE.to_owned(), hosts.there.head("main"));
     let ask = Ask::Put { task: TASK, name, commit: commit.clone(), bundle: None };
-    let letter = Letter { id: "x".into(), asked_at: now(), repo: RepoId::new("app").unwrap(), ask };
+    let letter =
+        Letter { id: "x".into(), asked_at: wall_ms(), repo: RepoId::new("app").unwrap(), ask };
     let body = serde_json::to_vec(&letter).unwrap();
     mail::send(&asker, keeper.actor(), "x", body.into()).await.unwrap();
     let letter = mail::Inbox::of(&keeper).next().await.unwrap();
@@ -284,7 +285,8 @@ async fn a_letter_of_another_moves_nothing() {
     let seven = turn(&hosts.there.git_async(), "7\n").await;
     let step = Step { name: TURN.into(), old: None, new: seven };
     let ask = Ask::Move { task: TASK, moves: vec![step], bundle: None };
-    let letter = Letter { id: "x".into(), asked_at: now(), repo: RepoId::new("app").unwrap(), ask };
+    let letter =
+        Letter { id: "x".into(), asked_at: wall_ms(), repo: RepoId::new("app").unwrap(), ask };
     let body = serde_json::to_vec(&letter).unwrap();
     let keeper = name_of(&far()).unwrap();
     mail::send(&thief, &keeper, "x", body.into()).await.unwrap();

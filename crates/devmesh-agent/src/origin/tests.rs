@@ -3,9 +3,11 @@
 use super::*;
 use crate::fixture::TestRepo;
 
-fn origin(repo: &TestRepo) -> (Origin, RepoId) {
-    let address = format!("file://{}", repo.path().display());
-    (Origin::Git(address), RepoId::new("repo").unwrap())
+/// The repository as another host reaches it, and that host's mirror.
+async fn mirrored(repo: &TestRepo, mirrors: &Path) -> (Origin, Git) {
+    let origin = Origin::Git(format!("file://{}", repo.path().display()));
+    let mirror = origin.mirror(mirrors, &RepoId::new("repo").unwrap()).await.unwrap();
+    (origin, Git::at(mirror))
 }
 
 async fn commit(git: &Git, parent: &str, at: &str) -> String {
@@ -19,10 +21,8 @@ async fn commit(git: &Git, parent: &str, at: &str) -> String {
 
 #[tokio::test]
 async fn a_mirror_follows_and_a_push_is_all_or_nothing() {
-    let repo = TestRepo::new();
-    let dir = tempfile::tempdir().unwrap();
-    let (origin, id) = origin(&repo);
-    let mirror = Git::at(origin.mirror(dir.path(), &id).await.unwrap());
+    let (repo, dir) = (TestRepo::new(), tempfile::tempdir().unwrap());
+    let (origin, mirror) = mirrored(&repo, dir.path()).await;
     let head = repo.git(&["rev-parse", "main"]);
     assert_eq!(mirror.run(&["rev-parse", "main"]).await.unwrap(), head);
 
@@ -46,10 +46,8 @@ async fn a_mirror_follows_and_a_push_is_all_or_nothing() {
 
 #[tokio::test]
 async fn saves_are_sent_and_forgotten_there() {
-    let repo = TestRepo::new();
-    let dir = tempfile::tempdir().unwrap();
-    let (origin, id) = origin(&repo);
-    let mirror = Git::at(origin.mirror(dir.path(), &id).await.unwrap());
+    let (repo, dir) = (TestRepo::new(), tempfile::tempdir().unwrap());
+    let (origin, mirror) = mirrored(&repo, dir.path()).await;
     let main = repo.head("main");
     for task in ["t-7", "t-8"] {
         let name = format!("refs/devmesh/work/{task}/1");
@@ -63,10 +61,8 @@ async fn saves_are_sent_and_forgotten_there() {
 /// Another agent of the host fetches while a save is on its way, or while the gate is shut.
 #[tokio::test]
 async fn a_save_that_is_only_here_outlives_a_fetch() {
-    let repo = TestRepo::new();
-    let dir = tempfile::tempdir().unwrap();
-    let (origin, id) = origin(&repo);
-    let mirror = Git::at(origin.mirror(dir.path(), &id).await.unwrap());
+    let (repo, dir) = (TestRepo::new(), tempfile::tempdir().unwrap());
+    let (origin, mirror) = mirrored(&repo, dir.path()).await;
     let main = repo.head("main");
     let (name, other) = ("refs/devmesh/work/t-7/1", "refs/devmesh/work/t-8/1");
     let first = commit(&mirror, &main, "1700000000").await;

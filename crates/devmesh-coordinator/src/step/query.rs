@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::reply_now;
 use crate::effect::Effect;
 use crate::input::{Caller, Now};
-use crate::view::{Asked, Filling, Role, View};
+use crate::view::{Asked, Filling, Found, Role, View};
 
 /// A query's proof of leading may be so old: less than the shortest silence after which somebody
 /// else claims.
@@ -82,7 +82,7 @@ pub(super) fn expire(view: &mut View, now: Now, out: &mut Vec<Effect>) {
         for mut filling in std::mem::take(&mut view.filling) {
             if has_expired(filling.until) {
                 let late = filling.missing.drain(..).map(|(pointer, _)| pointer);
-                filling.unread.extend(late);
+                filling.found.unread.extend(late);
             }
             view.filling.push(filling);
         }
@@ -114,14 +114,14 @@ fn show(view: &mut View, now: Now, asked: Asked, out: &mut Vec<Effect>) {
         What::Notes(notes) => notes.word,
         _ => None,
     };
+    let found = Found { word, ..Found::default() };
     if missing.is_empty() {
-        return give(caller, seq, value, &Found { word, unread: Vec::new() }, out);
+        return give(caller, seq, value, &found, out);
     }
     let asked: std::collections::BTreeSet<Digest> = missing.iter().map(|(_, d)| *d).collect();
     out.extend(asked.into_iter().map(|digest| Effect::ReadText { digest }));
     let until = now.mono_ms + FILL_MS;
-    let unread = Vec::new();
-    view.filling.push(Filling { caller, seq, value, missing, unread, word, until });
+    view.filling.push(Filling { caller, seq, value, missing, found, until });
 }
 
 fn put(value: &mut Value, pointer: &str, text: Option<&str>) {
@@ -152,12 +152,12 @@ pub(super) fn text_read(
         view.texts.insert(digest, text.as_str().into());
     }
     for filling in &mut view.filling {
-        let Filling { value, missing, unread, .. } = filling;
+        let Filling { value, missing, found, .. } = filling;
         missing.retain(|(pointer, wanted)| {
             if *wanted == digest {
                 put(value, pointer, text.as_deref());
                 if !is_read {
-                    unread.push(pointer.clone());
+                    found.unread.push(pointer.clone());
                 }
             }
             *wanted != digest
@@ -169,20 +169,12 @@ pub(super) fn text_read(
 fn give_filled(view: &mut View, out: &mut Vec<Effect>) {
     for filling in std::mem::take(&mut view.filling) {
         if filling.missing.is_empty() {
-            let Filling { caller, seq, value, unread, word, .. } = filling;
-            give(caller, seq, value, &Found { word, unread }, out);
+            let Filling { caller, seq, value, found, .. } = filling;
+            give(caller, seq, value, &found, out);
         } else {
             view.filling.push(filling);
         }
     }
-}
-
-/// What is known of an answer's texts once no more is waited for.
-struct Found {
-    /// What a note has to hold.
-    word: Option<String>,
-    /// Where texts belong that could not be read.
-    unread: Vec<String>,
 }
 
 /// Answers, now that the texts stand in it: of notes only those that hold what was asked for, and
