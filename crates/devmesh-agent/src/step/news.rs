@@ -5,7 +5,7 @@ use devmesh_protocol::command::task::Judgement;
 use devmesh_protocol::event::Notice;
 use devmesh_protocol::report::Pause;
 
-use super::{attempt, ending, review, session, share};
+use super::{attempt, ending, learned, review, session, share};
 use crate::clock::Now;
 use crate::effect::Effect;
 use crate::view::{Attempt, Key, Phase, View};
@@ -62,7 +62,10 @@ pub(super) fn noticed(view: &mut View, now: Now, notice: Notice) -> Vec<Effect> 
         }
         Event::TaskVerified(verified) => {
             share::changed(view, &actor, &verified);
-            Vec::new()
+            // The attempt may have been ended for a review before the answer comes.
+            let key = Key { task: verified.task, attempt: verified.attempt };
+            let own = verified.class.is_none().then(|| learned::share(view, key));
+            own.flatten().into_iter().collect()
         }
         Event::FrameworkPublished(plan) => {
             let session = view.session.clone();

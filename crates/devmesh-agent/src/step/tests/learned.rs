@@ -2,6 +2,7 @@
 
 use super::*;
 use devmesh_protocol::command::mesh::NoteShare;
+use devmesh_protocol::event::task::TaskVerified;
 
 fn say(view: &mut View, text: &str) {
     take(view, 0, Input::Told { key: KEY, fact: Fact::Message(text.into()) });
@@ -58,4 +59,28 @@ fn notes_at_work_that_proves_nothing_are_kept_until_it_does() {
     assert!(shared(&mut view).is_empty());
     view.attempt.as_mut().unwrap().phase = Phase::Telling;
     assert_eq!(shared(&mut view).len(), 8, "and no more than a few");
+}
+
+/// A review ends the attempt, and its notice may overtake the answer.
+#[test]
+fn notes_are_shared_at_the_notice_where_it_comes_before_the_answer() {
+    let mut view = at(Phase::Running);
+    say(&mut view, "NOTE tabs: eight wide");
+    view.attempt.as_mut().unwrap().phase = Phase::Telling;
+    let verified = |class: Option<&str>, attempt| TaskVerified {
+        task: KEY.task,
+        attempt,
+        receipt: receipt().told(false),
+        commit: None,
+        usage: None,
+        class: class.map(str::to_owned),
+        change: None,
+        repo: None,
+    };
+    assert!(notice(&mut view, 7, verified(Some("test"), KEY.attempt)).is_empty());
+    assert!(notice(&mut view, 8, verified(None, KEY.attempt + 1)).is_empty());
+    let effects = notice(&mut view, 9, verified(None, KEY.attempt));
+    let [Effect::ShareNotes { notes, .. }] = &effects[..] else { panic!("{effects:?}") };
+    assert_eq!(notes[0].value, "eight wide");
+    assert!(shared(&mut view).is_empty(), "and only once");
 }
