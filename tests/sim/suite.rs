@@ -22,10 +22,6 @@ const SECONDS: u64 = 240;
 const SEEDS_MIN: u64 = 200;
 /// Seeds that are run however fast it is; `cargo xtask sim` explores beyond them.
 const SEEDS_MAX: u64 = 5_000;
-/// Seeds that show what is wrong and not mended yet; each is told with every run.
-///
-/// 4211: right after a takeover an agent believes in leases that the new leader takes for lapsed.
-const OPEN_SEEDS: [u64; 1] = [4_211];
 /// Seeds in which a deliberate bug is looked for.
 const BUG_SEEDS: u64 = 2_000;
 /// Seeds in which the others are looked for.
@@ -92,11 +88,6 @@ fn many_seeds() {
         stats.operations
     );
     failures.iter().for_each(keep);
-    let (open, failures): (Vec<Outcome>, Vec<Outcome>) =
-        failures.into_iter().partition(|it| OPEN_SEEDS.contains(&it.seed));
-    for it in &open {
-        println!("OPEN: seed {}: {}", it.seed, it.wrong.as_deref().unwrap_or_default());
-    }
     let told: Vec<String> = failures
         .iter()
         .map(|it| format!("seed {}: {}", it.seed, it.wrong.as_deref().unwrap_or_default()))

@@ -29,6 +29,7 @@ pub fn step(view: &mut View, now: Now, input: Input, out: &mut Vec<Effect>) {
     if matches!(view.role, Role::Halted) {
         return;
     }
+    view.sessions.runs(now.mono_ms);
     match input {
         Input::Opened { link } if link == view.link => term::opened(view, now, out),
         Input::Lost { link, why } if link == view.link => term::lost(view, now, &why, out),

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use devmesh_protocol::limits::BEAT_MS;
 use devmesh_protocol::{ActorId, SessionId};
 
 /// Sessions that are kept, whether the state knows them or not.
@@ -16,12 +17,23 @@ pub(crate) struct Sessions {
     count: usize,
     /// Nobody can have been heard before this.
     listening_since: u64,
+    ran_at: u64,
 }
 
 impl Sessions {
     /// Silence counts from now at the earliest: nobody was listened to before.
     pub(crate) fn listen_from(&mut self, now: u64) {
         self.listening_since = now;
+    }
+
+    /// This process runs. One that stood still has listened to nobody meanwhile: what was sent to
+    /// it may have been dropped before it could read it, while somebody else led and answered.
+    /// Of what comes in a shorter time nobody misses more than one heartbeat.
+    pub(crate) fn runs(&mut self, now: u64) {
+        if now.saturating_sub(self.ran_at) >= BEAT_MS {
+            self.listen_from(now);
+        }
+        self.ran_at = now;
     }
 
     /// A session was heard.

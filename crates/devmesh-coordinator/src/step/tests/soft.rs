@@ -179,6 +179,26 @@ fn silence_counts_anew_after_a_connection_was_given_up() {
 }
 
 #[test]
+fn a_standby_that_stood_still_counts_silence_from_when_it_goes_on() {
+    let mut world = holding(15_000);
+    let second = world.add_node(None);
+    world.pass(2_000);
+    // What is sent to it meanwhile is dropped.
+    world.nodes[second].runs = false;
+    for n in 0..4 {
+        world.beat(0, &format!("b{n}"), "codex-1", "s1", 0);
+        world.pass(4_000);
+    }
+    assert_eq!(has(&world, "leases_lapsed"), 0);
+    world.nodes[0].runs = false;
+    world.nodes[second].runs = true;
+    let went_on_at = world.mono;
+    world.until(40_000, |world| has(world, "leases_lapsed") == 1);
+    assert!(world.mono >= went_on_at + 20_000, "{}", world.mono - went_on_at);
+    world.check();
+}
+
+#[test]
 fn two_who_have_seen_more_than_there_is_halt_the_leader() {
     let mut world = World::led();
     world.furnish();
