@@ -11,7 +11,7 @@ use devmesh_protocol::{ActorId, At, Code, Command, Event, Rejection, TaskId};
 
 use super::super::{agent, framework};
 use super::attempt::{parked, proves};
-use super::auction::{idle, over_budget, unfit_to_review};
+use super::auction::{idle, lasting_unfit, over_budget, unfit_to_review};
 use super::guard::{actor, find, permit, wrong_state};
 use crate::state::State;
 use crate::state::agent::Agent;
@@ -147,18 +147,28 @@ pub(super) fn assign(state: &State, at: At) -> Vec<Event> {
     assigned.into_iter().collect()
 }
 
+/// Whether nobody who answers auctions could ever look at it. Whoever does not answer is likely
+/// to take leases and nothing else; a review would lie there for all of its time.
+fn only_the_deaf_could(state: &State, task: &Task) -> bool {
+    let mut others = state.agents.iter().filter(|(_, agent)| agent.deaf.is_none());
+    others.all(|(name, agent)| lasting_unfit(state, task, name, agent).is_some())
+}
+
 /// First whoever has no part in the work and has not given it back; of these, the longest idle.
+/// Those who do not answer are asked only where nobody else ever could be.
 fn assigned(state: &State, id: TaskId, at: At) -> Option<Event> {
     let task = state.tasks.get(&id)?;
     let parked = task.parked.as_ref()?;
-    let fit =
-        idle(state).filter(|(name, agent)| unfit_to_review(state, task, name, agent).is_none());
+    let fit = |(name, agent): &(&ActorId, &Agent)| {
+        unfit_to_review(state, task, name, agent).is_none()
+            && (agent.deaf.is_none() || only_the_deaf_could(state, task))
+    };
     let place = |(name, agent): &(&ActorId, &Agent)| {
         let lapsed = task.reviews_lapsed.contains(name);
         let worked = task.past.iter().any(|past| past.actor == **name);
         (lapsed, worked, agent.idle_since, (*name).clone())
     };
-    let (reviewer, agent) = fit.min_by_key(place)?;
+    let (reviewer, agent) = idle(state).filter(fit).min_by_key(place)?;
     let device = agent::fits(state, &agent.host, &agent.needs).ok()?;
     let assigned = ReviewAssigned {
         task: id,

@@ -11,6 +11,7 @@ use super::attempt::freed;
 use super::list::change;
 use super::say;
 use crate::state::State;
+use crate::state::agent::Deaf;
 use crate::state::task::{Parked, Phase, Reviewer, Task};
 
 pub(crate) fn review_assigned(state: &mut State, record: &Record, e: &ReviewAssigned) {
@@ -38,6 +39,12 @@ pub(crate) fn review_lapsed(state: &mut State, record: &Record, e: &ReviewLapsed
     if matches!(e.why, ReviewLapse::TimedOut | ReviewLapse::Abstained) {
         change(state, e.task, |task| task.reviews_lapsed.push(e.reviewer.clone()));
     }
+    if e.why == ReviewLapse::TimedOut
+        && let Some(agent) = state.agents.get_mut(&e.reviewer)
+    {
+        agent.deaf = Some(Deaf::again(agent.deaf, record.at));
+        state.refresh_agent(&e.reviewer);
+    }
 }
 
 /// The reviewer, if there is one, is free.
@@ -64,6 +71,10 @@ pub(crate) fn reviewed(state: &mut State, record: &Record, e: &TaskReviewed) {
         Judgement::Abstain => "abstain",
     };
     let by_agent = state.role(&e.by) == Role::Agent;
+    if let Some(agent) = state.agents.get_mut(&e.by) {
+        agent.deaf = None;
+        state.refresh_agent(&e.by);
+    }
     release(state, record, e.task);
     change(state, e.task, |task| {
         if let Some(comments) = e.comments {

@@ -303,6 +303,37 @@ fn a_review_waits_for_somebody_who_can() {
     assert_eq!(tasks.world.state.agents.get(&actor("newcomer")).unwrap().review, Some(TaskId(1)));
 }
 
+/// Whoever answers no auctions, and may be there for leases alone, looks at nothing while there is
+/// somebody who does, be it at work; with nobody else it is asked too.
+#[test]
+fn a_review_waits_for_somebody_who_answers() {
+    let is_deaf = |tasks: &Tasks, who: &str| {
+        tasks.world.state.agents.get(&actor(who)).unwrap().deaf.is_some()
+    };
+    let mut tasks = Tasks::after_all(&[FOR_AGENTS[0], "close 1", "after 1000", "close 1 codex"]);
+    assert_eq!([is_deaf(&tasks, "claude"), is_deaf(&tasks, "codex")], [true, false]);
+    for step in ["codex start 1", "alice add", "after 1000", "close 2 gemini", "gemini start 2"] {
+        tasks.step(step);
+    }
+    let mut without = tasks.clone();
+    assert_eq!(tasks.step("codex verify 1"), "task_verified t-1, attempt_ended t-1");
+    let came = tasks.step("gemini fail 2 {\"hard\":true}");
+    assert!(came.starts_with("attempt_ended t-2, review_assigned t-1"), "{came}");
+    assert_eq!(reviewer(&tasks, 1).as_deref(), Some("gemini"));
+    // Who lets a review lie does not answer either, until it does.
+    assert_eq!(tasks.step("after 1200000"), "review_lapsed t-1, review_assigned t-1");
+    assert!(is_deaf(&tasks, "gemini"));
+    assert_eq!(reviewer(&tasks, 1).as_deref(), Some("claude"));
+    tasks.step("claude approve 1");
+    assert!(!is_deaf(&tasks, "claude"));
+    tasks.world.check_replay();
+
+    without.step("alice send agent.drain {\"agent\":\"gemini\"}");
+    let came = "task_verified t-1, attempt_ended t-1, review_assigned t-1";
+    assert_eq!(without.step("codex verify 1"), came);
+    assert_eq!(reviewer(&without, 1).as_deref(), Some("claude"));
+}
+
 /// Reviews come before new work, and one idle agent is not promised twice.
 #[test]
 fn reviews_come_before_new_work() {
