@@ -22,11 +22,16 @@ pub(super) fn assigned(view: &mut View, given: ReviewAssigned) -> Vec<Effect> {
         return Vec::new();
     }
     let key = Key { task: given.task, attempt: given.attempt };
-    if view.attempt.is_some() || view.review.is_some() || view.leaving {
+    if view.leaving {
         // Somebody else is to look; this one would only be waited for.
         let verdict = Verdict { judgement: Judgement::Abstain, comments: None };
         let verb = Box::new(verdict_of(key, given.tree, verdict));
         return vec![Effect::Tell { session: view.session.clone(), verb }];
+    }
+    if view.attempt.is_some() || view.review.is_some() {
+        // The mesh knows of no other work of this agent's: what there is is being put away, and
+        // then it looks what it has been given.
+        return Vec::new();
     }
     begin(view, key, given.tree)
 }

@@ -93,11 +93,23 @@ fn a_review_ends_with_the_tools_verdict_and_frees_the_agent() {
 fn a_review_without_a_verdict_is_somebody_elses() {
     assert_eq!(looked(&mut reviewing(), &["Looks good to me!"], 0)["verdict"], "abstain");
     assert_eq!(looked(&mut reviewing(), &["VERDICT: approve"], 1)["verdict"], "abstain");
-    let mut busy = at(Phase::Running);
-    let effects = notice(&mut busy, 2, review_given("s1"));
+    let mut leaving = view();
+    take(&mut leaving, 0, Input::Shutdown);
+    let effects = notice(&mut leaving, 2, review_given("s1"));
     let [Effect::Tell { verb, .. }] = effects.as_slice() else { panic!("{effects:?}") };
     assert!(format!("{verb:?}").contains("Abstain"), "{verb:?}");
-    assert_eq!(*phase(&busy), Phase::Running);
+}
+
+/// An agent is free for the mesh as soon as its attempt has ended; for itself a moment later.
+#[test]
+fn a_review_that_comes_while_the_last_work_is_put_away_is_begun_after_it() {
+    let mut view = at(Phase::Dropping);
+    assert!(notice(&mut view, 2, review_given("s1")).is_empty());
+    assert!(view.review.is_none());
+    assert_eq!(names(&take(&mut view, 0, Input::Dropped(KEY))), ["Reconcile"]);
+    // Of two reviews one after the other the second waits likewise.
+    let mut view = reviewing();
+    assert!(notice(&mut view, 2, review_given("s1")).is_empty());
 }
 
 #[test]

@@ -147,26 +147,32 @@ pub(super) fn assign(state: &State, at: At) -> Vec<Event> {
     assigned.into_iter().collect()
 }
 
-/// Whether nobody who answers auctions could ever look at it. Whoever does not answer is likely
-/// to take leases and nothing else; a review would lie there for all of its time.
-fn only_the_deaf_could(state: &State, task: &Task) -> bool {
-    let mut others = state.agents.iter().filter(|(_, agent)| agent.deaf.is_none());
+/// Whether an agent that is given a review is likely to do it. One that answers no auctions is
+/// there for leases and nothing else, and the review would lie there for all of its time; one that
+/// has given this very review back would do so again.
+fn answers(task: &Task, name: &ActorId, agent: &Agent) -> bool {
+    agent.deaf.is_none() && !task.reviews_lapsed.contains(name)
+}
+
+/// Whether nobody who would answer could ever look at it, be it after other work.
+fn no_other_could(state: &State, task: &Task) -> bool {
+    let mut others = state.agents.iter().filter(|(name, agent)| answers(task, name, agent));
     others.all(|(name, agent)| lasting_unfit(state, task, name, agent).is_some())
 }
 
-/// First whoever has no part in the work and has not given it back; of these, the longest idle.
-/// Those who do not answer are asked only where nobody else ever could be.
+/// First whoever has no part in the work; of these, the longest idle. Those who would not answer
+/// are asked only where nobody else ever could be.
 fn assigned(state: &State, id: TaskId, at: At) -> Option<Event> {
     let task = state.tasks.get(&id)?;
     let parked = task.parked.as_ref()?;
     let fit = |(name, agent): &(&ActorId, &Agent)| {
         unfit_to_review(state, task, name, agent).is_none()
-            && (agent.deaf.is_none() || only_the_deaf_could(state, task))
+            && (answers(task, name, agent) || no_other_could(state, task))
     };
     let place = |(name, agent): &(&ActorId, &Agent)| {
         let lapsed = task.reviews_lapsed.contains(name);
         let worked = task.past.iter().any(|past| past.actor == **name);
-        (lapsed, worked, agent.idle_since, (*name).clone())
+        (agent.deaf.is_some(), lapsed, worked, agent.idle_since, (*name).clone())
     };
     let (reviewer, agent) = idle(state).filter(fit).min_by_key(place)?;
     let device = agent::fits(state, &agent.host, &agent.needs).ok()?;

@@ -334,6 +334,23 @@ fn a_review_waits_for_somebody_who_answers() {
     assert_eq!(reviewer(&without, 1).as_deref(), Some("claude"));
 }
 
+/// Nor is whoever has given it back asked again, while there is somebody who has not.
+#[test]
+fn a_review_that_was_given_back_waits_for_another() {
+    let mut tasks = Tasks::after_all(&FOR_AGENTS);
+    for step in ["alice add", "close 2 gemini", "gemini start 2", "codex verify 1"] {
+        tasks.step(step);
+    }
+    assert_eq!(reviewer(&tasks, 1).as_deref(), Some("claude"));
+    assert_eq!(tasks.step("claude abstain 1"), "review_lapsed t-1");
+    assert_eq!(tasks.step("after 60000"), "nothing");
+    let came = tasks.step("gemini fail 2 {\"hard\":true}");
+    assert!(came.starts_with("attempt_ended t-2, review_assigned t-1"), "{came}");
+    assert_eq!(reviewer(&tasks, 1).as_deref(), Some("gemini"));
+    // Of two who have both given it back one is asked once more.
+    assert_eq!(tasks.step("gemini abstain 1"), "review_lapsed t-1, review_assigned t-1");
+}
+
 /// Reviews come before new work, and one idle agent is not promised twice.
 #[test]
 fn reviews_come_before_new_work() {
