@@ -6,6 +6,7 @@
     reason = "in a test a panic is how a failure is told, and what was run is told"
 )]
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
@@ -22,6 +23,8 @@ const SECONDS: u64 = 240;
 const SEEDS_MIN: u64 = 200;
 /// Seeds that are run however fast it is; `cargo xtask sim` explores beyond them.
 const SEEDS_MAX: u64 = 5_000;
+/// Runs among which rare things must have happened.
+const RARE_RUNS: u64 = 2_000;
 /// Seeds in which a deliberate bug is looked for.
 const BUG_SEEDS: u64 = 2_000;
 /// Seeds in which the others are looked for.
@@ -103,6 +106,16 @@ fn many_seeds() {
     ] {
         assert!(n > stats.runs, "{n} {what} in {} runs", stats.runs);
     }
+    // Rare: a machine that is too slow for many runs cannot tell.
+    if stats.runs < RARE_RUNS {
+        return println!("rare events are looked for in {RARE_RUNS} runs and more");
+    }
+    let happened = |counts: &BTreeMap<&str, u64>, name| counts.get(name).copied().unwrap_or(0);
+    for event in ["paths_queued", "lease_shared", "review_assigned"] {
+        assert!(happened(&stats.events, event) > 0, "no {event} in {} runs", stats.runs);
+    }
+    let behind = happened(&stats.refusals, "MERGE_REQUIRED");
+    assert!(behind > 0, "nobody had to bring in another's change in {} runs", stats.runs);
 }
 
 /// A run that failed stays to be looked at.

@@ -4,7 +4,8 @@
 use std::collections::BTreeMap;
 
 use devmesh_agent::view::{Key, Work};
-use devmesh_protocol::TaskId;
+use devmesh_protocol::command::task::{Change, FileEdit};
+use devmesh_protocol::{RepoPath, TaskId};
 
 /// A commit of the target branch.
 #[derive(Debug, Clone)]
@@ -17,8 +18,16 @@ pub(crate) struct Commit {
     pub(crate) key: Key,
     /// The turn in which it was published.
     pub(crate) token: u64,
-    /// What it changes.
-    pub(crate) changed: Vec<String>,
+    /// What it changes, from what was there before it.
+    pub(crate) edits: Vec<FileEdit>,
+}
+
+impl Commit {
+    /// Whether it changes the file.
+    #[must_use]
+    pub(crate) fn touches(&self, path: &str) -> bool {
+        self.edits.iter().any(|edit| edit.path.key() == path)
+    }
 }
 
 /// All of it; moves are atomic, as `git update-ref --stdin` makes them.
@@ -47,6 +56,43 @@ impl Git {
     pub(crate) fn name(&mut self) -> String {
         self.made += 1;
         format!("{:040x}", self.made + 0x1000)
+    }
+
+    /// What is in the file as of that commit; none where it is not there yet.
+    #[must_use]
+    pub(crate) fn blob(&self, commit: &str, path: &str) -> Option<String> {
+        let known = self.commits.iter().position(|it| it.id == commit)?;
+        let mut before = self.commits[..=known].iter().rev().flat_map(|it| &it.edits);
+        before.find(|edit| edit.path.key() == path)?.now.clone()
+    }
+
+    /// The change that gives those files that content, on that commit.
+    #[must_use]
+    pub(crate) fn change(&self, base: &str, files: &[(String, String)]) -> Change {
+        let edit = |(path, now): &(String, String)| FileEdit {
+            path: RepoPath::new(path).expect("a plain path"),
+            base: self.blob(base, path),
+            now: Some(now.clone()),
+            mode: None,
+        };
+        Change::of(files.iter().map(edit).collect(), &[])
+    }
+
+    /// The work's change as it is on that commit: what others have made of its files since it
+    /// began is merged with it, and what they have made alike is none of it any more.
+    #[must_use]
+    pub(crate) fn onto(&mut self, head: &str, work: &Work) -> Change {
+        let mut files = Vec::new();
+        for edit in work.change.iter().flat_map(|change| &change.edits) {
+            let theirs = self.blob(head, edit.path.key());
+            let now = match &edit.now {
+                Some(now) if theirs == edit.base => now.clone(),
+                Some(_) if theirs == edit.now => continue,
+                Some(_) | None => self.name(),
+            };
+            files.push((edit.path.key().to_owned(), now));
+        }
+        self.change(head, &files)
     }
 
     /// Commits after that one; all of them where it is not there.

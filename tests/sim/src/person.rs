@@ -2,10 +2,11 @@
 
 use devmesh_domain::glance;
 use devmesh_protocol::command::agent::{ActorAdd, Role};
+use devmesh_protocol::command::lock::{Acquire, Release};
 use devmesh_protocol::command::mesh::{Pause, RepoAdd, Resume};
 use devmesh_protocol::command::task::{Add, Edit, Judgement, Reasoned, Review, Reviewed, Say};
 use devmesh_protocol::report::{HostReport, Pressure};
-use devmesh_protocol::{ActorId, Code, Reply, RepoId, RepoPath, TaskId, Verb};
+use devmesh_protocol::{ActorId, Code, LeaseId, Mode, Reply, RepoId, RepoPath, TaskId, Verb};
 use serde_json::Value;
 
 use crate::call::{Body, Came, Tag};
@@ -151,7 +152,7 @@ impl World {
     fn meddle(&mut self) {
         let task = self.rng.pick(&self.person.tasks.clone());
         let reasoned = Reasoned { task, reason: None };
-        let verb = match self.rng.below(8) {
+        let verb = match self.rng.below(10) {
             0 => Verb::TaskPause(reasoned),
             1 => Verb::TaskResume(reasoned),
             2 => Verb::TaskCancel(reasoned),
@@ -159,6 +160,7 @@ impl World {
             4 => Verb::TaskSay(Say { task, text: "look again".into() }),
             5 => Verb::MeshPause(Pause { now: self.rng.chance(500), reason: None }),
             6 => Verb::MeshResume(Resume::default()),
+            7 | 8 => self.holds_files(),
             _ => Verb::TaskEdit(Edit {
                 task,
                 title: None,
@@ -172,8 +174,31 @@ impl World {
         self.says(&World::alice(), verb, PersonTag::Meddled);
     }
 
+    /// The person keeps files that tasks are about, some for longer than a task waits in line.
+    fn holds_files(&mut self) -> Verb {
+        let path = self.rng.pick(&PATHS);
+        Verb::LockAcquire(Acquire {
+            paths: vec![RepoPath::new(path).expect("a plain path")],
+            mode: self.rng.pick(&[Mode::Write, Mode::Write, Mode::Read, Mode::CoWrite]),
+            repo: None,
+            task: None,
+            ttl_ms: Some(self.rng.pick(&[10_000, 60_000, 1_500_000])),
+            wait_ms: Some(self.rng.pick(&[0, 20_000])),
+            share: None,
+            reason: None,
+        })
+    }
+
     /// Whatever waits for a person gets one.
     fn clear_up(&mut self) {
+        let alice = World::alice();
+        let held = glance::held(self.oracle.state());
+        let own = held.filter(|(_, lease)| lease.holder.actor == alice).map(|(id, _)| id);
+        let leases: Vec<LeaseId> = own.collect();
+        if !leases.is_empty() {
+            let release = Verb::LockRelease(Release { leases, ..Release::default() });
+            return self.says(&alice, release, PersonTag::Meddled);
+        }
         if self.oracle.is_paused() {
             let resume = Verb::MeshResume(Resume::default());
             return self.says(&World::alice(), resume, PersonTag::Meddled);

@@ -43,7 +43,9 @@ pub(crate) struct Plan {
     pub(crate) verify: u64,
     /// Landings that conflict.
     pub(crate) conflict: u64,
-    /// A person's hand that is not idle: pauses, cancels, edits.
+    /// Work that is the same as what another task may bring.
+    pub(crate) alike: u64,
+    /// A person's hand that is not idle: pauses, cancels, edits, leases on tasks' files.
     pub(crate) meddle: u64,
     /// Monotonic clocks run so much too fast or slow, in millionths.
     pub(crate) drift_ppm: u64,
@@ -83,7 +85,7 @@ impl Plan {
         let mut on = |rate: u64| if rng.chance(500) { rng.within(1, rate) } else { 0 };
         let (lose, twice, late, append) = (on(100), on(100), on(100), on(120));
         let (text, tool, verify, conflict) = (on(100), on(400), on(300), on(300));
-        let (meddle, ghosts) = (on(300), on(200));
+        let (meddle, ghosts, alike) = (on(300), on(200), on(200));
         let blows = Blows {
             crash: on(10),
             freeze: on(10),
@@ -113,6 +115,7 @@ impl Plan {
             tool,
             verify,
             conflict,
+            alike,
             meddle,
             drift_ppm: rng.pick(&[0, 100, 500]),
             ghosts,
@@ -143,6 +146,7 @@ impl Plan {
             tool: 0,
             verify: 0,
             conflict: 0,
+            alike: 0,
             meddle: 0,
             drift_ppm: 100,
             ghosts: 0,

@@ -222,8 +222,17 @@ fn contention(seed: u64) -> Came {
     }
     let tasks: u64 = awards.iter().sum();
     let longest_s = longest_wait_ms(&records) / 1_000;
-    if longest_s > 5_400 {
+    if longest_s > 3_600 {
         return Err(format!("a task waited {longest_s} s for somebody to have it"));
+    }
+    let happened = |name| world.stats.events.get(name).copied().unwrap_or(0);
+    let (queued, reviews) = (happened("paths_queued"), happened("task_reviewed"));
+    if queued == 0 || reviews == 0 {
+        return Err(format!("{queued} tasks waited for their paths, {reviews} were reviewed"));
+    }
+    // Nothing goes wrong here, so there is nothing that a person would have to settle.
+    if happened("task_blocked") > 0 {
+        return Err(format!("{} tasks wait for a person", happened("task_blocked")));
     }
     let seen = format!(
         "{served} waiters served in order (Jain 0.{of_leases:03}), \

@@ -1,17 +1,20 @@
 //! What an agent does in its worktree: everything takes a while, and some of it goes wrong.
 
+use std::collections::BTreeSet;
+
 use devmesh_agent::classify::{Class, Classified};
 use devmesh_agent::dialect::{Done, Fact};
 use devmesh_agent::effect::{Effect, LandOrder};
-use devmesh_agent::input::{Captured, Input, Prepared, ToolEnd};
+use devmesh_agent::input::{Captured, Input, Prepared, Refreshed, ToolEnd};
 use devmesh_agent::land::{Conflict, Found, Landing, Seen};
 use devmesh_agent::process::EndCause;
 use devmesh_agent::verify::{Receipt, StepReceipt, Verdict};
 use devmesh_agent::view::{Job, Key, Work};
 use devmesh_protocol::Digest;
+use devmesh_protocol::command::task::Change;
 
 use super::Desk;
-use crate::git::Commit;
+use crate::git::{Commit, ROOT};
 use crate::world::{Happening, World};
 
 /// The files that there are.
@@ -70,9 +73,9 @@ impl World {
                 let captured = Captured { work, ..Captured::default() };
                 self.at_desk(worker, key, 10, Input::Captured { key, captured: Ok(captured) });
             }
-            // What has landed meanwhile does not meet the work, or the turn will say so.
-            Effect::Refresh { key, .. } => {
-                self.at_desk(worker, key, 10, Input::Refreshed { key, fresh: Ok(None) });
+            Effect::Refresh { key, work } => {
+                let fresh = Ok(self.freshen(worker, key, work));
+                self.at_desk(worker, key, 10, Input::Refreshed { key, fresh });
             }
             Effect::PrepareReview { key, .. } => self.prepare_review(worker, key),
             Effect::Verify { key, work } => self.verify(worker, key, &work),
@@ -93,12 +96,24 @@ impl World {
                 let conflicts = Ok(Vec::new());
                 self.at_desk(worker, key, 30, Input::Rebased { key, conflicts });
             }
+            ending => self.end_desk(worker, ending),
+        }
+    }
+
+    /// Performs what ends the work in a worktree.
+    fn end_desk(&mut self, worker: usize, effect: Effect) {
+        match effect {
             Effect::Halt(key) => self.cancel(worker, key),
             Effect::Drop(key) => {
                 self.save(worker, key);
                 self.cancel(worker, key);
                 self.workers[worker].desks.remove(&key);
                 self.soon(worker, 40, Input::Dropped(key));
+            }
+            Effect::Vacate(key) => {
+                self.cancel(worker, key);
+                self.workers[worker].desks.remove(&key);
+                self.soon(worker, 20, Input::Dropped(key));
             }
             Effect::Finish(key) => {
                 self.git.saves.remove(&key.task);
@@ -130,7 +145,11 @@ impl World {
     }
 
     fn prepare_review(&mut self, worker: usize, key: Key) {
-        let prompt = Err("it cannot be looked at here".to_owned());
+        let is_here = self.healing || !self.rng.chance(self.plan.tool);
+        let prompt = match is_here {
+            true => Ok("look at it".to_owned()),
+            false => Err("it cannot be looked at here".to_owned()),
+        };
         self.at_desk(worker, key, 10, Input::ReviewPrepared { key, prompt });
     }
 
@@ -139,9 +158,15 @@ impl World {
         let ms = self.rng.within(50, most);
         let session = format!("tool-{}-{}", key.task, self.rng.below(3));
         self.at_desk(worker, key, ms / 4, Input::Told { key, fact: Fact::Session(session) });
-        let message = Fact::Message("done".into());
+        let looks = self.workers[worker].view.review.as_ref().is_some_and(|it| it.key == key);
+        let says = match looks {
+            true if self.rng.chance(self.plan.verify) => "it is not kept\nVERDICT: reject",
+            true => "VERDICT: approve",
+            false => "done",
+        };
+        let message = Fact::Message(says.into());
         self.at_desk(worker, key, ms / 2, Input::Told { key, fact: message });
-        self.desk(worker, key).is_dirty = true;
+        self.desk(worker, key).is_dirty = !looks;
         let mut end = tool_end(EndCause::Exited, Some(0));
         if !self.healing && self.rng.chance(self.plan.tool) {
             self.stats.fault("a tool's run");
@@ -151,7 +176,8 @@ impl World {
                 _ => end.cause = EndCause::Idle,
             }
         } else {
-            let done = Done { success: true, message: "done".into(), status: None, retry_ms: None };
+            let message = says.into();
+            let done = Done { success: true, message, status: None, retry_ms: None };
             self.at_desk(worker, key, ms, Input::Told { key, fact: Fact::Done(done) });
         }
         self.at_desk(worker, key, ms + 1, Input::ToolEnded { key, end });
@@ -163,16 +189,70 @@ impl World {
             return None;
         }
         let (commit, tree) = (self.git.name(), self.git.name());
-        let count = self.rng.within(1, 3);
-        let mut changed: Vec<String> =
-            (0..count).map(|_| self.rng.pick(&FILES).to_owned()).collect();
-        changed.sort();
-        changed.dedup();
         let base = self.desk(worker, key).base.clone();
-        let work = Work { commit: commit.clone(), tree, base, changed, change: None };
+        let files = self.edits(&base);
+        let changed: Vec<String> = files.iter().map(|(path, _)| path.clone()).collect();
+        let change = Some(self.git.change(&base, &files));
+        let work = Work { commit: commit.clone(), tree, base, changed, change };
         self.desk(worker, key).work = Some(work.clone());
         self.git.saves.insert(key.task, (key.attempt, work));
         Some(commit)
+    }
+
+    /// What a tool makes of files: as a rule nobody else would have made it so.
+    fn edits(&mut self, base: &str) -> Vec<(String, String)> {
+        if !self.healing && self.rng.chance(self.plan.alike) {
+            // The one thing to be done there, whoever is asked.
+            let next = self.git.blob(base, FILES[0]).unwrap_or_else(|| ROOT.to_owned());
+            return vec![(FILES[0].to_owned(), format!("f{}", &next[..39]))];
+        }
+        let count = self.rng.within(1, 3);
+        let files: BTreeSet<&str> = (0..count).map(|_| self.rng.pick(&FILES)).collect();
+        files.into_iter().map(|path| (path.to_owned(), self.git.name())).collect()
+    }
+
+    /// Brings in what has landed meanwhile, where it meets the work.
+    fn freshen(&mut self, worker: usize, key: Key, work: Work) -> Option<Refreshed> {
+        let head = self.git.head();
+        let meanwhile = self.git.since(Some(&work.base));
+        let meets = |commit: &Commit| work.changed.iter().any(|path| commit.touches(path));
+        if head == work.base || !meanwhile.iter().any(meets) {
+            return None;
+        }
+        let conflicts = match self.rng.chance(self.plan.conflict) {
+            true => work.changed.clone(),
+            false => Vec::new(),
+        };
+        let has_conflict = !conflicts.is_empty();
+        let fresh = match has_conflict {
+            true => Some(work),
+            false => self.brought_in(key, &head, &work),
+        };
+        let desk = self.desk(worker, key);
+        (desk.base, desk.is_dirty) = (head.clone(), has_conflict);
+        desk.work.clone_from(&fresh);
+        let work = fresh.filter(|_| !has_conflict);
+        Some(Refreshed {
+            base: head,
+            conflicts,
+            captured: Captured { work, ..Captured::default() },
+        })
+    }
+
+    /// The work on that commit, saved; none where others have made all of it alike.
+    fn brought_in(&mut self, key: Key, head: &str, work: &Work) -> Option<Work> {
+        self.stats.event("work brought up to date");
+        let change = self.git.onto(head, work);
+        if change.is_empty() {
+            self.stats.event("nothing of the work left");
+            return None;
+        }
+        let changed = change.edits.iter().map(|edit| edit.path.key().to_owned()).collect();
+        let (commit, tree) = (self.git.name(), self.git.name());
+        let change = Some(change);
+        let work = Work { commit, tree, base: head.to_owned(), changed, change };
+        self.git.saves.insert(key.task, (key.attempt, work.clone()));
+        Some(work)
     }
 
     fn verify(&mut self, worker: usize, key: Key, work: &Work) {
@@ -261,8 +341,9 @@ impl World {
         let since = self.git.since(order.head.as_deref());
         if let Some(own) = since.iter().find(|commit| commit.key == key) {
             let (commit, tree) = (own.id.clone(), own.tree.clone());
+            let change = Some(Change::of(own.edits.clone(), &[]));
             let (from, unsigned, receipt) = (None, None, None);
-            return Some(Landing::Landed { commit, tree, receipt, change: None, from, unsigned });
+            return Some(Landing::Landed { commit, tree, receipt, change, from, unsigned });
         }
         if since.iter().any(|commit| commit.key.task == key.task) {
             return Some(Landing::Nothing);
@@ -277,7 +358,7 @@ impl World {
             return Some(Landing::InDoubt);
         }
         let meanwhile = self.git.since(Some(&work.base));
-        let touches = |commit: &Commit| commit.changed.iter().any(|p| work.changed.contains(p));
+        let touches = |commit: &Commit| work.changed.iter().any(|path| commit.touches(path));
         let paths: Vec<String> = match meanwhile.iter().any(touches) {
             true if self.rng.chance(self.plan.conflict) => work.changed.clone(),
             _ => Vec::new(),
@@ -302,12 +383,17 @@ impl World {
             let (by, id) = (other.key, other.id.clone());
             self.broken(format!("{key} lands, and {by} has landed the same task as {id}"));
         }
-        let changed = order.work.changed.clone();
-        let token = order.turn;
-        self.git.commits.push(Commit { id: id.clone(), tree: tree.clone(), key, token, changed });
+        let change = self.git.onto(&from, &order.work);
+        if change.is_empty() {
+            return Some(Landing::Nothing);
+        }
+        let (token, edits) = (order.turn, change.edits.clone());
+        self.git.commits.push(Commit { id: id.clone(), tree: tree.clone(), key, token, edits });
         self.stats.event("commits landed");
+        // Where the merge made nothing else of it, it is what was told before.
+        let change = Some(change).filter(|change| order.work.change.as_ref() != Some(change));
         let (from, unsigned, receipt) = (Some(from), None, None);
-        Some(Landing::Landed { commit: id, tree, receipt, change: None, from, unsigned })
+        Some(Landing::Landed { commit: id, tree, receipt, change, from, unsigned })
     }
 }
 
