@@ -113,6 +113,7 @@ pub(super) fn converted(state: &mut State, record: &Record, e: &event::LockConve
     let Some(mut lease) = table::take_lease(state, e.lease) else { return };
     let before = lease.mode;
     lease.mode = e.to;
+    lease.expires_at = e.expires_at.or(lease.expires_at);
     let id = e.index.map_or(e.lease, |index| LeaseId { seq: record.seq, index });
     if id != e.lease {
         queue::convert_instead(state, e.lease, id);

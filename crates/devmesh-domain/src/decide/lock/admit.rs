@@ -152,7 +152,7 @@ pub(super) fn grants(state: &State, request: &Request, steps: &[Step], at: At) -
         Step::Grant(path) => grant(request, path.clone(), index, at).into(),
         Step::Convert(lease, _) => {
             let (lease, to) = (*lease, request.mode);
-            converted(state, lease, to, Some(index), None).into()
+            converted(state, lease, to, Some(index), None, request.expires_at(at)).into()
         }
     };
     (0..).zip(steps).map(step).collect()

@@ -23,7 +23,7 @@ pub(in crate::decide) fn convert(
     if lease.mode == body.mode {
         return Ok(Vec::new());
     }
-    let converted = |index| converted(state, body.lease, body.mode, index, None);
+    let converted = |index| converted(state, body.lease, body.mode, index, None, lease.expires_at);
     if lease.mode.covers(body.mode) {
         return Ok(vec![converted(None).into()]);
     }
@@ -47,13 +47,15 @@ pub(in crate::decide) fn convert(
     admit(state, &request, at)
 }
 
-/// The event, with all that its answer shows: what becomes of the lease later is none of it.
+/// The event, with all that its answer shows: what becomes of the lease later is none of it. Where
+/// it has a time of its own, that ends no sooner than the request asked for.
 pub(super) fn converted(
     state: &State,
     id: LeaseId,
     to: Mode,
     index: Option<u32>,
     waited: Option<CommandId>,
+    asked: Option<At>,
 ) -> event::LockConverted {
     let lease = state.lease(id);
     event::LockConverted {
@@ -63,6 +65,6 @@ pub(super) fn converted(
         waited,
         repo: Some(lease.repo.clone()),
         path: Some(lease.path.clone()),
-        expires_at: lease.expires_at,
+        expires_at: lease.expires_at.max(asked.filter(|_| lease.expires_at.is_some())),
     }
 }

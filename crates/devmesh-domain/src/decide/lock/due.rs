@@ -149,7 +149,7 @@ fn grant(state: &State, waiter: &Waiter, at: At, next: &mut u32, events: &mut Ve
         *next - 1
     };
     if let Some(lease) = waiter.convert {
-        events.push(conversion(state, waiter, lease, &mut index));
+        events.push(conversion(state, waiter, lease, at, &mut index));
         return;
     }
     let (holder, repo) = (&waiter.holder, &waiter.repo);
@@ -157,7 +157,7 @@ fn grant(state: &State, waiter: &Waiter, at: At, next: &mut u32, events: &mut Ve
         if let Some(lease) = state.convertible(holder, repo, path, waiter.mode)
             && state.lease(lease).mode != waiter.mode
         {
-            events.push(conversion(state, waiter, lease, &mut index));
+            events.push(conversion(state, waiter, lease, at, &mut index));
             continue;
         }
         let grant = event::LockGranted {
@@ -183,6 +183,7 @@ fn conversion(
     state: &State,
     waiter: &Waiter,
     lease: LeaseId,
+    at: At,
     index: &mut impl FnMut() -> u32,
 ) -> Event {
     let mode = state.lease(lease).mode;
@@ -190,5 +191,6 @@ fn conversion(
         true => (mode, None),
         false => (waiter.mode, Some(index())),
     };
-    converted(state, lease, to, index, Some(waiter.id.clone())).into()
+    let asked = Some(at + waiter.ttl_ms);
+    converted(state, lease, to, index, Some(waiter.id.clone()), asked).into()
 }

@@ -93,6 +93,28 @@ fn many_leases_end_in_records_of_their_own() {
     assert!(world.state.leases.is_empty());
 }
 
+/// Who asks for more of what it has is given it for as long as it asks, and never for less than it
+/// had.
+#[test]
+fn a_stronger_mode_lasts_as_long_as_is_asked() {
+    for (asks, lasts_ms) in [
+        (&["alice write a ttl 5000"][..], 5_000),
+        (&["alice convert a write"], 10_000),
+        (&["alice write a ttl 1000"], 2_000),
+        (&["bob read a", "alice write a ttl 5000 wait 900", "bob release a"], 5_000),
+    ] {
+        let mut world = World::new();
+        world.step("alice read a ttl 10000");
+        world.step("after 8000");
+        for ask in asks {
+            world.step(ask);
+        }
+        assert_eq!(world.step(&format!("after {}", lasts_ms - 1)), "nothing", "{asks:?}");
+        assert_eq!(world.step("after 1"), "a over", "{asks:?}");
+        world.check_replay();
+    }
+}
+
 #[test]
 fn a_new_term_gives_time_to_be_heard_again() {
     let mut world = World::new();
