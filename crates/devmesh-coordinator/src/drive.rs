@@ -160,6 +160,8 @@ impl Driver {
             beat = watch.next(LONG) => inputs.extend(beat.map(Input::Leader)),
             () = tokio::time::sleep_until(wake) => {
                 inputs.extend(work.lost());
+                // What came in time counts, however late this is.
+                intake.try_recv_many(messages, MESSAGES);
                 inputs.push(Input::Tick);
             }
             _ = intake.recv_many(messages, MESSAGES) => {}
@@ -169,6 +171,7 @@ impl Driver {
     /// Takes what has happened, at one time.
     fn turn(&mut self, messages: &mut Vec<Message>, inputs: &mut Vec<Input>) {
         let now = self.now();
+        let tick = inputs.pop_if(|last| matches!(last, Input::Tick));
         for input in inputs.drain(..) {
             step::step(&mut self.view, now, input, &mut self.effects);
         }
@@ -176,6 +179,9 @@ impl Driver {
             if let Some(input) = input::read(message, client::mint) {
                 step::step(&mut self.view, now, input, &mut self.effects);
             }
+        }
+        if let Some(tick) = tick {
+            step::step(&mut self.view, now, tick, &mut self.effects);
         }
         step::settle(&mut self.view, now, &mut self.effects);
     }

@@ -36,6 +36,8 @@ pub(crate) struct Node {
     follows: Option<(u64, u64)>,
     /// It runs; a frozen one takes nothing.
     pub(crate) runs: bool,
+    /// Nothing comes over the connection that heartbeats come by.
+    pub(crate) ears_are_dead: bool,
     pub(crate) hears: bool,
     pub(crate) halted: Option<Error>,
     pub(crate) done: bool,
@@ -106,6 +108,7 @@ impl World {
             appending: None,
             follows: None,
             runs: true,
+            ears_are_dead: false,
             hears: false,
             halted: None,
             done: false,
@@ -301,11 +304,9 @@ impl World {
     }
 
     fn beat_of_leader(&mut self, from: usize, beat: &LeaderBeat) {
-        if !self.beats {
-            return;
-        }
         for (index, node) in self.nodes.iter_mut().enumerate() {
-            if index != from && node.runs {
+            // Its own beat comes back to it.
+            if node.runs && !node.ears_are_dead && (index == from || self.beats) {
                 node.queue.push_back(Input::Leader(beat.clone()));
             }
         }

@@ -29,7 +29,9 @@ pub fn step(view: &mut View, now: Now, input: Input, out: &mut Vec<Effect>) {
     if matches!(view.role, Role::Halted) {
         return;
     }
-    view.sessions.runs(now.mono_ms);
+    if is_heard(&input) {
+        view.sessions.hears(now.mono_ms);
+    }
     match input {
         Input::Opened { link } if link == view.link => term::opened(view, now, out),
         Input::Lost { link, why } if link == view.link => term::lost(view, now, &why, out),
@@ -66,6 +68,19 @@ pub fn step(view: &mut View, now: Now, input: Input, out: &mut Vec<Effect>) {
         }
         request => soft_or_request(view, now, request, out),
     }
+}
+
+/// Whether it comes over the connection that heartbeats come by.
+fn is_heard(input: &Input) -> bool {
+    matches!(
+        input,
+        Input::Leader(_)
+            | Input::Beat { .. }
+            | Input::Report { .. }
+            | Input::Command { .. }
+            | Input::Query { .. }
+            | Input::Unread { .. }
+    )
 }
 
 /// What callers and the stores beside the log send.

@@ -24,6 +24,7 @@ impl World {
             blows.clock,
             blows.full,
             blows.hour,
+            blows.ears,
         ];
         let all: u64 = weights.iter().sum();
         if all == 0 {
@@ -70,6 +71,7 @@ impl World {
                 self.log.refuse(true);
                 self.after(ms, Happening::Room);
             }
+            7 => self.deafen(process, ms),
             _ => match self.rng.below(3) {
                 0 => self.stand_still(process, Still::Frozen, HOUR_MS),
                 1 => self.stand_still(process, Still::Asleep, HOUR_MS),
@@ -116,11 +118,23 @@ impl World {
         self.connection_lost(process);
     }
 
+    /// A coordinator's connection for all but the log is dead for a while, and it does not know.
+    fn deafen(&mut self, process: usize, ms: u64) {
+        let now = self.now;
+        if let Some(node) = self.nodes.get_mut(process).filter(|node| node.deaf_until <= now) {
+            node.deaf_until = now + ms;
+            self.stats.fault("coordinator: deaf and dumb");
+        }
+    }
+
     /// All of it ends: everybody runs, hears everybody, and has its clock set right; with one that
     /// is far ahead nobody can name a command.
     pub(crate) fn heal(&mut self) {
         self.healing = true;
         self.log.refuse(false);
+        for node in &mut self.nodes {
+            node.deaf_until = self.now;
+        }
         for process in 0..self.processes.len() {
             self.processes[process].cut_until = self.now;
             self.processes[process].wall_skew = 0;

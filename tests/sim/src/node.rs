@@ -37,6 +37,8 @@ pub(crate) struct Node {
     follows: Option<(u64, u64)>,
     in_flight: Option<u64>,
     appends: u64,
+    /// Nothing but the log reaches it, or is reached by it, before that.
+    pub(crate) deaf_until: u64,
     /// What it has kept on disk.
     known: Option<Chain>,
     /// Why it has ended for good.
@@ -58,6 +60,7 @@ impl Node {
             follows: None,
             in_flight: None,
             appends: 0,
+            deaf_until: 0,
             known: None,
             halted: None,
         }
@@ -100,7 +103,8 @@ impl World {
             return;
         }
         // What was on its way when its sender's cable was pulled is lost with it.
-        if from.is_some_and(|from| self.processes[from].cut_until > self.now) {
+        let is_deaf = from.is_some() && it.deaf_until > self.now;
+        if is_deaf || from.is_some_and(|from| self.processes[from].cut_until > self.now) {
             self.stats.cut += 1;
             return;
         }
@@ -119,7 +123,7 @@ impl World {
     /// Its timer has gone off.
     pub(crate) fn tick_node(&mut self, node: usize, set: u64) {
         if self.nodes[node].timer == set {
-            // As its process does: a timer that is due is looked at before what else has come.
+            // What else has come may not have been read yet.
             self.nodes[node].inbox.push_front(Input::Tick);
             self.turn(node);
         }
@@ -194,7 +198,8 @@ impl World {
             Effect::Reply { to, bytes } => self.reply(node, to.as_str(), bytes),
             Effect::Announce(records) => self.announce(node, &records),
             Effect::Lead(beat) => {
-                for other in (0..self.nodes.len()).filter(|other| *other != node) {
+                // Its own comes back to it.
+                for other in 0..self.nodes.len() {
                     self.send_to_node(node, other, || Input::Leader(beat.clone()));
                 }
             }

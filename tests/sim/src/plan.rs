@@ -74,6 +74,8 @@ pub(crate) struct Blows {
     pub(crate) full: u64,
     /// One of the long ones: an hour of any of freeze, sleep or cut.
     pub(crate) hour: u64,
+    /// A coordinator hears nobody and is heard by nobody, while it reads and writes the log.
+    pub(crate) ears: u64,
     /// Several processes are hit at once.
     pub(crate) all: u64,
 }
@@ -94,6 +96,7 @@ impl Plan {
             clock: on(4),
             full: on(3),
             hour: u64::from(on(40) == 1),
+            ears: on(4),
             all: on(3),
         };
         Plan {

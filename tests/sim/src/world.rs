@@ -358,7 +358,8 @@ impl World {
 
     /// How long a message takes each time it comes; empty where it is lost.
     pub(crate) fn transits(&mut self, from: usize) -> Vec<u64> {
-        if !self.processes[from].is_connected(self.now) {
+        let is_dumb = self.nodes.get(from).is_some_and(|node| node.deaf_until > self.now);
+        if is_dumb || !self.processes[from].is_connected(self.now) {
             self.stats.cut += 1;
             return Vec::new();
         }

@@ -228,7 +228,7 @@ impl Desk<'_> {
         // Nobody was listened to before this term began.
         let silent_ms = |host: &HostId| {
             let heard = self.view.reports.get(host).map_or(0, |heard| heard.at_ms);
-            now.saturating_sub(heard.max(self.term.began.mono_ms))
+            self.view.sessions.silence(heard.max(self.term.began.mono_ms), now)
         };
         let silent: Vec<(HostId, u64)> = glance::measured_hosts(&self.term.ahead)
             .map(|host| (host.clone(), silent_ms(host)))

@@ -93,8 +93,10 @@ impl Desk<'_> {
         }
         if self.now.mono_ms.saturating_sub(self.term.looked_at) >= LOOK_MS {
             self.term.looked_at = self.now.mono_ms;
-            self.end_silent_sessions();
-            self.end_silent_hosts();
+            if self.view.sessions.is_listening(self.now.mono_ms) {
+                self.end_silent_sessions();
+                self.end_silent_hosts();
+            }
         }
         self.close_auctions();
         self.tell_suppressed();

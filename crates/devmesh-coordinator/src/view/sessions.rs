@@ -17,7 +17,8 @@ pub(crate) struct Sessions {
     count: usize,
     /// Nobody can have been heard before this.
     listening_since: u64,
-    ran_at: u64,
+    /// When anything at all was heard last.
+    heard_at: u64,
 }
 
 impl Sessions {
@@ -26,14 +27,20 @@ impl Sessions {
         self.listening_since = now;
     }
 
-    /// This process runs. One that stood still has listened to nobody meanwhile: what was sent to
-    /// it may have been dropped before it could read it, while somebody else led and answered.
-    /// Of what comes in a shorter time nobody misses more than one heartbeat.
-    pub(crate) fn runs(&mut self, now: u64) {
-        if now.saturating_sub(self.ran_at) >= BEAT_MS {
+    /// Something has come over the connection that heartbeats come by. Leaders beat there ten times
+    /// a second, and hear themselves. Where nothing came for a while, this process stood still or
+    /// its connection was dead, and others may have been heard and answered by somebody else: it
+    /// begins to listen now. In a shorter time nobody misses more than one heartbeat.
+    pub(crate) fn hears(&mut self, now: u64) {
+        if !self.is_listening(now) {
             self.listen_from(now);
         }
-        self.ran_at = now;
+        self.heard_at = now;
+    }
+
+    /// Whether anything is heard at all, so that a silence says something.
+    pub(crate) fn is_listening(&self, now: u64) -> bool {
+        now.saturating_sub(self.heard_at) < BEAT_MS
     }
 
     /// A session was heard.
@@ -55,7 +62,12 @@ impl Sessions {
     pub(crate) fn silent_ms(&self, actor: &ActorId, session: &SessionId, now: u64) -> u64 {
         let sessions = self.heard.get(actor).map(Vec::as_slice).unwrap_or_default();
         let heard = sessions.iter().find(|(known, _)| known == session).map(|(_, heard)| *heard);
-        now.saturating_sub(heard.unwrap_or(0).max(self.listening_since))
+        self.silence(heard.unwrap_or(0), now)
+    }
+
+    /// For how long somebody has been silent who was heard last then.
+    pub(crate) fn silence(&self, heard_at: u64, now: u64) -> u64 {
+        now.saturating_sub(heard_at.max(self.listening_since))
     }
 
     /// Forgets those that have long been silent; the state has ended them, or never knew them.

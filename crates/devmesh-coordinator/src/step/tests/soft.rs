@@ -198,6 +198,21 @@ fn a_standby_that_stood_still_counts_silence_from_when_it_goes_on() {
     world.check();
 }
 
+/// The log's connection may work while the other one is dead: that nobody is heard says nothing.
+#[test]
+fn a_leader_that_hears_nothing_ends_nobody() {
+    let mut world = holding(15_000);
+    world.nodes[0].ears_are_dead = true;
+    world.pass(60_000);
+    assert!(world.nodes[0].view.is_leading());
+    assert_eq!((has(&world, "leases_lapsed"), has(&world, "session_lost")), (0, 0));
+    world.nodes[0].ears_are_dead = false;
+    let hears_at = world.mono;
+    world.until(40_000, |world| has(world, "leases_lapsed") == 1);
+    assert!(world.mono >= hears_at + 20_000, "{}", world.mono - hears_at);
+    world.check();
+}
+
 #[test]
 fn two_who_have_seen_more_than_there_is_halt_the_leader() {
     let mut world = World::led();

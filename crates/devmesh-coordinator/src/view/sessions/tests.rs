@@ -21,13 +21,14 @@ fn silence_counts_from_the_later_of_the_last_beat_and_the_beginning_of_listening
 }
 
 #[test]
-fn who_stood_still_has_listened_to_nobody() {
+fn who_has_heard_nothing_at_all_has_listened_to_nobody() {
     let mut sessions = Sessions::default();
     let (alice, one) = (ActorId::new("alice").unwrap(), SessionId::new("s1").unwrap());
-    sessions.runs(1_000);
+    sessions.hears(1_000);
     sessions.hear(&alice, &one, 1_000);
-    sessions.runs(1_000 + BEAT_MS - 1);
+    sessions.hears(1_000 + BEAT_MS - 1);
     assert_eq!(sessions.silent_ms(&alice, &one, 5_000), 4_000);
-    sessions.runs(20_000);
+    assert!(sessions.is_listening(5_000) && !sessions.is_listening(20_000));
+    sessions.hears(20_000);
     assert_eq!(sessions.silent_ms(&alice, &one, 20_100), 100);
 }
