@@ -58,6 +58,8 @@ pub struct View {
     pub attempt: Option<Attempt>,
     /// Another's work that it looks at.
     pub review: Option<Review>,
+    /// A review that was given while the work before it is put away: of what, and which tree.
+    pub given: Option<(Key, String)>,
 }
 
 /// What the process was started as.
@@ -124,6 +126,7 @@ impl View {
             looking: BTreeSet::new(),
             attempt: None,
             review: None,
+            given: None,
         }
     }
 

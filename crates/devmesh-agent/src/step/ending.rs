@@ -80,6 +80,9 @@ pub(super) fn dropped(view: &mut View, key: Key) -> Vec<Effect> {
 
 /// Nothing is under way any more.
 pub(super) fn free(view: &mut View) -> Vec<Effect> {
+    if let Some(effects) = review::next(view) {
+        return effects;
+    }
     match (view.leaving, view.standing) {
         (true, Standing::In) => vec![Effect::Leave { session: view.session.clone() }],
         (true, Standing::Out { .. } | Standing::Joining) => vec![Effect::Exit],

@@ -56,7 +56,7 @@ pub(super) fn noticed(view: &mut View, now: Now, notice: Notice) -> Vec<Effect> 
             Vec::new()
         }
         Event::LeaseShared(shared) if shared.actor == view.me.actor => share::shared(view, &shared),
-        Event::ReviewAssigned(given) => review::assigned(view, given),
+        Event::ReviewAssigned(given) => review::assigned(view, seq, given),
         Event::ReviewLapsed(lapsed) if lapsed.reviewer == view.me.actor => {
             review::lapsed(view, lapsed.task)
         }

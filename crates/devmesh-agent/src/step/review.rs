@@ -12,12 +12,12 @@ use crate::effect::Effect;
 use crate::input::ToolEnd;
 use crate::process::EndCause;
 use crate::prompt;
-use crate::view::{Key, Review, ReviewPhase, Verdict, View};
+use crate::view::{Key, Phase, Review, ReviewPhase, Standing, Verdict, View};
 
 /// What is kept of what the tool says.
 const WORDS_CHARS_MAX: usize = 20_000;
 
-pub(super) fn assigned(view: &mut View, given: ReviewAssigned) -> Vec<Effect> {
+pub(super) fn assigned(view: &mut View, seq: u64, given: ReviewAssigned) -> Vec<Effect> {
     if given.reviewer != view.me.actor || given.session != view.session {
         return Vec::new();
     }
@@ -28,12 +28,26 @@ pub(super) fn assigned(view: &mut View, given: ReviewAssigned) -> Vec<Effect> {
         let verb = Box::new(verdict_of(key, given.tree, verdict));
         return vec![Effect::Tell { session: view.session.clone(), verb }];
     }
-    if view.attempt.is_some() || view.review.is_some() {
-        // The mesh knows of no other work of this agent's: what there is is being put away, and
-        // then it looks what it has been given.
-        return Vec::new();
+    // The mesh knows of no other work of this agent's: what there still is has ended, whether this
+    // process has heard of it or not. It is put away first.
+    match (&view.attempt, &view.review) {
+        (None, None) => return begin(view, key, given.tree),
+        (Some(attempt), _) if attempt.token > seq => return Vec::new(),
+        (None, Some(review)) if review.key == key => return Vec::new(),
+        _ => view.given = Some((key, given.tree)),
     }
-    begin(view, key, given.tree)
+    match view.attempt.as_ref().map(|attempt| &attempt.phase) {
+        Some(Phase::Ending) => Vec::new(),
+        Some(_) => ending::let_go(view),
+        None => end(view),
+    }
+}
+
+/// The review that was given meanwhile.
+pub(super) fn next(view: &mut View) -> Option<Vec<Effect>> {
+    let (key, tree) = view.given.take()?;
+    let is_in = view.standing == Standing::In && !view.leaving;
+    is_in.then(|| begin(view, key, tree))
 }
 
 /// A review that was given unheard, or to the process before this one.
@@ -66,6 +80,7 @@ fn verdict_of(key: Key, tree: String, verdict: Verdict) -> Verb {
 
 /// The review of a task is not this agent's any more.
 pub(super) fn lapsed(view: &mut View, task: TaskId) -> Vec<Effect> {
+    view.given.take_if(|(key, _)| key.task == task);
     match &view.review {
         Some(review) if review.key.task == task => end(view),
         Some(_) | None => Vec::new(),

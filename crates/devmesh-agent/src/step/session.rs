@@ -137,6 +137,7 @@ pub(super) fn lost(view: &mut View) -> Vec<Effect> {
     }
     // It joins when it has its new session: the old one would only be refused, and renewed twice.
     view.standing = Standing::Joining;
+    view.given = None;
     let mut effects = ending::let_go(view);
     effects.extend(review::end(view));
     effects.push(Effect::RenewSession(view.session.clone()));

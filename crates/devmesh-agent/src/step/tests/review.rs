@@ -104,12 +104,32 @@ fn a_review_without_a_verdict_is_somebody_elses() {
 #[test]
 fn a_review_that_comes_while_the_last_work_is_put_away_is_begun_after_it() {
     let mut view = at(Phase::Dropping);
-    assert!(notice(&mut view, 2, review_given("s1")).is_empty());
+    assert!(notice(&mut view, 50, review_given("s1")).is_empty());
     assert!(view.review.is_none());
-    assert_eq!(names(&take(&mut view, 0, Input::Dropped(KEY))), ["Reconcile"]);
-    // Of two reviews one after the other the second waits likewise.
+    assert_eq!(names(&take(&mut view, 0, Input::Dropped(KEY))), ["PrepareReview"]);
+    // That its attempt has ended it may not have heard; what is older says nothing of it.
+    let mut view = at(Phase::Running);
+    view.attempt.as_mut().unwrap().token = 40;
+    assert!(notice(&mut view, 39, review_given("s1")).is_empty());
+    assert_eq!(*phase(&view), Phase::Running);
+    assert_eq!(names(&notice(&mut view, 41, review_given("s1"))), ["Drop"]);
+    assert_eq!(names(&take(&mut view, 0, Input::Dropped(KEY))), ["PrepareReview"]);
+    // Nor that a review before it is over; the same one twice is one.
     let mut view = reviewing();
-    assert!(notice(&mut view, 2, review_given("s1")).is_empty());
+    assert!(notice(&mut view, 50, review_given("s1")).is_empty());
+    let mut next = review_given("s1");
+    next.task = TaskId(9);
+    assert_eq!(names(&notice(&mut view, 51, next.clone())), ["Vacate"]);
+    assert_eq!(names(&take(&mut view, 0, Input::Dropped(OTHERS))), ["PrepareReview"]);
+    assert_eq!(view.review.as_ref().unwrap().key.task, TaskId(9));
+    // Unless that is over as well by then.
+    use devmesh_protocol::event::task::{ReviewLapse, ReviewLapsed};
+    let mut view = at(Phase::Dropping);
+    notice(&mut view, 50, next);
+    let reviewer = ActorId::new("codex-1").unwrap();
+    let why = ReviewLapse::NotNeeded;
+    notice(&mut view, 51, ReviewLapsed { task: TaskId(9), reviewer, why });
+    assert_eq!(names(&take(&mut view, 0, Input::Dropped(KEY))), ["Reconcile"]);
 }
 
 #[test]
