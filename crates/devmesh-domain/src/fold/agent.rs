@@ -60,7 +60,7 @@ pub(super) fn agent_joined(state: &mut State, record: &Record, e: &event::AgentJ
 pub(super) fn agent_resumed(state: &mut State, e: &event::AgentResumed) {
     change(state, &e.actor, |agent| {
         agent.silent = false;
-        agent.deaf = None;
+        agent.deaf = agent.deaf.filter(|_| agent.is_absent());
     });
 }
 

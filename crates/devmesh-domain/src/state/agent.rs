@@ -92,6 +92,8 @@ pub struct Deaf {
     pub until: At,
 }
 
+/// Auctions in a row after which an agent counts as one that takes no work.
+const ABSENT_AFTER: u32 = 3;
 /// Auctions that an agent may miss before it is asked no more often than every five minutes.
 const MISSED_OFTEN: u32 = 10;
 
@@ -105,6 +107,12 @@ impl Deaf {
             MISSED_OFTEN.. => 300_000,
         };
         Deaf { missed: missed.saturating_add(1), until: at + wait_ms }
+    }
+
+    /// After work that lay there for all of its time.
+    pub(crate) fn absent(before: Option<Deaf>, at: At) -> Deaf {
+        let deaf = Deaf::again(before, at);
+        Deaf { missed: deaf.missed.max(ABSENT_AFTER), ..deaf }
     }
 }
 
@@ -167,6 +175,11 @@ impl Agent {
     /// Auctions open for its sake.
     pub fn is_asked(&self, at: At) -> bool {
         self.deaf.is_none_or(|deaf| deaf.until <= at)
+    }
+
+    /// It has long answered nothing: it is here for leases alone, or stuck.
+    pub fn is_absent(&self) -> bool {
+        self.deaf.is_some_and(|deaf| deaf.missed >= ABSENT_AFTER)
     }
 
     /// It could take a task now.

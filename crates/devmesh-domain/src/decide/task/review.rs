@@ -11,7 +11,7 @@ use devmesh_protocol::{ActorId, At, Code, Command, Event, Rejection, TaskId};
 
 use super::super::{agent, framework};
 use super::attempt::{parked, proves};
-use super::auction::{idle, lasting_unfit, over_budget, unfit_to_review};
+use super::auction::{idle, may_review, over_budget, unfit_to_review};
 use super::guard::{actor, find, permit, wrong_state};
 use crate::state::State;
 use crate::state::agent::Agent;
@@ -147,39 +147,45 @@ pub(super) fn assign(state: &State, at: At) -> Vec<Event> {
     assigned.into_iter().collect()
 }
 
-/// Whether an agent that is given a review is likely to do it. One that answers no auctions is
-/// there for leases and nothing else, and the review would lie there for all of its time; one that
-/// has given this very review back would do so again.
+/// Whether an agent that is given a review is likely to do it. One that answers nothing is there
+/// for leases alone, and the review would lie there for all of its time; one that has given this
+/// very review back would do so again.
 fn answers(task: &Task, name: &ActorId, agent: &Agent) -> bool {
-    agent.deaf.is_none() && !task.reviews_lapsed.contains(name)
+    !agent.is_absent() && !task.reviews_lapsed.contains(name)
 }
 
-/// Whether nobody who would answer could ever look at it, be it after other work.
-fn no_other_could(state: &State, task: &Task) -> bool {
-    let mut others = state.agents.iter().filter(|(name, agent)| answers(task, name, agent));
-    others.all(|(name, agent)| lasting_unfit(state, task, name, agent).is_some())
+/// Whether somebody who would answer is only at work, or away for a moment: that ends by itself.
+fn another_will(state: &State, task: &Task) -> bool {
+    let will = |(name, agent): (&ActorId, &Agent)| {
+        (agent.is_busy() || agent.silent)
+            && answers(task, name, agent)
+            && may_review(task, name, agent).is_ok()
+    };
+    state.agents.iter().any(will)
 }
 
 /// First whoever has no part in the work; of these, the longest idle. Those who would not answer
-/// are asked only where nobody else ever could be.
+/// are asked only where nobody is waited for.
 fn assigned(state: &State, id: TaskId, at: At) -> Option<Event> {
     let task = state.tasks.get(&id)?;
     let parked = task.parked.as_ref()?;
-    let fit = |(name, agent): &(&ActorId, &Agent)| {
-        unfit_to_review(state, task, name, agent).is_none()
-            && (answers(task, name, agent) || no_other_could(state, task))
-    };
-    let place = |(name, agent): &(&ActorId, &Agent)| {
-        let lapsed = task.reviews_lapsed.contains(name);
+    let fit =
+        idle(state).filter(|(name, agent)| unfit_to_review(state, task, name, agent).is_none());
+    let fit: Vec<(&ActorId, &Agent)> = fit.collect();
+    let place = |(name, agent): &&(&ActorId, &Agent)| {
+        let lapsed = task.reviews_lapsed.contains(*name);
         let worked = task.past.iter().any(|past| past.actor == **name);
-        (agent.deaf.is_some(), lapsed, worked, agent.idle_since, (*name).clone())
+        (agent.is_absent(), lapsed, worked, agent.idle_since, (*name).clone())
     };
-    let (reviewer, agent) = idle(state).filter(fit).min_by_key(place)?;
+    let (reviewer, agent) = fit.iter().min_by_key(place)?;
+    if !answers(task, reviewer, agent) && another_will(state, task) {
+        return None;
+    }
     let device = agent::fits(state, &agent.host, &agent.needs).ok()?;
     let assigned = ReviewAssigned {
         task: id,
         attempt: parked.attempt,
-        reviewer: reviewer.clone(),
+        reviewer: (*reviewer).clone(),
         session: agent.session.clone(),
         host: agent.host.clone(),
         needs: agent.needs,

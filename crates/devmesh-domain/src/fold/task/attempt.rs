@@ -7,7 +7,7 @@ use devmesh_protocol::event::task::{
 use devmesh_protocol::planted::{self, Fault};
 use devmesh_protocol::{ActorId, Record, TaskId};
 
-use super::auction::{agent_free, put_off};
+use super::auction::{agent_free, heard, put_off};
 use super::list::change;
 use super::{end, land, review, told};
 use crate::state::State;
@@ -57,10 +57,7 @@ pub(crate) fn awarded(state: &mut State, record: &Record, e: &TaskAwarded) {
         gauge.awarded_at = Some(record.at);
     }
     for bid in &e.bids {
-        if let Some(agent) = state.agents.get_mut(&bid.actor).filter(|agent| agent.deaf.is_some()) {
-            agent.deaf = None;
-            state.refresh_agent(&bid.actor);
-        }
+        heard(state, &bid.actor);
     }
     state.refresh_agent(&e.actor);
 }

@@ -2,7 +2,7 @@
 
 use devmesh_protocol::event::task::{AuctionLapsed, AuctionOpened};
 use devmesh_protocol::limits::BID_WINDOW_MS;
-use devmesh_protocol::{At, Record, TaskId};
+use devmesh_protocol::{ActorId, At, Record, TaskId};
 
 use super::list::{change, stir_all};
 use crate::state::State;
@@ -36,6 +36,15 @@ pub(crate) fn auction_lapsed(state: &mut State, record: &Record, e: &AuctionLaps
     }
     // A place among the open auctions is free.
     stir_all(state);
+}
+
+/// It has answered: auctions open for its sake as for anybody's.
+pub(super) fn heard(state: &mut State, actor: &ActorId) {
+    if let Some(agent) = state.agents.get_mut(actor).filter(|agent| agent.deaf.is_some()) {
+        agent.deaf = None;
+        state.refresh_agent(actor);
+        stir_all(state);
+    }
 }
 
 /// The next auction waits a second, then two, four, at most thirty.

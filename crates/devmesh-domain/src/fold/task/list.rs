@@ -265,6 +265,8 @@ pub(crate) fn stir_after(state: &mut State, event: &Event) {
             | Event::SessionLost(_)
             | Event::AgentLeft(_)
             | Event::AgentDrained(_)
+            // What only this one could have had may be another's.
+            | Event::AgentSuspended(_)
             | Event::ArchitectNamed(_)
             | Event::LockWithdrawn(_)
             | Event::PathsLeft(_)

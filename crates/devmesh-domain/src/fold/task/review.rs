@@ -8,6 +8,7 @@ use devmesh_protocol::event::task::{
 use devmesh_protocol::{Record, TaskId};
 
 use super::attempt::freed;
+use super::auction::heard;
 use super::list::change;
 use super::say;
 use crate::state::State;
@@ -42,7 +43,7 @@ pub(crate) fn review_lapsed(state: &mut State, record: &Record, e: &ReviewLapsed
     if e.why == ReviewLapse::TimedOut
         && let Some(agent) = state.agents.get_mut(&e.reviewer)
     {
-        agent.deaf = Some(Deaf::again(agent.deaf, record.at));
+        agent.deaf = Some(Deaf::absent(agent.deaf, record.at));
         state.refresh_agent(&e.reviewer);
     }
 }
@@ -71,10 +72,7 @@ pub(crate) fn reviewed(state: &mut State, record: &Record, e: &TaskReviewed) {
         Judgement::Abstain => "abstain",
     };
     let by_agent = state.role(&e.by) == Role::Agent;
-    if let Some(agent) = state.agents.get_mut(&e.by) {
-        agent.deaf = None;
-        state.refresh_agent(&e.by);
-    }
+    heard(state, &e.by);
     release(state, record, e.task);
     change(state, e.task, |task| {
         if let Some(comments) = e.comments {

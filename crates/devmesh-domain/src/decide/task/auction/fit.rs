@@ -42,14 +42,17 @@ fn staggered(state: &State, agent: &Agent, at: At) -> Option<(Code, String)> {
 }
 
 /// Whose a goal is to plan (R01): the architect's, or of the next in line that can plan it at
-/// all. None where it is not a goal, or nobody can.
+/// all: one whose host lacks what it needs, and one that answers no auctions, would only be waited
+/// for. None where it is not a goal, or nobody can.
 fn planner<'s>(state: &'s State, task: &Task) -> Option<&'s ActorId> {
     if !task.plans() {
         return None;
     }
     let can = |name: &&ActorId| {
         let agent = state.agents.get(*name);
-        agent.is_some_and(|agent| !agent.draining && mismatch(task, agent).is_none())
+        let there = |agent: &&Agent| agent.suspended.is_none() && !agent.is_absent();
+        let agent = agent.filter(there).filter(|agent| !agent.draining);
+        agent.is_some_and(|agent| mismatch(task, agent).is_none())
     };
     let architect = state.mesh().architect.as_ref().filter(can);
     architect.or_else(|| state.index.line.iter().map(|(_, name)| name).find(can))
@@ -62,16 +65,23 @@ pub(in crate::decide::task) fn unfit_to_review(
     name: &ActorId,
     agent: &Agent,
 ) -> Option<(Code, String)> {
+    let unfit = may_review(task, name, agent).err().or_else(|| unfit_now(agent));
+    unfit.or_else(|| unprepared(state, name, agent))
+}
+
+/// Whether it is an agent's to review what a task has parked, whatever it does now.
+pub(in crate::decide::task) fn may_review(
+    task: &Task,
+    name: &ActorId,
+    agent: &Agent,
+) -> Result<(), (Code, String)> {
     if task.parked.as_ref().is_some_and(|parked| parked.actor == *name) {
-        return Some((Code::SelfReview, "it is its own work".to_owned()));
+        return Err((Code::SelfReview, "it is its own work".to_owned()));
     }
-    if let Some(why) = unfit_now(agent) {
-        return Some(why);
+    if agent.draining {
+        return Err((Code::NotPermitted, "it is draining".to_owned()));
     }
-    if let Some(text) = out_of_reach(task, agent) {
-        return Some((Code::NotPermitted, text));
-    }
-    unprepared(state, name, agent)
+    out_of_reach(task, agent).map_or(Ok(()), |text| Err((Code::NotPermitted, text)))
 }
 
 /// What keeps an agent from a task, or from reviewing one, that does not pass when it is done

@@ -1,7 +1,9 @@
 //! Goals: whose they are to plan, what becomes of a plan, and what waits for it.
 
+use devmesh_protocol::command::internal::Internal;
 use devmesh_protocol::event::Event;
-use devmesh_protocol::{Code, TaskId};
+use devmesh_protocol::event::agent::Capacity;
+use devmesh_protocol::{Code, HostId, TaskId};
 use serde_json::{Value, json};
 
 use super::{Tasks, check, story};
@@ -307,4 +309,41 @@ fn a_goal_is_the_next_in_lines_where_it_is_none_of_the_architects() {
     let gemini = why.iter().find(|(name, _)| name.as_str() == "gemini").unwrap();
     let said = gemini.1.as_ref().unwrap_err();
     assert_eq!(said, "goals are planned by claude, the architect");
+}
+
+/// Nor does one that answers nothing, or whose host lacks what it needs, keep a goal waiting.
+#[test]
+fn an_architect_that_is_not_there_for_it_is_passed_over() {
+    let mut tasks = Tasks::after_all(GOAL);
+    for wait_ms in [1_000, 2_000, 4_000] {
+        assert_eq!(may_bid(&tasks, 1), ["codex"]);
+        tasks.step("close 1");
+        tasks.step(&format!("after {wait_ms}"));
+    }
+    assert_eq!(may_bid(&tasks, 1), ["claude"]);
+    assert_eq!(tasks.close(1, &[("claude", 0)]), "task_awarded t-1");
+    tasks.step("claude start 1");
+    assert!(tasks.step("claude publish 1").ends_with("task_planned t-1"));
+    tasks.world.check_replay();
+
+    let mut tasks = Tasks::new();
+    tasks.step("codex send agent.leave {}");
+    for (name, host) in [("codex", "far"), ("claude", "host")] {
+        tasks.world.send(name, "agent.leave", json!({})).ok();
+        let body = json!({ "tool": "x", "host": host, "session": format!("{name}-1") });
+        tasks.world.send(name, "agent.join", body).unwrap();
+    }
+    tasks.step("gemini send agent.leave {}");
+    assert_eq!(tasks.world.state.mesh().architect.as_ref().unwrap().as_str(), "codex");
+    let slots = |tasks: &mut Tasks, slots| {
+        let capacity = Capacity { ram_mb: 1_000, vram_mb: Vec::new(), slots };
+        let host = HostId::new("far").unwrap();
+        tasks.world.internal(Internal::HostMeasured { host, capacity, report: None }).join(", ")
+    };
+    assert!(slots(&mut tasks, 0).contains("agent_suspended codex"));
+    tasks.step("alice plan");
+    assert_eq!(may_bid(&tasks, 1), ["claude"]);
+    assert!(slots(&mut tasks, 1).contains("agent_unsuspended codex"));
+    assert_eq!(may_bid(&tasks, 1), ["codex"]);
+    tasks.world.check_replay();
 }
