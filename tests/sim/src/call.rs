@@ -225,6 +225,8 @@ impl World {
         let Ok(no) = to.parse::<u64>() else { return };
         if let Some((_, command)) = self.calls.sent.get(&no).cloned() {
             self.check_reply(&command, &bytes);
+        } else {
+            self.check_beat(&bytes);
         }
         let Some(call) = self.calls.open.get(&no) else { return };
         let process = call.process;

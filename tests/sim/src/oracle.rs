@@ -11,6 +11,7 @@ use devmesh_domain::fold::fold;
 use devmesh_domain::{Reader, State, invariant};
 use devmesh_protocol::batch::{Accepted, Chain};
 use devmesh_protocol::event::task::Ended;
+use devmesh_protocol::report::BeatReply;
 use devmesh_protocol::{
     ActorId, Command, CommandId, Event, Record, Reply, SessionId, TaskId, Verb,
 };
@@ -19,12 +20,18 @@ use crate::world::World;
 
 type Name = (ActorId, CommandId);
 
+/// How old a proof of leading may be when a heartbeat is answered: a second, the two seconds for
+/// which a machine may sleep unnoticed, and what clocks are off.
+const PROOF_MS_MAX: u64 = 3_100;
+
 /// Who knows what must be so.
 #[derive(Debug)]
 pub(crate) struct Oracle {
     chain: Chain,
     state: State,
     check_every: u64,
+    /// The term of the log, and since when.
+    term: (u64, u64),
     /// A coordinator may end for good.
     pub(crate) expects_halt: bool,
     /// Records by the command that they are about.
@@ -49,6 +56,7 @@ impl Oracle {
             chain: Chain::default(),
             state: State::default(),
             check_every,
+            term: (0, 0),
             expects_halt: false,
             by_command: BTreeMap::new(),
             endings: BTreeSet::new(),
@@ -242,6 +250,7 @@ impl World {
                 Event::LeasesLapsed(it) => self.check_taken(&it.actor, &it.session, it.silent_ms),
                 Event::SessionLost(it) => self.check_taken(&it.actor, &it.session, it.silent_ms),
                 Event::LockExpired(it) => self.check_expired(it.lease),
+                Event::EpochStarted(it) => self.oracle.term = (it.epoch, self.now),
                 _ => {}
             }
         }
@@ -251,6 +260,19 @@ impl World {
     pub(crate) fn note_command(&mut self, command: &Arc<Command>) {
         let name = (command.actor.clone(), command.id.clone());
         self.oracle.commands.insert(name, Arc::clone(command));
+    }
+
+    /// A heartbeat is answered: by nobody who has long ceased to lead.
+    pub(crate) fn check_beat(&mut self, bytes: &[u8]) {
+        let Ok(reply) = serde_json::from_slice::<BeatReply>(bytes) else { return };
+        let (epoch, since) = self.oracle.term;
+        if reply.epoch < epoch && self.now > since + PROOF_MS_MAX {
+            let ms = self.now - since;
+            self.broken(format!(
+                "a heartbeat is answered in term {}, and {epoch} began {ms} ms ago",
+                reply.epoch
+            ));
+        }
     }
 
     /// An answer is given: what it tells of is in the log, and it is the same as before.
