@@ -64,8 +64,10 @@ pub(super) fn noticed(view: &mut View, now: Now, notice: Notice) -> Vec<Effect> 
             share::changed(view, &actor, &verified);
             // The attempt may have been ended for a review before the answer comes.
             let key = Key { task: verified.task, attempt: verified.attempt };
-            let own = verified.class.is_none().then(|| learned::share(view, key));
-            own.flatten().into_iter().collect()
+            match verified.class {
+                None => learned::share(view, key).into_iter().collect(),
+                Some(_) => Vec::new(),
+            }
         }
         Event::FrameworkPublished(plan) => {
             let session = view.session.clone();

@@ -23,7 +23,7 @@ pub(in crate::decide) fn convert(
     if lease.mode == body.mode {
         return Ok(Vec::new());
     }
-    let converted = |index| converted(state, body.lease, body.mode, index, None, lease.expires_at);
+    let converted = |index| converted(state, body.lease, body.mode, index, None, None);
     if lease.mode.covers(body.mode) {
         return Ok(vec![converted(None).into()]);
     }
@@ -65,6 +65,6 @@ pub(super) fn converted(
         waited,
         repo: Some(lease.repo.clone()),
         path: Some(lease.path.clone()),
-        expires_at: lease.expires_at.max(asked.filter(|_| lease.expires_at.is_some())),
+        expires_at: lease.expires_at.map(|ends| asked.map_or(ends, |asked| ends.max(asked))),
     }
 }

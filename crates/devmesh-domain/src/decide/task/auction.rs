@@ -25,7 +25,7 @@ use crate::state::task::{AGE_MS, Task, patience_ms};
 
 pub(crate) use fit::lasting_unfit;
 use fit::unfit;
-pub(super) use fit::{may_review, unfit_to_review};
+pub(super) use fit::{unfit_for_good, unfit_to_review};
 
 /// Tasks in line for one path that are looked at before another one is let past them.
 const LINE_MAX: usize = 8;

@@ -11,7 +11,7 @@ use devmesh_protocol::{ActorId, At, Code, Command, Event, Rejection, TaskId};
 
 use super::super::{agent, framework};
 use super::attempt::{parked, proves};
-use super::auction::{idle, may_review, over_budget, unfit_to_review};
+use super::auction::{idle, over_budget, unfit_for_good, unfit_to_review};
 use super::guard::{actor, find, permit, wrong_state};
 use crate::state::State;
 use crate::state::agent::Agent;
@@ -159,7 +159,7 @@ fn another_will(state: &State, task: &Task) -> bool {
     let will = |(name, agent): (&ActorId, &Agent)| {
         (agent.is_busy() || agent.silent)
             && answers(task, name, agent)
-            && may_review(task, name, agent).is_ok()
+            && unfit_for_good(task, name, agent).is_none()
     };
     state.agents.iter().any(will)
 }
@@ -171,13 +171,12 @@ fn assigned(state: &State, id: TaskId, at: At) -> Option<Event> {
     let parked = task.parked.as_ref()?;
     let fit =
         idle(state).filter(|(name, agent)| unfit_to_review(state, task, name, agent).is_none());
-    let fit: Vec<(&ActorId, &Agent)> = fit.collect();
-    let place = |(name, agent): &&(&ActorId, &Agent)| {
-        let lapsed = task.reviews_lapsed.contains(*name);
+    let place = |(name, agent): &(&ActorId, &Agent)| {
+        let lapsed = task.reviews_lapsed.contains(name);
         let worked = task.past.iter().any(|past| past.actor == **name);
         (agent.is_absent(), lapsed, worked, agent.idle_since, (*name).clone())
     };
-    let (reviewer, agent) = fit.iter().min_by_key(place)?;
+    let (reviewer, agent) = fit.min_by_key(place)?;
     if !answers(task, reviewer, agent) && another_will(state, task) {
         return None;
     }
@@ -185,7 +184,7 @@ fn assigned(state: &State, id: TaskId, at: At) -> Option<Event> {
     let assigned = ReviewAssigned {
         task: id,
         attempt: parked.attempt,
-        reviewer: (*reviewer).clone(),
+        reviewer: reviewer.clone(),
         session: agent.session.clone(),
         host: agent.host.clone(),
         needs: agent.needs,

@@ -49,10 +49,10 @@ fn planner<'s>(state: &'s State, task: &Task) -> Option<&'s ActorId> {
         return None;
     }
     let can = |name: &&ActorId| {
-        let agent = state.agents.get(*name);
-        let there = |agent: &&Agent| agent.suspended.is_none() && !agent.is_absent();
-        let agent = agent.filter(there).filter(|agent| !agent.draining);
-        agent.is_some_and(|agent| mismatch(task, agent).is_none())
+        state.agents.get(*name).is_some_and(|agent| {
+            let is_away = agent.draining || agent.suspended.is_some() || agent.is_absent();
+            !is_away && mismatch(task, agent).is_none()
+        })
     };
     let architect = state.mesh().architect.as_ref().filter(can);
     architect.or_else(|| state.index.line.iter().map(|(_, name)| name).find(can))
@@ -65,23 +65,24 @@ pub(in crate::decide::task) fn unfit_to_review(
     name: &ActorId,
     agent: &Agent,
 ) -> Option<(Code, String)> {
-    let unfit = may_review(task, name, agent).err().or_else(|| unfit_now(agent));
-    unfit.or_else(|| unprepared(state, name, agent))
+    unfit_for_good(task, name, agent)
+        .or_else(|| unfit_now(agent))
+        .or_else(|| unprepared(state, name, agent))
 }
 
-/// Whether it is an agent's to review what a task has parked, whatever it does now.
-pub(in crate::decide::task) fn may_review(
+/// Why it is not an agent's to review what a task has parked, whatever it does now.
+pub(in crate::decide::task) fn unfit_for_good(
     task: &Task,
     name: &ActorId,
     agent: &Agent,
-) -> Result<(), (Code, String)> {
+) -> Option<(Code, String)> {
     if task.parked.as_ref().is_some_and(|parked| parked.actor == *name) {
-        return Err((Code::SelfReview, "it is its own work".to_owned()));
+        return Some((Code::SelfReview, "it is its own work".to_owned()));
     }
     if agent.draining {
-        return Err((Code::NotPermitted, "it is draining".to_owned()));
+        return Some((Code::NotPermitted, "it is draining".to_owned()));
     }
-    out_of_reach(task, agent).map_or(Ok(()), |text| Err((Code::NotPermitted, text)))
+    Some((Code::NotPermitted, out_of_reach(task, agent)?))
 }
 
 /// What keeps an agent from a task, or from reviewing one, that does not pass when it is done
