@@ -205,6 +205,9 @@ impl ActorId {
     /// The name of the coordinator.
     pub const COORDINATOR: &str = "coordinator";
 
+    /// The name of the mesh's own administrator.
+    pub const ADMIN: &str = "admin";
+
     /// The coordinator itself: who acts when time passes.
     pub fn coordinator() -> ActorId {
         ActorId(ActorId::COORDINATOR.into())
@@ -212,7 +215,7 @@ impl ActorId {
 
     /// The mesh's own administrator, who says which actor has which role.
     pub fn admin() -> ActorId {
-        ActorId("admin".into())
+        ActorId(ActorId::ADMIN.into())
     }
 }
 

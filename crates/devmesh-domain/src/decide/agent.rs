@@ -12,7 +12,7 @@ use devmesh_protocol::planted::{self, Fault};
 use devmesh_protocol::{ActorId, Code, Command, Event, Rejection, SessionId, Verb};
 
 use crate::state::State;
-use crate::state::agent::Agent;
+use crate::state::agent::{Agent, role_of};
 
 pub(crate) use host::free;
 pub(super) use host::{fits, host_measured, host_silent, room};
@@ -28,16 +28,17 @@ fn not_permitted(text: impl Into<String>) -> Rejection {
 pub(super) fn check_actor(state: &State, command: &Command) -> Result<(), Rejection> {
     let actor = &command.actor;
     let internal = matches!(command.verb, Verb::Internal(_));
-    if internal != (*actor == ActorId::coordinator()) {
+    if internal != (actor.as_str() == ActorId::COORDINATOR) {
         return Err(not_permitted(format!("{actor} does not send {}", command.verb.name())));
     }
     if internal {
         return Ok(());
     }
-    if state.actors.get(actor).is_some_and(|actor| actor.ended) {
+    let known = state.actors.get(actor);
+    if known.is_some_and(|known| known.ended) {
         return Err(not_permitted(format!("{actor} was ended and never acts again")));
     }
-    match state.role(actor) {
+    match role_of(actor, known) {
         Role::Agent => check_agent(state, command),
         Role::Person | Role::Admin | Role::Dashboard => Ok(()),
         role @ (Role::Probe | Role::Coordinator | Role::Viewer | Role::Replay) => {
@@ -240,7 +241,7 @@ fn successor<'s>(state: &'s State, but: Option<&ActorId>) -> Option<&'s ActorId>
 
 /// These two names have their role from the start and for ever.
 fn refuse_reserved(actor: &ActorId) -> Result<(), Rejection> {
-    if *actor == ActorId::coordinator() || *actor == ActorId::admin() {
+    if [ActorId::COORDINATOR, ActorId::ADMIN].contains(&actor.as_str()) {
         return Err(not_permitted(format!("{actor} is what it is")));
     }
     Ok(())

@@ -179,9 +179,8 @@ fn list(state: &State, id: TaskId, task: &Task, index: &mut Index) {
     }
     if !stands && let Some(place) = task.path_place() {
         for path in &task.spec.paths {
-            let key = state.path_key(&task.spec.repo, path).into_owned();
-            let at = (task.spec.repo.clone(), key);
-            index.tasks.ready_paths.entry(at).or_default().insert(place);
+            let key = state.path_key(&task.spec.repo, path);
+            index.tasks.ready_paths.insert(&task.spec.repo, &key, place);
         }
     }
     if let Some(key) = task.change_key() {

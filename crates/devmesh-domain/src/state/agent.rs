@@ -120,10 +120,7 @@ impl State {
     /// What the actor may do. The administrator is one by name; whoever was not named is an
     /// agent.
     pub(crate) fn role(&self, actor: &ActorId) -> Role {
-        if *actor == ActorId::admin() {
-            return Role::Admin;
-        }
-        self.actors.get(actor).map_or(Role::Agent, |actor| actor.role)
+        role_of(actor, self.actors.get(actor))
     }
 
     /// Whether that session of the actor's has ended.
@@ -191,6 +188,14 @@ impl Agent {
     pub fn is_busy(&self) -> bool {
         self.task.is_some() || self.review.is_some()
     }
+}
+
+/// What an actor may do of whom this is known.
+pub(crate) fn role_of(actor: &ActorId, known: Option<&Actor>) -> Role {
+    if actor.as_str() == ActorId::ADMIN {
+        return Role::Admin;
+    }
+    known.map_or(Role::Agent, |known| known.role)
 }
 
 fn set(actors: &mut BTreeSet<ActorId>, actor: &ActorId, within: bool) {

@@ -322,8 +322,8 @@ impl<'s> Search<'s> {
         let mut before = BTreeSet::new();
         for path in &spec.paths {
             let key = state.path_key(&spec.repo, path);
-            for line in state.index.tasks.ready_over(&spec.repo, &key) {
-                before.extend(line.iter().take(LINE_MAX));
+            for line in state.index.tasks.ready_paths.lines_over(&spec.repo, &key) {
+                before.extend(line.take(LINE_MAX));
             }
         }
         before.into_iter().any(|(at, id)| {

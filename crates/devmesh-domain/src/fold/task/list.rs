@@ -75,8 +75,8 @@ fn unlist(state: &mut State, id: TaskId) {
         index.ready.remove(&place);
     }
     if let Some(place) = task.path_place() {
-        for key in keys {
-            drop_from(&mut index.tasks.ready_paths, &key, &place);
+        for (repo, key) in keys {
+            index.tasks.ready_paths.remove(&repo, &key, place);
         }
     }
     if let Some(key) = task.change_key() {
@@ -116,8 +116,8 @@ pub(super) fn list(state: &mut State, id: TaskId) {
         }
     }
     if let Some(place) = task.path_place() {
-        for key in keys {
-            index.tasks.ready_paths.entry(key).or_default().insert(place);
+        for (repo, key) in keys {
+            index.tasks.ready_paths.insert(&repo, &key, place);
         }
     }
     if let Some(place) = task.place() {
@@ -241,8 +241,8 @@ pub(crate) fn stir_before(state: &mut State, event: &Event) {
     };
     let Some(lease) = state.leases.get(&id) else { return };
     let key = state.path_key(&lease.repo, &lease.path);
-    let lines = state.index.tasks.ready_over(&lease.repo, &key);
-    let places: Vec<Place> = lines.into_iter().flatten().copied().collect();
+    let ready = &state.index.tasks.ready_paths;
+    let places: Vec<Place> = ready.over(&lease.repo, &key).collect();
     if !places.is_empty() {
         state.index.tasks.stirred.stir(places);
     }

@@ -1,6 +1,7 @@
 //! A look-up by repository and path that finds what overlaps a path: what is on it and above it
 //! by a few exact look-ups, what is below it as one range.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 
@@ -31,21 +32,22 @@ impl<T: Ord + Copy> Paths<T> {
             Some(paths) => paths,
             None => self.0.entry(repo.clone()).or_default(),
         };
-        if let Some(things) = paths.get_mut(key) {
-            things.insert(thing);
-        } else {
-            paths.insert(key.into(), Things { first: thing, others: BTreeSet::new() });
+        match paths.entry(key.into()) {
+            Entry::Occupied(mut there) => there.get_mut().insert(thing),
+            Entry::Vacant(free) => {
+                free.insert(Things { first: thing, others: BTreeSet::new() });
+            }
         }
     }
 
     /// Takes it off again.
     pub fn remove(&mut self, repo: &RepoId, key: &str, thing: T) {
         let Some(paths) = self.0.get_mut(repo) else { return };
-        let Some(things) = paths.get_mut(key) else { return };
-        if things.is_alone(&thing) {
-            paths.remove(key);
-        } else {
+        // Nearly always it is alone: then one look-up is enough.
+        let Some((key, mut things)) = paths.remove_entry(key) else { return };
+        if !things.is_alone(&thing) {
             things.remove(&thing);
+            paths.insert(key, things);
         }
         if paths.is_empty() {
             self.0.remove(repo);
@@ -57,15 +59,34 @@ impl<T: Ord + Copy> Paths<T> {
         self.0.get(repo).and_then(|paths| paths.get(key)).into_iter().flat_map(Things::iter)
     }
 
+    /// Whether there is nothing at all.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// The sets on this path and on the folders above it, highest first.
+    ///
+    /// Between a folder above and the key itself nothing stands that does not begin like both: so
+    /// one look at what stands last before the key rules out every folder that is longer than what
+    /// the two have in common, and a path far from all others costs two look-ups, however deep.
     fn sets_above(&self, repo: &RepoId, key: &str) -> Vec<&Things<T>> {
         let mut found = Vec::new();
+        let Some(paths) = self.0.get(repo) else { return found };
         if planted::is(Fault::FoldersIgnored) {
-            return self.0.get(repo).and_then(|paths| paths.get(key)).into_iter().collect();
+            return paths.get(key).into_iter().collect();
         }
-        if let Some(paths) = self.0.get(repo) {
-            found.extend(above(key).filter_map(|key| paths.get(key)));
+        let mut asked = Some(key);
+        while let Some(path) = asked {
+            let up_to = (Bound::Unbounded, Bound::Included(path));
+            let Some((last, things)) = paths.range::<str, _>(up_to).next_back() else { break };
+            if **last == *path {
+                found.push(things);
+                asked = folder_within(path, path.len().checked_sub(1));
+            } else {
+                asked = folder_within(path, Some(common(last, path)));
+            }
         }
+        found.reverse();
         found
     }
 
@@ -96,6 +117,16 @@ impl<T: Ord + Copy> Paths<T> {
     pub fn over<'s>(&'s self, repo: &RepoId, key: &str) -> impl Iterator<Item = T> + use<'s, T> {
         let sets = self.sets_above(repo, key).into_iter().chain(self.sets_below(repo, key));
         sets.flat_map(Things::iter)
+    }
+
+    /// The same, path by path.
+    pub fn lines_over<'s>(
+        &'s self,
+        repo: &RepoId,
+        key: &str,
+    ) -> impl Iterator<Item = impl Iterator<Item = T> + use<'s, T>> + use<'s, T> {
+        let sets = self.sets_above(repo, key).into_iter().chain(self.sets_below(repo, key));
+        sets.map(Things::iter)
     }
 
     /// The same, without what does not come before `end`.
@@ -143,11 +174,16 @@ impl<T: Ord + Copy> Things<T> {
     }
 }
 
-/// The path itself and the folders above it, highest first.
-pub(super) fn above(key: &str) -> impl Iterator<Item = &str> {
-    let root = (!key.is_empty()).then_some("");
-    let folders = key.match_indices('/').map(|(end, _)| &key[..end]);
-    root.into_iter().chain(folders).chain([key])
+/// How many bytes the two begin with alike.
+fn common(a: &str, b: &str) -> usize {
+    a.bytes().zip(b.bytes()).take_while(|(a, b)| a == b).count()
+}
+
+/// The longest folder above the path that has no more bytes than that; the root above all.
+fn folder_within(path: &str, most: Option<usize>) -> Option<&str> {
+    let within = path.as_bytes().get(..=most?.min(path.len() - 1))?;
+    let end = within.iter().rposition(|byte| *byte == b'/').unwrap_or(0);
+    path.get(..end)
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use devmesh_protocol::{At, Digest, QuestionId, RepoId, TaskId};
 
-use super::path::above;
+use super::path::Paths;
 use crate::state::Target;
 use crate::state::task::Place;
 
@@ -14,7 +14,7 @@ use crate::state::task::Place;
 pub struct TaskIndex {
     /// Ready tasks, and those with an open auction, by the paths they declare, case folded where
     /// the repository says so.
-    pub ready_paths: BTreeMap<(RepoId, String), BTreeSet<Place>>,
+    pub ready_paths: Paths<Place>,
     /// Tasks whose auctions lapsed and that wait for their time.
     pub lapsed: BTreeSet<TaskId>,
     /// Branches whose turn is free while somebody waits for it.
@@ -27,19 +27,6 @@ pub struct TaskIndex {
     pub changes: BTreeMap<(RepoId, String, Digest), BTreeSet<TaskId>>,
     /// Ready tasks that something has changed for since an auction was last looked for.
     pub stirred: Stirred,
-}
-
-impl TaskIndex {
-    /// The lines for those declared paths that overlap this one: on it, above it and below it.
-    pub fn ready_over(&self, repo: &RepoId, key: &str) -> Vec<&BTreeSet<Place>> {
-        let above = above(key).map(|above| (repo.clone(), above.to_owned()));
-        let mut lines: Vec<_> = above.filter_map(|key| self.ready_paths.get(&key)).collect();
-        let within = if key.is_empty() { String::new() } else { format!("{key}/") };
-        let below = self.ready_paths.range((repo.clone(), within.clone())..);
-        let below = below.take_while(|((of, path), _)| of == repo && path.starts_with(&within));
-        lines.extend(below.filter(|((_, path), _)| path != key).map(|(_, line)| line));
-        lines
-    }
 }
 
 /// Tasks that are remembered one by one as worth another look; of more, all are.

@@ -8,26 +8,39 @@ fn repo() -> RepoId {
     RepoId::new("r").unwrap()
 }
 
+const KEYS: [&str; 11] =
+    ["", "a", "a-b", "a.rs", "a/b", "a/b/c", "a/bc", "a0", "b", "a/b.c", "ab/c"];
+
+fn path(key: &str) -> RepoPath {
+    RepoPath::new(if key.is_empty() { "." } else { key }).unwrap()
+}
+
+/// Every choice of the keys, and in each every key asked for, there or not.
 #[test]
 fn over_finds_what_overlaps() {
-    let keys = ["", "a", "a-b", "a.rs", "a/b", "a/b/c", "a/bc", "a0", "b", "a/b.c", "ab/c"];
-    let mut paths = Paths::default();
-    for (i, key) in keys.iter().enumerate() {
-        paths.insert(&repo(), key, i);
-    }
-    let path = |key: &str| RepoPath::new(if key.is_empty() { "." } else { key }).unwrap();
-    for asked in keys {
-        let expected: BTreeSet<usize> =
-            (0..keys.len()).filter(|i| path(keys[*i]).overlaps(&path(asked))).collect();
-        let found: Vec<usize> = paths.over(&repo(), asked).collect();
-        assert_eq!(found.len(), expected.len(), "{asked} finds nothing twice");
-        assert_eq!(found.into_iter().collect::<BTreeSet<_>>(), expected, "{asked}");
-        let before: BTreeSet<usize> = paths.over_before(&repo(), asked, 5).collect();
-        assert_eq!(before, expected.range(..5).copied().collect(), "{asked} before 5");
-        let above: BTreeSet<usize> = paths.above(&repo(), asked).collect();
-        let expected: BTreeSet<usize> =
-            (0..keys.len()).filter(|i| path(keys[*i]).contains(&path(asked))).collect();
-        assert_eq!(above, expected, "{asked}");
+    for chosen in 0..1_usize << KEYS.len() {
+        let there = |i: &usize| chosen & 1 << i != 0;
+        let mut paths = Paths::default();
+        for i in (0..KEYS.len()).filter(there) {
+            paths.insert(&repo(), KEYS[i], i);
+        }
+        for asked in KEYS {
+            let of = |is: &dyn Fn(&RepoPath) -> bool| -> BTreeSet<usize> {
+                (0..KEYS.len()).filter(there).filter(|i| is(&path(KEYS[*i]))).collect()
+            };
+            let overlaps = of(&|key| key.overlaps(&path(asked)));
+            let found: Vec<usize> = paths.over(&repo(), asked).collect();
+            assert_eq!(found.len(), overlaps.len(), "{asked} finds nothing twice");
+            assert_eq!(found.iter().copied().collect::<BTreeSet<_>>(), overlaps, "{asked}");
+            let lines: Vec<usize> = paths.lines_over(&repo(), asked).flatten().collect();
+            assert_eq!(lines, found, "{asked} path by path");
+            let before: BTreeSet<usize> = paths.over_before(&repo(), asked, 5).collect();
+            assert_eq!(before, overlaps.range(..5).copied().collect(), "{asked} before 5");
+            let above: Vec<usize> = paths.above(&repo(), asked).collect();
+            let lengths: Vec<usize> = above.iter().map(|i| KEYS[*i].len()).collect();
+            assert!(lengths.is_sorted(), "{asked}: highest first");
+            assert_eq!(BTreeSet::from_iter(above), of(&|key| key.contains(&path(asked))));
+        }
     }
 }
 
