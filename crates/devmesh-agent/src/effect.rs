@@ -92,6 +92,7 @@ impl Performer {
             Effect::Leave { session } => spawn(mesh::leave(world, session)),
             Effect::Resend => spawn(mesh::resend(world)),
             Effect::Reconcile => spawn(read::reconcile(world)),
+            Effect::FindWork(task) => spawn(read::find_work(world, task)),
             Effect::LookAtLeases(session) => spawn(read::leases(world, session)),
             Effect::LookAt(task) => spawn(read::look_at(world, task)),
             Effect::Bid { session, task, score } => {

@@ -38,6 +38,8 @@ pub struct View {
     pub told: BTreeSet<LeaseId>,
     /// Those of them that were looked at and are wanted; none since more were granted.
     pub held: Option<BTreeSet<LeaseId>>,
+    /// What the last beat's answer said that it works on or reviews.
+    pub work: Option<TaskId>,
     /// The rules, by id.
     pub rules: Vec<(String, String)>,
     /// The plan that all work to.
@@ -116,6 +118,7 @@ impl View {
             beaten: 0,
             told: BTreeSet::new(),
             held: Some(BTreeSet::new()),
+            work: None,
             rules: Vec::new(),
             framework: None,
             paused: false,

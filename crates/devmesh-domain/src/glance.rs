@@ -54,6 +54,12 @@ pub fn leases(state: &State, actor: &ActorId, session: &SessionId) -> Vec<LeaseI
     leases.map(|leases| leases.iter().copied().collect()).unwrap_or_default()
 }
 
+/// What the session works on or reviews.
+pub fn work(state: &State, actor: &ActorId, session: &SessionId) -> Option<TaskId> {
+    let agent = state.agents.get(actor).filter(|agent| agent.session == *session)?;
+    agent.task.or(agent.review)
+}
+
 /// What stands still for an agent.
 pub fn pause(state: &State, actor: &ActorId) -> Pause {
     let task = state.agents.get(actor).and_then(|agent| state.tasks.get(&agent.task?));

@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::event::Capacity;
-use crate::id::{HostId, LeaseId, SessionId};
+use crate::id::{HostId, LeaseId, SessionId, TaskId};
 use crate::time::At;
 
 /// A heartbeat, sent as a request every 4 s.
@@ -34,6 +34,9 @@ pub struct BeatReply {
     /// What stands still: notices of it are best effort.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pause: Option<Pause>,
+    /// The task that it works on or reviews: notices of that are best effort as well.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub work: Option<TaskId>,
 }
 
 /// What stands still for one agent.

@@ -39,6 +39,8 @@ pub(crate) enum WorkerTag {
     Sent(Key, &'static str),
     /// Lists of tasks, state by state.
     Tasks(Vec<&'static str>, Vec<TaskView>),
+    /// The task that a beat's answer named.
+    Found,
     /// The leases of a session, then the tasks that they are for, one by one.
     Leases(SessionId, Option<Box<LeasesSeen>>, Vec<TaskId>),
     /// A task to be looked at, then its repository.
@@ -203,6 +205,7 @@ impl World {
             | Effect::Resend
             | Effect::Reconcile
             | Effect::LookAt(_)
+            | Effect::FindWork(_)
             | Effect::LookAtLeases(_)
             | Effect::Bid { .. }
             | Effect::Decline { .. }

@@ -39,6 +39,8 @@ pub enum Effect {
     Resend,
     /// Look for attempts of this session and for open auctions.
     Reconcile,
+    /// Look at the task that the mesh says this session works on or reviews.
+    FindWork(TaskId),
     /// Ask what the leases of the session are for.
     LookAtLeases(SessionId),
     /// Look at a task whose auction is open, to see whether it can be done here.

@@ -100,6 +100,12 @@ pub(super) async fn reconcile(world: World) {
     world.put(Input::Reconciled(tasks)).await;
 }
 
+/// One task instead of all that there are.
+pub(super) async fn find_work(world: World, task: TaskId) {
+    let found = task_of(&world, task, None).await;
+    world.put(Input::Reconciled(found.into_iter().collect())).await;
+}
+
 /// What the session's leases are for. A list that cannot be read to its end is no answer.
 pub(super) async fn leases(world: World, session: SessionId) {
     if let Some(seen) = leases_of(&world, &session).await {

@@ -89,6 +89,7 @@ pub(super) fn renewed(view: &mut View, session: SessionId) -> Vec<Effect> {
     view.belief = view.me.belief();
     view.beat_sent_ms = None;
     view.told.clear();
+    view.work = None;
     view.held = Some(Default::default());
     if view.leaving {
         return vec![Effect::Exit];
@@ -127,7 +128,18 @@ pub(super) fn beaten(
         effects.push(Effect::Reconcile);
     }
     effects.extend(held::told(view, reply.leases));
+    effects.extend(given(view, reply.work));
     effects
+}
+
+/// The mesh believes this session to be at work. Where it is not, word of that was lost; told
+/// twice, for a beat may cross with it, or with the end of what it is about.
+fn given(view: &mut View, work: Option<TaskId>) -> Option<Effect> {
+    let before = std::mem::replace(&mut view.work, work);
+    let task = work.filter(|_| before == work)?;
+    let at_work = view.attempt.is_some() || view.review.is_some() || view.given.is_some();
+    let is_free = !at_work && view.standing == Standing::In && !view.leaving;
+    is_free.then_some(Effect::FindWork(task))
 }
 
 /// The session has ended without this process ending it.

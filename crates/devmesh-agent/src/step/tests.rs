@@ -189,5 +189,5 @@ fn refreshed(fresh: Option<Refreshed>) -> Input {
 }
 
 fn reply(seq: u64, pause: Option<Pause>) -> BeatReply {
-    BeatReply { epoch: 1, seq, live: true, leases: Vec::new(), pause }
+    BeatReply { epoch: 1, seq, live: true, leases: Vec::new(), pause, work: None }
 }

@@ -185,8 +185,15 @@ async fn serve(intake: Intake, announcer: Announcer, heard: Arc<Mutex<Heard>>) {
 
 fn beaten(heard: &Mutex<Heard>) -> Value {
     let seq = heard.lock().unwrap().seq;
-    serde_json::to_value(BeatReply { epoch: 1, seq, live: true, leases: Vec::new(), pause: None })
-        .unwrap()
+    serde_json::to_value(BeatReply {
+        epoch: 1,
+        seq,
+        live: true,
+        leases: Vec::new(),
+        pause: None,
+        work: None,
+    })
+    .unwrap()
 }
 
 fn asked(heard: &Mutex<Heard>, what: &str, body: &Value) -> Value {

@@ -199,7 +199,8 @@ impl Desk<'_> {
         let live = glance::live_session(state, actor) == Some(session);
         let leases = if live { glance::leases(state, actor, session) } else { Vec::new() };
         let pause = Some(glance::pause(state, actor));
-        let reply = BeatReply { epoch: self.term.epoch, seq: state.seq, live, leases, pause };
+        let work = glance::work(state, actor, session);
+        let reply = BeatReply { epoch: self.term.epoch, seq: state.seq, live, leases, pause, work };
         let bytes = encode_value(&reply, caller.encoding);
         self.out.push(Effect::Reply { to: caller.to, bytes });
     }

@@ -57,6 +57,9 @@ impl World {
                 self.resend(worker, letters);
             }
             Effect::Reconcile => self.list(worker, STATES.to_vec(), Vec::new()),
+            Effect::FindWork(task) => {
+                self.question(worker, task_of(task), None, WorkerTag::Found);
+            }
             Effect::LookAtLeases(session) => {
                 let actor = Some(self.workers[worker].actor().clone());
                 let what = What::Locks(Locks { actor, ..Locks::default() });
@@ -242,6 +245,7 @@ impl World {
                 tasks.extend(many::<TaskView>(came, "tasks"));
                 return self.list(worker, states, tasks);
             }
+            WorkerTag::Found => Input::Reconciled(shown::<TaskView>(came).into_iter().collect()),
             WorkerTag::Leases(of, seen, left) => return self.leased(worker, of, seen, left, came),
             WorkerTag::Sight(task, None) => match shown::<TaskView>(came) {
                 Some(view) => {

@@ -44,6 +44,28 @@ fn a_gap_in_the_notices_is_looked_into_once() {
 }
 
 #[test]
+fn work_that_was_given_unheard_is_found_by_the_second_beat_that_names_it() {
+    let beaten = |view: &mut View, work| {
+        let answer = Some(BeatReply { work, ..reply(0, None) });
+        let session = view.session.clone();
+        take(view, 0, Input::Beaten { sent_ms: 0, session, answer })
+    };
+    let mut view = view();
+    assert!(beaten(&mut view, Some(TaskId(9))).is_empty(), "the notice may be on its way");
+    assert!(beaten(&mut view, Some(TaskId(8))).is_empty());
+    let found = beaten(&mut view, Some(TaskId(8)));
+    assert!(matches!(found[..], [Effect::FindWork(TaskId(8))]), "{found:?}");
+    assert!(beaten(&mut view, None).is_empty());
+    let mut view = at(Phase::Running);
+    let own = Some(KEY.task);
+    assert!(beaten(&mut view, own).is_empty());
+    assert!(beaten(&mut view, own).is_empty(), "it is at work on it");
+    view.leaving = true;
+    view.attempt = None;
+    assert!(beaten(&mut view, own).is_empty(), "leaving ends it");
+}
+
+#[test]
 fn who_was_unheard_for_longer_than_leases_live_joins_again() {
     let mut view = view();
     let ttl_ms = view.me.ttl_ms;

@@ -42,6 +42,7 @@ fn a_beat_is_answered_with_what_its_session_holds() {
     let answer = world.answered("b").unwrap();
     assert_eq!(answer["live"], true);
     assert_eq!(answer["leases"], json!([lease["result"]["leases"][0]["lease"]]));
+    assert_eq!(answer.get("work"), None);
     world.beat(0, "c", "codex-1", "s2", 0);
     world.pass(5);
     assert_eq!(world.answered("c").unwrap()["live"], false);
@@ -489,6 +490,12 @@ fn bids_are_answered_from_memory_and_the_best_wins() {
         _ => None,
     });
     assert_eq!(awarded.as_deref(), Some("codex-2"));
+    // Whoever missed the notice hears of it by the beat.
+    world.beat(0, "b1", "codex-1", "s1", 0);
+    world.beat(0, "b2", "codex-2", "s2", 0);
+    world.pass(5);
+    assert_eq!(world.answered("b1").unwrap().get("work"), None);
+    assert_eq!(world.answered("b2").unwrap()["work"], task);
     world.check();
 }
 
