@@ -73,10 +73,7 @@ impl World {
                 let verb = Verb::TaskBid(Bid { task, score, declined: None });
                 self.tell(worker, &session, verb, 2_000, WorkerTag::Nothing);
             }
-            Effect::Decline { session, task, why } => {
-                let verb = Verb::TaskBid(Bid { task, score: BTreeMap::new(), declined: Some(why) });
-                self.tell(worker, &session, verb, 2_000, WorkerTag::Nothing);
-            }
+            Effect::Decline { session, task, why } => self.decline(worker, &session, task, why),
             Effect::LookUp { key, seen } => {
                 self.question(worker, task_of(key.task), Some(seen), WorkerTag::Job(key, None));
             }
@@ -100,6 +97,11 @@ impl World {
             }
             _ => {}
         }
+    }
+
+    fn decline(&mut self, worker: usize, session: &SessionId, task: TaskId, why: String) {
+        let verb = Verb::TaskBid(Bid { task, score: BTreeMap::new(), declined: Some(why) });
+        self.tell(worker, session, verb, 2_000, WorkerTag::Nothing);
     }
 
     fn tell(

@@ -83,7 +83,7 @@ impl<T: Ord + Copy> Paths<T> {
                 found.push(things);
                 asked = folder_within(path, path.len().checked_sub(1));
             } else {
-                asked = folder_within(path, Some(common(last, path)));
+                asked = folder_within(path, Some(alike(last, path)));
             }
         }
         found.reverse();
@@ -175,7 +175,7 @@ impl<T: Ord + Copy> Things<T> {
 }
 
 /// How many bytes the two begin with alike.
-fn common(a: &str, b: &str) -> usize {
+fn alike(a: &str, b: &str) -> usize {
     a.bytes().zip(b.bytes()).take_while(|(a, b)| a == b).count()
 }
 
