@@ -1,8 +1,10 @@
 //! A scripted model server: what a real coding CLI talks to when no model may be asked.
 //!
-//! It listens on loopback only and speaks OpenAI Responses (`…/responses`) and Anthropic
-//! Messages (`…/messages`), streamed or whole, with `…/messages/count_tokens` and `…/models`
-//! beside them. A script is chosen by a directive in the prompt,
+//! It listens on loopback only and speaks OpenAI Responses (`…/responses`) and chat completions
+//! (`…/chat/completions`), Anthropic Messages (`…/messages`) and Gemini
+//! (`…/models/NAME:generateContent` and `:streamGenerateContent`), streamed or whole, with
+//! `…/messages/count_tokens`, `…:countTokens` and `…/models` beside them. A script is chosen by a
+//! directive in the prompt,
 //!
 //! ```text
 //! [[model {"steps":[{"write":{"path":"a.txt","content":"hi\n"}},{"shell":"make"}],
@@ -17,14 +19,18 @@
 //! [`dialect`].
 
 pub mod answer;
+pub mod blocks;
 pub mod call;
+pub mod chat;
 pub mod dialect;
+pub mod gemini;
 pub mod messages;
 pub mod record;
 pub mod request;
 pub mod responses;
 pub mod script;
 mod serve;
+mod shut;
 mod wire;
 
 use std::collections::BTreeMap;
@@ -41,6 +47,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use self::record::{Seen, Stats};
 pub use self::script::{Edit, Fault, FaultKind, Script, Step, Usage, Write};
+pub use self::shut::Shut;
 
 use self::serve::Shared;
 use self::wire::{Cut, CutListener};

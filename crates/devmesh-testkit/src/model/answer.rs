@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use super::blocks;
 use super::call::{Call, example, expand, plan};
 use super::request::Request;
 use super::script::{Found, Part, Script, Step, Usage};
@@ -31,6 +32,9 @@ pub fn decide(request: &Request, script: &Script, found: Option<&(Found, bool)>)
         return aside(request);
     }
     let part = part(request, script, found);
+    if blocks::are_expected(request) {
+        return told(usage, part);
+    }
     let steps = expand(request, &part.steps);
     let done = request.done();
     let (said, step) = nth_call(&steps, done);
@@ -49,6 +53,18 @@ pub fn decide(request: &Request, script: &Script, found: Option<&(Found, bool)>)
             Answer { text, unfit: true, ..answer }
         }
     }
+}
+
+/// The whole turn in one message, for a client that reads its edits there.
+fn told(usage: Usage, part: Part) -> Answer {
+    let (text, unfit) = match blocks::tell(&part.steps) {
+        Ok(mut said) => {
+            said.push(part.last.unwrap_or_else(|| "Done.".to_owned()));
+            (said.join("\n"), false)
+        }
+        Err(step) => (format!("no words for {step:?}"), true),
+    };
+    Answer { text, call: None, usage, step: Some(0), unfit }
 }
 
 /// The steps of this turn.

@@ -21,7 +21,8 @@ pub struct Call {
     pub args: Value,
 }
 
-const WRITE: &[&str] = &["Write", "write_file", "write", "create", "create_file"];
+const WRITE: &[&str] =
+    &["Write", "write_file", "write", "create", "create_file", "create_new_file"];
 const EDIT: &[&str] = &["Edit", "replace", "edit", "str_replace", "edit_file"];
 const READ: &[&str] = &["Read", "read_file", "read", "view"];
 const SHELL: &[&str] =
@@ -126,10 +127,20 @@ fn plan_shell(request: &Request, command: &str) -> Option<Call> {
 
 fn plan_mcp(request: &Request, mcp: &Mcp) -> Option<Call> {
     let args = if mcp.args.is_null() { json!({}) } else { mcp.args.clone() };
-    let full = format!("mcp__{}__{}", mcp.server, mcp.tool);
+    let (server, name) = (&mcp.server, &mcp.tool);
+    let full = format!("mcp__{server}__{name}");
+    // As claude and codex, gemini, opencode and copilot join the two.
+    let joined = [
+        full.clone(),
+        format!("mcp_{server}_{name}"),
+        format!("{server}__{name}"),
+        format!("{server}_{name}"),
+        format!("{server}-{name}"),
+    ];
     let space = format!("mcp__{}", mcp.server);
     let offered = request.tools.iter().find(|tool| {
-        tool.name == full || (tool.name == mcp.tool && tool.namespace.as_deref() == Some(&space))
+        joined.contains(&tool.name)
+            || (tool.name == mcp.tool && tool.namespace.as_deref() == Some(&space))
     });
     if let Some(tool) = offered {
         return Some(call(tool, args));
@@ -145,8 +156,11 @@ fn plan_mcp(request: &Request, mcp: &Mcp) -> Option<Call> {
         let query = format!("{} {}", mcp.server, mcp.tool);
         return Some(call(tool, json!({ "query": query, "limit": 8 })));
     }
-    let tool = request.tool(&["ToolSearch"])?;
-    Some(call(tool, json!({ "query": format!("select:{full}"), "max_results": 5 })))
+    if let Some(tool) = request.tool(&["ToolSearch"]) {
+        return Some(call(tool, json!({ "query": format!("select:{full}"), "max_results": 5 })));
+    }
+    // The rest offer it by its own name.
+    Some(call(request.tool(&[name.as_str()])?, args))
 }
 
 fn plan_named(request: &Request, named: &NamedCall) -> Option<Call> {
@@ -194,7 +208,7 @@ fn fill(tool: &Tool, values: &[(&str, &str)]) -> Call {
 
 fn spellings(meaning: &str) -> &'static [&'static str] {
     match meaning {
-        "path" => &["file_path", "filePath", "path", "absolute_path", "target_file", "filename"],
+        "path" => &["file_path", "filePath", "filepath", "path", "absolute_path", "target_file"],
         "content" => &["content", "contents", "file_text", "text"],
         "old" => &["old_string", "oldString", "old_str"],
         "new" => &["new_string", "newString", "new_str"],
@@ -215,7 +229,9 @@ pub fn example(schema: &Value) -> Value {
         }
     }
     let kind = schema.pointer("/type/0").or_else(|| schema.get("type")).and_then(Value::as_str);
-    match (kind, schema.get("properties").and_then(Value::as_object)) {
+    // Gemini's older schemas shout.
+    let kind = kind.map(str::to_ascii_lowercase);
+    match (kind.as_deref(), schema.get("properties").and_then(Value::as_object)) {
         (Some("object") | None, Some(properties)) => properties
             .iter()
             .map(|(name, schema)| (name.clone(), example(schema)))

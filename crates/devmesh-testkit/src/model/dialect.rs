@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::answer::Answer;
 use super::request::Request;
 use super::script::Fault;
-use super::{messages, responses};
+use super::{chat, gemini, messages, responses};
 
 /// A wire format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -19,21 +19,32 @@ pub enum Dialect {
     Responses,
     /// Anthropic Messages.
     Messages,
+    /// OpenAI chat completions.
+    Chat,
+    /// Gemini's `generateContent`.
+    Gemini,
 }
 
 /// One server-sent event.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Event {
-    /// Its `event:` line.
+    /// Its `event:` line; without one in the dialects that do not name their events.
     pub name: String,
-    /// Its `data:` line.
+    /// Its `data:` line; a string stands there as it is.
     pub data: Value,
 }
 
 impl Event {
     /// The event as bytes on the wire.
     pub fn encode(&self) -> String {
-        format!("event: {}\ndata: {}\n\n", self.name, self.data)
+        let name = match self.name.as_str() {
+            "" => String::new(),
+            name => format!("event: {name}\n"),
+        };
+        match &self.data {
+            Value::String(text) => format!("{name}data: {text}\n\n"),
+            data => format!("{name}data: {data}\n\n"),
+        }
     }
 }
 
@@ -65,16 +76,22 @@ impl Dialect {
             Some(Self::Responses)
         } else if path.ends_with("/messages") {
             Some(Self::Messages)
+        } else if path.ends_with("/chat/completions") {
+            Some(Self::Chat)
+        } else if gemini::is_path(path) {
+            Some(Self::Gemini)
         } else {
             None
         }
     }
 
-    /// Reads a request.
-    pub fn parse(self, body: &Value) -> Request {
+    /// Reads a request that came on this path.
+    pub fn parse(self, path: &str, body: &Value) -> Request {
         match self {
             Self::Responses => responses::parse(body),
             Self::Messages => messages::parse(body),
+            Self::Chat => chat::parse(body),
+            Self::Gemini => gemini::parse(path, body),
         }
     }
 
@@ -83,6 +100,8 @@ impl Dialect {
         match self {
             Self::Responses => responses::render(request, answer, ids),
             Self::Messages => messages::render(request, answer, ids),
+            Self::Chat => chat::render(request, answer, ids),
+            Self::Gemini => gemini::render(request, answer, ids),
         }
     }
 
@@ -91,6 +110,8 @@ impl Dialect {
         match self {
             Self::Responses => responses::events(request, answer, ids),
             Self::Messages => messages::events(request, answer, ids),
+            Self::Chat => chat::events(request, answer, ids),
+            Self::Gemini => gemini::events(request, answer, ids),
         }
     }
 
@@ -99,6 +120,8 @@ impl Dialect {
         match self {
             Self::Responses => responses::opening(request, ids),
             Self::Messages => messages::opening(request, answer, ids),
+            Self::Chat => chat::opening(request, ids),
+            Self::Gemini => gemini::opening(request, answer, ids),
         }
     }
 
@@ -116,6 +139,8 @@ impl Dialect {
         match self {
             Self::Responses => responses::error(fault, message),
             Self::Messages => messages::error(fault, message),
+            Self::Chat => chat::error(fault, message),
+            Self::Gemini => gemini::error(fault, message),
         }
     }
 }

@@ -68,11 +68,33 @@ pub enum ToolKind {
 /// Tags that coding tools wrap around what they add to a conversation in the user's name.
 const CONTEXT_TAGS: &[&str] = &[
     "environment_context",
+    "session_context",
     "system-reminder",
     "task-notification",
     "turn_aborted",
     "user_instructions",
     "user_shell_command",
+];
+
+/// The name by which sgpt calls the model, which offers no tools for any work.
+const TEXT_ONLY: &str = "You are ShellGPT";
+
+/// How what they add begins, where no tag stands around it.
+const CONTEXT_OPENINGS: &[&str] = &[
+    "# AGENTS.md instructions",
+    "I added these files to the chat",
+    "I have *added these files to the chat*",
+    "This is the Gemini CLI. We are setting up the context for our chat.",
+];
+
+/// What stands before the directory that the client works in, in small letters, best first.
+const CWD_MARKS: &[&str] = &[
+    "primary working directory:",
+    "current working directory:",
+    "working directory:",
+    "currently working in the directory:",
+    "workspace directories:**",
+    "<workspace_root>",
 ];
 
 impl Item {
@@ -96,7 +118,7 @@ fn is_context(text: &str) -> bool {
         return false;
     }
     text.is_empty()
-        || text.starts_with("# AGENTS.md instructions")
+        || CONTEXT_OPENINGS.iter().any(|opening| text.starts_with(opening))
         || CONTEXT_TAGS.iter().any(|tag| {
             text.strip_prefix('<').is_some_and(|rest| rest.starts_with(tag))
                 && text.ends_with(&format!("</{tag}>"))
@@ -152,7 +174,8 @@ impl Request {
             tool.kind == ToolKind::Freeform
                 || tool.kind == ToolKind::LocalShell
                 || super::call::is_for_work(&tool.name)
-        })
+        }) || super::blocks::are_expected(self)
+            || self.system.contains(TEXT_ONLY)
     }
 
     /// A tool by the first of these names that is offered.
@@ -174,8 +197,15 @@ fn cwd_in(text: &str) -> Option<&str> {
     if let Some((_, rest)) = text.rsplit_once("<cwd>") {
         return rest.split_once("</cwd>").map(|(dir, _)| dir.trim());
     }
-    let (_, rest) = text.rsplit_once("rimary working directory: ")?;
-    Some(rest.lines().next().unwrap_or_default().trim().trim_matches('`'))
+    // Small letters of ASCII take the same room, so that places stay what they are.
+    let small = text.to_ascii_lowercase();
+    CWD_MARKS.iter().find_map(|mark| {
+        let rest = &text[small.rfind(mark)? + mark.len()..];
+        let line = rest.lines().map(str::trim).find(|line| !line.is_empty())?;
+        let path = line.trim_start_matches(['-', ' ', '`']);
+        let path = path.split(['`', '<']).next().unwrap_or_default().trim_end();
+        path.starts_with('/').then_some(path)
+    })
 }
 
 /// The text of a message's content in any of the forms that clients send.

@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::answer::{Answer, decide};
 use super::dialect::{Dialect, Event, Ids};
+use super::gemini;
 use super::record::{Recorder, Seen};
 use super::request::Request;
 use super::script::{Fault, FaultKind, Found, Script};
@@ -72,7 +73,10 @@ async fn answer(
         return Json(json!({ "ok": true })).into_response();
     }
     if path.ends_with("/messages/count_tokens") {
-        return Json(json!({ "input_tokens": (body.len() / 4).max(1) })).into_response();
+        return Json(json!({ "input_tokens": tokens(&body) })).into_response();
+    }
+    if gemini::is_count(&path) {
+        return Json(json!({ "totalTokens": tokens(&body) })).into_response();
     }
     let Some(dialect) = Dialect::of_path(place.path) else {
         return unknown(&shared, &path);
@@ -86,6 +90,11 @@ async fn answer(
             error_response(dialect, &fault)
         }
     }
+}
+
+/// About as many as a real model would count.
+fn tokens(body: &Bytes) -> usize {
+    (body.len() / 4).max(1)
 }
 
 fn answer_get(shared: &Shared, method: &Method, path: &str) -> Response {
@@ -151,7 +160,7 @@ fn scene(
     body: &Bytes,
 ) -> Result<Scene, String> {
     let body: Value = serde_json::from_slice(body).map_err(|why| why.to_string())?;
-    let request = dialect.parse(&body);
+    let request = dialect.parse(place.path, &body);
     let found = request.directive();
     let said = match &found {
         Some((found, _)) => Some(found.script.clone()?),

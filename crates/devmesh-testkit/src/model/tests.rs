@@ -78,8 +78,8 @@ async fn without_a_script_the_request_is_refused() {
         assert_eq!(status, 400, "{text}");
     }
     assert_eq!(server.stats().unscripted, 3);
-    assert_eq!(post(&server, "/v1/chat/completions", &json!({})).await.0, 404);
-    assert_eq!(server.stats().unknown["/v1/chat/completions"], 1);
+    assert_eq!(post(&server, "/v1/embeddings", &json!({})).await.0, 404);
+    assert_eq!(server.stats().unknown["/v1/embeddings"], 1);
 }
 
 #[tokio::test]
@@ -170,6 +170,75 @@ async fn whole_answers_counts_and_models_are_plain_json() {
     let (_, text) = post(&server, "/v1/messages/count_tokens", &body).await;
     assert!(text.contains("{\"input_tokens\":"), "{text}");
     assert_eq!(server.stats().requests, 1, "a count of tokens is no request");
+}
+
+/// The same question in each dialect: the path, the body, what only the end of a stream says.
+fn asked(prompt: &str) -> [(&'static str, Value, &'static str); 4] {
+    let schema = json!({ "type": "object", "properties": { "command": { "type": "string" } } });
+    let said = json!([{ "role": "user", "content": prompt }]);
+    let tool = json!({ "type": "function", "name": "bash", "parameters": schema });
+    let input = json!({ "stream": true, "input": prompt, "tools": [tool] });
+    let tool = json!({ "type": "function", "function": { "name": "bash", "parameters": schema } });
+    let chat = json!({ "stream": true, "messages": said, "tools": [tool] });
+    let contents = json!([{ "role": "user", "parts": [{ "text": prompt }] }]);
+    let tools = json!([{ "functionDeclarations": [{ "name": "bash", "parameters": schema }] }]);
+    let gemini = json!({ "contents": contents, "tools": tools });
+    [
+        ("/v1/responses", input, "response.completed"),
+        ("/v1/messages", ask(prompt), "message_stop"),
+        ("/v1/chat/completions", chat, "[DONE]"),
+        ("/v1beta/models/m:streamGenerateContent", gemini, "finishReason"),
+    ]
+}
+
+#[tokio::test]
+async fn every_dialect_plays_every_fault() {
+    let server = Server::start().await.unwrap();
+    for (scenario, status, said) in [
+        ("ratelimit", 429, "retry-after: 1\r\n"),
+        ("ratelimit_always", 429, "retry-after: 1\r\n"),
+        ("ratelimit_long", 429, "retry-after: 3600\r\n"),
+        ("quota", 429, "used up its quota"),
+        ("error500", 500, "error"),
+        ("error500_once", 500, "error"),
+        ("auth401", 401, "not valid"),
+        ("drop", 0, ""),
+        ("drop_once", 0, ""),
+        ("drop_midstream", 200, "data: {"),
+        ("noedit", 200, "data: {"),
+        ("failtool", 200, "exit 7"),
+        ("longshell", 200, "sleep(301)"),
+    ] {
+        for (index, (path, body, end)) in asked("please").into_iter().enumerate() {
+            let path = format!("/s/{scenario}/k/{scenario}-{index}{path}");
+            let (got, text) = post(&server, &path, &body).await;
+            let of = format!("{path}: {text}");
+            assert_eq!(got, status, "{of}");
+            assert!(text.contains(said), "{of}");
+            assert_eq!(text.contains(end), got == 200 && scenario != "drop_midstream", "{of}");
+        }
+    }
+    assert_eq!(server.stats().by_dialect.len(), 4);
+    assert_eq!((server.stats().unfit, server.stats().unscripted), (0, 0));
+}
+
+#[tokio::test]
+async fn gemini_counts_tokens_and_answers_whole() {
+    let server = Server::start().await.unwrap();
+    let body = asked("[[model {\"final\":\"plain\"}]]")[3].1.clone();
+    let (_, text) = post(&server, "/v1beta/models/m:generateContent", &body).await;
+    let whole: Value = serde_json::from_str(text.split_once("\r\n\r\n").unwrap().1).unwrap();
+    assert_eq!(whole["candidates"][0]["content"]["parts"][0]["text"], "plain");
+    let (_, text) = post(&server, "/v1beta/models/m:countTokens", &body).await;
+    assert!(text.contains("{\"totalTokens\":"), "{text}");
+    assert_eq!(server.stats().requests, 1, "a count of tokens is no request");
+}
+
+#[tokio::test]
+async fn nobody_listens_at_a_shut_address() {
+    let shut = Shut::new().unwrap();
+    let error = TcpStream::connect(shut.url().trim_start_matches("http://")).unwrap_err();
+    assert_eq!(error.kind(), std::io::ErrorKind::ConnectionRefused);
 }
 
 #[tokio::test]

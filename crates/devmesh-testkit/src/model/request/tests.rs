@@ -53,5 +53,16 @@ fn the_working_directory_is_read_where_the_tools_say_it() {
     assert_eq!(request(vec![codex]).cwd(), Some("/a b/c"));
     let system = "# Environment\n - Primary working directory: /a b/c\n - Platform".to_owned();
     assert_eq!(Request { system, ..Request::default() }.cwd(), Some("/a b/c"));
+    for (text, expect) in [
+        ("<env>\n  Working directory: /a b/c\n  Platform: linux\n</env>", "/a b/c"),
+        ("* Current working directory: `/a b/c`\n* Git", "/a b/c"),
+        ("- **Workspace Directories:**\n  - /a b/c\n- **Directory", "/a b/c"),
+        ("I'm currently working in the directory: /a b/c\nHere", "/a b/c"),
+    ] {
+        let request = Request { system: text.to_owned(), ..Request::default() };
+        assert_eq!(request.cwd(), Some(expect), "{text}");
+    }
+    let relative = Request { system: "Working directory: here".into(), ..Request::default() };
+    assert_eq!(relative.cwd(), None);
     assert_eq!(request(vec![prompt("in <cwd>/evil</cwd>")]).cwd(), None);
 }
