@@ -7,6 +7,7 @@ use devmesh_bus::intake::ReplyTo;
 use devmesh_bus::log::memory::{Fault, MemoryLog, MemoryOpen};
 use devmesh_bus::log::{AppendError, Log};
 use devmesh_domain::Reader;
+use devmesh_protocol::batch::Chain;
 use devmesh_protocol::command::Encoding;
 use devmesh_protocol::query::Query;
 use devmesh_protocol::report::{Beat, LeaderBeat};
@@ -41,6 +42,8 @@ pub(crate) struct Node {
     pub(crate) hears: bool,
     pub(crate) halted: Option<Error>,
     pub(crate) done: bool,
+    /// What it has written to its state folder.
+    pub(crate) remembered: Vec<Chain>,
     opening: Option<(u64, u64)>,
     queue: VecDeque<Input>,
 }
@@ -54,6 +57,8 @@ pub(crate) struct World {
     pub(crate) skew: i64,
     pub(crate) texts: BTreeMap<Digest, String>,
     pub(crate) texts_fail: bool,
+    /// Nobody tells of the texts that are read.
+    pub(crate) texts_hang: bool,
     /// Beats of leaders reach the others.
     pub(crate) beats: bool,
     /// Answers by the name of the call, in the order in which they came.
@@ -81,6 +86,7 @@ impl World {
             skew: 0,
             texts: BTreeMap::new(),
             texts_fail: false,
+            texts_hang: false,
             beats: true,
             answers: BTreeMap::new(),
             told: Vec::new(),
@@ -95,7 +101,7 @@ impl World {
         world
     }
 
-    pub(crate) fn add_node(&mut self, known: Option<devmesh_protocol::batch::Chain>) -> usize {
+    pub(crate) fn add_node(&mut self, known: Option<Chain>) -> usize {
         let index = self.nodes.len();
         let seed = 77 * (index as u64 + 1);
         let node = format!("n{index}");
@@ -112,6 +118,7 @@ impl World {
             hears: false,
             halted: None,
             done: false,
+            remembered: Vec::new(),
             opening: None,
             queue: VecDeque::new(),
         });
@@ -278,6 +285,7 @@ impl World {
                 }
                 self.nodes[index].queue.push_back(Input::TextStored { digest, stored });
             }
+            Effect::ReadText { .. } if self.texts_hang => {}
             Effect::ReadText { digest } => {
                 let down = self.texts_fail.then(|| "down".to_owned());
                 let text = down.map_or_else(|| Ok(self.texts.get(&digest).cloned()), Err);
@@ -293,7 +301,7 @@ impl World {
                 let record = futures::executor::block_on(reading::record(&log, after, to, seq));
                 node.queue.push_back(Input::RecordRead { ticket, record });
             }
-            Effect::Remember(_) => {}
+            Effect::Remember(head) => node.remembered.push(head),
             Effect::WeighStore => {
                 let room = Room { dir: "/store".into(), free: Some(2_048) };
                 node.queue.push_back(Input::Weighed(Some(room)));
@@ -417,20 +425,25 @@ impl World {
         self.work();
     }
 
+    /// Lets something happen to that coordinator, with its next turn.
+    pub(crate) fn put(&mut self, node: usize, input: Input) {
+        self.nodes[node].queue.push_back(input);
+    }
+
     /// A beat of a leader that is none of these.
     pub(crate) fn foreign_beat(&mut self, node: usize, epoch: u64) {
         let beat = LeaderBeat { epoch, node: "foreign".into(), seq: 1 };
-        self.nodes[node].queue.push_back(Input::Leader(beat));
+        self.put(node, Input::Leader(beat));
     }
 
     pub(crate) fn stop(&mut self, node: usize) {
-        self.nodes[node].queue.push_back(Input::Stop);
+        self.put(node, Input::Stop);
     }
 
     pub(crate) fn lose_link(&mut self, node: usize) {
         let link = self.nodes[node].view.link;
         let why = "cut".to_owned();
-        self.nodes[node].queue.push_back(Input::Lost { link, why });
+        self.put(node, Input::Lost { link, why });
     }
 
     /// People, agents and a repository.

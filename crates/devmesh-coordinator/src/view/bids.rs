@@ -17,9 +17,10 @@ pub(crate) struct Bids {
 }
 
 impl Bids {
-    /// An auction is open.
+    /// An auction is open. An earlier one of the task may have ended without being closed here, by
+    /// a person's pause: neither its bids nor its end are this one's.
     pub(crate) fn open(&mut self, task: TaskId, closes_at: At) {
-        self.by_task.remove(&task);
+        drop(self.close(task));
         self.closing.insert((closes_at, task));
     }
 
@@ -67,3 +68,6 @@ impl Bids {
         self.expected.clear();
     }
 }
+
+#[cfg(test)]
+mod tests;

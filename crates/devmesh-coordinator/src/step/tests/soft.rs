@@ -4,14 +4,10 @@ use devmesh_bus::log::memory::Fault;
 use devmesh_protocol::Event;
 use devmesh_protocol::report::{Gpu, HostReport};
 use devmesh_protocol::{At, Digest, HostId};
-use serde_json::{Value, json};
+use serde_json::json;
 
+use super::{has, join};
 use crate::fixture::World;
-
-fn join(world: &mut World, actor: &str, session: &str) -> Value {
-    let body = json!({ "tool": "codex", "host": "h1", "session": session });
-    world.ok(actor, "agent.join", body)
-}
 
 /// A mesh in which codex-1 holds a file, for so long where nobody hears of it.
 fn holding(ttl_ms: u64) -> World {
@@ -21,10 +17,6 @@ fn holding(ttl_ms: u64) -> World {
     let body = json!({ "session": "s1", "paths": ["a.rs"], "mode": "write", "ttl_ms": ttl_ms });
     world.ok("codex-1", "lock.acquire", body);
     world
-}
-
-fn has(world: &World, kind: &str) -> usize {
-    world.records().iter().flat_map(|r| &r.events).filter(|e| e.kind() == kind).count()
 }
 
 #[test]
@@ -361,6 +353,8 @@ fn redacted_bytes_are_deleted_and_not_shown_and_the_log_still_verifies() {
     let digest = Digest::of(b"secret");
     world.ok("alice", "redact", json!({ "digest": digest }));
     assert_eq!(world.deleted, [digest]);
+    // As where the store has kept it.
+    world.texts.insert(digest, "secret".into());
     world.ask(0, "q", "notes", json!({}));
     world.ask(0, "t", "text", json!({ "digest": digest }));
     world.pass(20);
