@@ -88,3 +88,6 @@ fn spends(command: &Command, reply: &Reply) -> bool {
         }
     )
 }
+
+#[cfg(test)]
+mod tests;

@@ -31,3 +31,6 @@ impl Suppressed {
         self.by_actor.remove(&actor).map(|(_, counts)| (actor, counts))
     }
 }
+
+#[cfg(test)]
+mod tests;

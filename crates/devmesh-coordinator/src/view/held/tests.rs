@@ -21,3 +21,28 @@ fn an_answer_is_written_as_the_protocol_says() {
         assert_eq!(value, reply.to_json());
     }
 }
+
+fn held(seq: u64, since: Option<u64>) -> Held {
+    let (to, encoding) = (ReplyTo::to_subject("a"), Encoding::Json);
+    Held { seq, since, to, encoding, bytes: Bytes::new(), command: None }
+}
+
+#[test]
+fn what_answers_wait_for_is_told_apart() {
+    let mut replies = Replies::default();
+    assert!(replies.is_empty() && !replies.wants_more_than(0) && !replies.wants_confirmation(0));
+    replies.push(held(5, Some(100)));
+    assert!(!replies.is_empty());
+    assert!(replies.wants_confirmation(99) && !replies.wants_confirmation(100));
+    assert!(replies.wants_more_than(4) && !replies.wants_more_than(5));
+    // A later one makes more wanted; what is confirmed is for the first to say.
+    replies.push(held(7, Some(200)));
+    assert!(replies.wants_more_than(6) && !replies.wants_confirmation(150));
+    let mut out = Vec::new();
+    replies.release(4, 100, &mut out);
+    replies.release(5, 99, &mut out);
+    assert!(out.is_empty());
+    replies.release(5, 100, &mut out);
+    assert_eq!(out.len(), 1);
+    assert!(replies.wants_confirmation(150));
+}

@@ -30,3 +30,16 @@ fn an_old_record_is_between_its_places_and_a_new_one_in_memory() {
     }
     assert!(past.recent(20_001).is_none());
 }
+
+#[test]
+fn what_is_behind_a_snapshot_is_read_from_the_beginning_of_the_log() {
+    let place = |seq| Chain { stream_seq: seq / 2, seq, ..Chain::default() };
+    let past = Past::from(place(1_000));
+    let around = |seq| {
+        let (after, to) = past.around(seq, &place(3_000));
+        (after.seq, to)
+    };
+    assert_eq!(around(1), (0, 500));
+    assert_eq!(around(1_000), (0, 500));
+    assert_eq!(around(1_001), (1_000, 1_500));
+}

@@ -28,7 +28,27 @@ fn who_has_heard_nothing_at_all_has_listened_to_nobody() {
     sessions.hear(&alice, &one, 1_000);
     sessions.hears(1_000 + BEAT_MS - 1);
     assert_eq!(sessions.silent_ms(&alice, &one, 5_000), 4_000);
-    assert!(sessions.is_listening(5_000) && !sessions.is_listening(20_000));
+    let heard_at = 1_000 + BEAT_MS - 1;
+    assert!(sessions.is_listening(heard_at + BEAT_MS - 1));
+    assert!(!sessions.is_listening(heard_at + BEAT_MS));
     sessions.hears(20_000);
     assert_eq!(sessions.silent_ms(&alice, &one, 20_100), 100);
+}
+
+#[test]
+fn so_many_sessions_are_kept_and_those_go_on_being_heard() {
+    let mut sessions = Sessions::default();
+    let one = SessionId::new("s1").unwrap();
+    let name = |n: usize| ActorId::new(&format!("a{n}")).unwrap();
+    for n in 0..=HEARD_MAX {
+        sessions.hear(&name(n), &one, 10);
+    }
+    assert_eq!(sessions.silent_ms(&name(HEARD_MAX - 1), &one, 15), 5);
+    assert_eq!(sessions.silent_ms(&name(HEARD_MAX), &one, 15), 15, "one too many");
+    sessions.hear(&name(0), &one, 12);
+    assert_eq!(sessions.silent_ms(&name(0), &one, 15), 3);
+    // Who was silent for long makes room.
+    sessions.prune(11 + STRANGER_MS);
+    sessions.hear(&name(HEARD_MAX), &one, 11 + STRANGER_MS);
+    assert_eq!(sessions.silent_ms(&name(HEARD_MAX), &one, 15 + STRANGER_MS), 4);
 }

@@ -19,3 +19,18 @@ fn the_oldest_go_first_and_what_is_redacted_stays_away() {
     texts.insert(name(6), Arc::clone(&big));
     assert!(texts.get(&name(2)).is_some(), "the redacted one made room");
 }
+
+#[test]
+fn a_text_that_comes_twice_counts_once() {
+    let mut texts = Texts::default();
+    let part: Arc<str> = "x".repeat(BYTES_KEPT / 4).into();
+    let name = |n: u8| Digest([n; 32]);
+    for _ in 0..9 {
+        texts.insert(name(0), Arc::clone(&part));
+    }
+    (1..4).for_each(|n| texts.insert(name(n), Arc::clone(&part)));
+    assert!((0..4).all(|n| texts.get(&name(n)).is_some()), "there is room for four");
+    texts.insert(name(4), "x".into());
+    assert!(texts.get(&name(0)).is_none(), "and for no more");
+    assert!((1..5).all(|n| texts.get(&name(n)).is_some()));
+}
