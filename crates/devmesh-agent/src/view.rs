@@ -50,7 +50,8 @@ pub struct View {
     pub draining: bool,
     /// It is on its way out.
     pub leaving: bool,
-    /// Wall time until which its tool's provider takes nothing.
+    /// Until when its tool's provider takes nothing, by the process's clock: the wall clock may be
+    /// set meanwhile.
     pub parked_until_ms: Option<u64>,
     /// Repositories whose base fails its own verification, with the commit that failed.
     pub red: BTreeMap<RepoId, String>,
@@ -134,14 +135,14 @@ impl View {
     }
 
     /// Whether it may take a task now.
-    pub fn is_free(&self, wall_ms: u64) -> bool {
+    pub fn is_free(&self, now_ms: u64) -> bool {
         self.standing == Standing::In
             && self.attempt.is_none()
             && self.review.is_none()
             && !self.paused
             && !self.draining
             && !self.leaving
-            && self.parked_until_ms.is_none_or(|until| until <= wall_ms)
+            && self.parked_until_ms.is_none_or(|until| until <= now_ms)
     }
 
     /// The review, if it is this one.

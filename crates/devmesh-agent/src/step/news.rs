@@ -15,7 +15,7 @@ pub(super) fn noticed(view: &mut View, now: Now, notice: Notice) -> Vec<Effect> 
     view.seen = view.seen.max(seq);
     view.heard = view.heard.max(seq);
     match event {
-        Event::AuctionOpened(opened) if view.is_free(now.wall_ms) => {
+        Event::AuctionOpened(opened) if view.is_free(now.ms) => {
             session::look_at(view, opened.task).into_iter().collect()
         }
         Event::TaskAwarded(award) => {

@@ -126,7 +126,7 @@ pub(super) fn ended(view: &mut View, now: Now, key: Key, end: &ToolEnd) -> Vec<E
         Some(verdict) => tell(view, key, verdict),
         None => {
             if end.rate_limited || end.sign_in {
-                view.parked_until_ms = Some(tool::limit_end(now, end));
+                tool::park_until(view, now, tool::limit_end(now, end));
             }
             abstain(view, key, "the tool came to no verdict")
         }

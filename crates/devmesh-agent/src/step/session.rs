@@ -179,7 +179,7 @@ pub(super) fn reconciled(view: &mut View, now: Now, tasks: Vec<TaskView>) -> Vec
             effects.extend(attempt::begin(view, attempt));
         }
     }
-    if view.is_free(now.wall_ms) {
+    if view.is_free(now.ms) {
         open.sort_unstable();
         for (_, task) in open.into_iter().take(LOOKS_MAX) {
             effects.extend(look_at(view, task));
@@ -200,7 +200,7 @@ pub(super) fn looked_at(
     sight: Result<Sight, Unable>,
 ) -> Vec<Effect> {
     view.looking.remove(&task);
-    if !view.is_free(now.wall_ms) {
+    if !view.is_free(now.ms) {
         return Vec::new();
     }
     let session = view.session.clone();

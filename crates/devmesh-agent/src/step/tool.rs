@@ -133,7 +133,7 @@ pub(super) fn ended(view: &mut View, now: Now, key: Key, end: ToolEnd) -> Vec<Ef
         return park(view, now, key, &end);
     }
     if end.sign_in {
-        view.parked_until_ms = Some(now.wall_ms + SIGN_IN_MS);
+        view.parked_until_ms = Some(now.ms + SIGN_IN_MS);
         return ending::fail(view, key, failure_of(Class::SignIn.name(), &end.tail, true));
     }
     let failure = failure(attempt, &end);
@@ -167,8 +167,13 @@ fn park(view: &mut View, now: Now, key: Key, end: &ToolEnd) -> Vec<Effect> {
     let told = attempt.done.as_ref().and_then(|done| done.retry_ms);
     let until = told.map_or_else(|| limit_end(now, end), |ms| now.wall_ms + ms);
     let text = format!("limited until {}", devmesh_protocol::At(until));
-    view.parked_until_ms = Some(until);
+    park_until(view, now, until);
     ending::fail(view, key, failure_of(Class::RateLimit.name(), &text, false))
+}
+
+/// A limit's end is told as wall time.
+pub(super) fn park_until(view: &mut View, now: Now, wall_ms: u64) {
+    view.parked_until_ms = Some(now.ms + wall_ms.saturating_sub(now.wall_ms));
 }
 
 /// Until when a tool that is limited or not signed in takes nothing, wall time.
