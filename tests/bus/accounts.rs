@@ -199,7 +199,7 @@ async fn texts_and_the_leaders_beats_stay_in_the_coordinators_account() {
     assert_eq!(text::get(&core, &digest).await.unwrap(), None);
 
     let mut watch = LeaderWatch::subscribe(&core).await.unwrap();
-    let beat = LeaderBeat { epoch: 1, node: "n1".into(), seq: 0 };
+    let beat = LeaderBeat { epoch: 1, node: "n1".into(), seq: 0, answered: Vec::new() };
     Announcer::new(&core).beat(&beat).await.unwrap();
     assert_eq!(timeout(WAIT, watch.next(WAIT)).await.unwrap(), Some(beat));
 }

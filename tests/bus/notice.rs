@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 
 use devmesh_bus::ErrorKind;
 use devmesh_bus::notice::{Announcer, Filter, LeaderWatch, Notices};
-use devmesh_protocol::Record;
 use devmesh_protocol::report::LeaderBeat;
+use devmesh_protocol::{ActorId, Record};
 use devmesh_testkit::nats::TestServer;
 use serde_json::json;
 use tokio::time::timeout;
@@ -92,7 +92,8 @@ async fn beats_are_heard_and_their_end_is_noticed() {
     let announcer = Announcer::new(&coordinator);
     let patience = Duration::from_millis(300);
     for seq in 0..3 {
-        let beat = LeaderBeat { epoch: 4, node: "n1".into(), seq };
+        let answered = vec![ActorId::new("codex-1").unwrap()];
+        let beat = LeaderBeat { epoch: 4, node: "n1".into(), seq, answered };
         announcer.beat(&beat).await.unwrap();
         let heard = timeout(WAIT, watch.next(Duration::from_secs(10))).await.unwrap();
         assert_eq!(heard.as_ref(), Some(&beat));

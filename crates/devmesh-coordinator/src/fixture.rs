@@ -221,7 +221,7 @@ impl World {
         }
     }
 
-    fn turn(&mut self, index: usize) -> bool {
+    pub(crate) fn turn(&mut self, index: usize) -> bool {
         let now = self.now();
         let mut effects = Vec::new();
         let node = &mut self.nodes[index];
@@ -432,7 +432,7 @@ impl World {
 
     /// A beat of a leader that is none of these.
     pub(crate) fn foreign_beat(&mut self, node: usize, epoch: u64) {
-        let beat = LeaderBeat { epoch, node: "foreign".into(), seq: 1 };
+        let beat = LeaderBeat { epoch, node: "foreign".into(), seq: 1, answered: Vec::new() };
         self.put(node, Input::Leader(beat));
     }
 

@@ -6,6 +6,7 @@ mod desk;
 mod query;
 mod tick;
 
+use devmesh_domain::glance;
 use devmesh_protocol::report::LeaderBeat;
 use devmesh_protocol::{ActorId, Digest};
 
@@ -32,6 +33,9 @@ pub fn step(view: &mut View, now: Now, input: Input, out: &mut Vec<Effect>) {
     if is_heard(&input) {
         view.sessions.hears(now.mono_ms);
     }
+    // Before anything is believed that came while the machine slept: an acknowledgement or the end
+    // of the log may have waited at this end of the wire for an hour, and proves nothing.
+    desk(view, now, out, |desk| desk.slept().unwrap_or(Fate::GoOn));
     match input {
         Input::Opened { link } if link == view.link => term::opened(view, now, out),
         Input::Lost { link, why } if link == view.link => term::lost(view, now, &why, out),
@@ -187,6 +191,11 @@ fn leader(view: &mut View, now: Now, beat: &LeaderBeat, out: &mut Vec<Effect>) {
     // One whose term has ended may not know it yet, and must not keep others from claiming.
     if beat.node == view.options.node || beat.epoch < view.settled.chain().epoch {
         return;
+    }
+    for actor in &beat.answered {
+        if let Some(session) = glance::live_session(view.settled.state(), actor) {
+            view.sessions.hear(actor, session, now.mono_ms);
+        }
     }
     match &mut view.role {
         Role::Leading(term) if beat.epoch > term.epoch => {

@@ -439,6 +439,7 @@ fn lead(view: &mut View, now: Now, flight: Flight, stream_seq: u64, out: &mut Ve
         reading: None,
         read_after: 0,
         beats: Vec::new(),
+        answered: Default::default(),
         beat_at: 0,
         looked_at: 0,
         has_more: false,

@@ -178,6 +178,8 @@ pub(crate) struct Term {
     pub(crate) read_after: u64,
     /// Heartbeats that wait for a confirmation.
     pub(crate) beats: Vec<HeldBeat>,
+    /// Agents whose heartbeats were answered lately, and when.
+    pub(crate) answered: VecDeque<(u64, ActorId)>,
     /// When the last beat of the leader went out.
     pub(crate) beat_at: u64,
     /// When the sessions were last looked over.

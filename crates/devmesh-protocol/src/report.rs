@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::event::Capacity;
-use crate::id::{HostId, LeaseId, SessionId, TaskId};
+use crate::id::{ActorId, HostId, LeaseId, SessionId, TaskId};
 use crate::time::At;
 
 /// A heartbeat, sent as a request every 4 s.
@@ -189,4 +189,8 @@ pub struct LeaderBeat {
     pub node: String,
     /// The newest record.
     pub seq: u64,
+    /// Agents whose heartbeats it has answered within the last half second. A standby may have
+    /// missed one that the leader heard, and must not think its sender silent once it leads.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub answered: Vec<ActorId>,
 }

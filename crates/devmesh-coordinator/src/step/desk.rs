@@ -22,6 +22,8 @@ use crate::view::{Flight, HeldBeat, Term, View};
 const DOUBTERS_MAX: usize = 2;
 /// A heartbeat is answered on a proof of leading that is not older than it by more than this.
 const BEAT_PROOF_MS: u64 = 1_000;
+/// For how long a leader goes on telling whom it has answered: some beats of its own may be lost.
+const TOLD_MS: u64 = 500;
 /// Heartbeats that wait for a proof.
 const BEATS_MAX: usize = 16_384;
 /// Records that follow from one input; the rest follow from the next.
@@ -81,7 +83,12 @@ impl Desk<'_> {
     pub(crate) fn beat_as_leader(&mut self) {
         self.term.beat_at = self.now.mono_ms;
         let (epoch, node) = (self.term.epoch, self.view.options.node.clone());
-        self.out.push(Effect::Lead(LeaderBeat { epoch, node, seq: self.view.settled.state().seq }));
+        let since = self.now.mono_ms.saturating_sub(TOLD_MS);
+        let answered = &mut self.term.answered;
+        while answered.pop_front_if(|(at, _)| *at < since).is_some() {}
+        let answered = answered.iter().map(|(_, actor)| actor.clone()).collect();
+        let seq = self.view.settled.state().seq;
+        self.out.push(Effect::Lead(LeaderBeat { epoch, node, seq, answered }));
     }
 
     /// Folds one decision and queues it for the log, with the answers that it gives. Returns its
@@ -180,11 +187,6 @@ impl Desk<'_> {
 
     /// A heartbeat: whether its session is live, and what it holds, as acknowledged.
     pub(crate) fn beat(&mut self, actor: ActorId, session: SessionId, caller: Caller) -> Fate {
-        // The proof's age is measured by a clock that stands still while the machine sleeps, and
-        // whoever took over meanwhile frees what this answer would say is held.
-        if let Some(end) = self.slept() {
-            return end;
-        }
         if self.proves(self.now.mono_ms) || planted::is(Fault::BeatWithoutProof) {
             self.answer_beat(&actor, &session, caller);
         } else if self.term.beats.len() < BEATS_MAX {
@@ -200,6 +202,9 @@ impl Desk<'_> {
         let leases = if live { glance::leases(state, actor, session) } else { Vec::new() };
         let pause = Some(glance::pause(state, actor));
         let work = glance::work(state, actor, session);
+        if live {
+            self.term.answered.push_back((self.now.mono_ms, actor.clone()));
+        }
         let reply = BeatReply { epoch: self.term.epoch, seq: state.seq, live, leases, pause, work };
         let bytes = encode_value(&reply, caller.encoding);
         self.out.push(Effect::Reply { to: caller.to, bytes });

@@ -85,9 +85,6 @@ impl Desk<'_> {
     }
 
     fn tick(&mut self) -> Fate {
-        if let Some(end) = self.slept() {
-            return end;
-        }
         if self.now.mono_ms.saturating_sub(self.term.beat_at) >= LEADER_BEAT_MS {
             self.beat_as_leader();
         }

@@ -77,6 +77,22 @@ fn a_beat_is_not_answered_by_a_leader_that_has_slept_since_it_proved_it() {
 }
 
 #[test]
+fn a_proof_that_waited_for_the_lid_to_open_is_none() {
+    let mut world = World::led();
+    world.furnish();
+    join(&mut world, "codex-1", "s1");
+    world.pass(3_000);
+    world.mono += 1_500;
+    world.beat(0, "b", "codex-1", "s1", 0);
+    world.turn(0);
+    assert!(world.answered("b").is_none(), "its proof is under way");
+    world.skew += 60_000;
+    world.work();
+    assert!(world.answered("b").is_none());
+    assert!(!world.nodes[0].view.is_leading());
+}
+
+#[test]
 fn a_silent_session_loses_its_leases_then_itself_and_never_early() {
     let mut world = holding(15_000);
     for n in 0..5 {
@@ -169,6 +185,22 @@ fn silence_counts_anew_after_a_connection_was_given_up() {
     world.until(20_000, |world| has(world, "leases_lapsed") == 1);
     assert!(world.mono >= led_at + 6_000 - 1_500, "{}", world.mono - led_at);
     world.check();
+}
+
+/// A message comes to one subscriber and is lost on its way to another.
+#[test]
+fn a_standby_learns_from_the_leader_whom_it_has_not_heard_itself() {
+    let mut world = holding(15_000);
+    let second = world.add_node(None);
+    for n in 0..6 {
+        world.pass(4_000);
+        world.beat(0, &format!("b{n}"), "codex-1", "s1", 0);
+        world.pass(200);
+    }
+    let answered_at = world.mono - 200;
+    world.nodes[0].runs = false;
+    world.until(5_000, |world| world.nodes[second].view.is_leading());
+    lapses_after(&mut world, answered_at + 20_000);
 }
 
 fn lapses_after(world: &mut World, least: u64) {
