@@ -6,6 +6,8 @@
     reason = "in a test a panic is how a failure is told, and what was run is told"
 )]
 
+mod histories;
+
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::time::{Duration, Instant};

@@ -57,6 +57,7 @@ struct Call {
     process: usize,
     body: Body,
     tag: Tag,
+    sent_at: u64,
     until: u64,
     again_ms: u64,
     again_at: u64,
@@ -149,6 +150,7 @@ impl World {
             process,
             body,
             tag,
+            sent_at: self.now,
             until: self.now.saturating_add(within_ms),
             again_ms: if waits { WAITING_MS } else { 1_000 },
             again_at: self.now,
@@ -225,8 +227,9 @@ impl World {
         let Ok(no) = to.parse::<u64>() else { return };
         if let Some((_, command)) = self.calls.sent.get(&no).cloned() {
             self.check_reply(&command, &bytes);
-        } else {
-            self.check_beat(&bytes);
+        } else if let Some(call) = self.calls.open.get(&no) {
+            let sent_at = call.sent_at;
+            self.check_beat(&bytes, sent_at);
         }
         let Some(call) = self.calls.open.get(&no) else { return };
         let process = call.process;

@@ -10,11 +10,11 @@ use devmesh_protocol::{CommandId, Mode};
 use porcupine_rs::{Model, Operation};
 
 /// One request for a lease, and everything about the lease that came of it.
-pub(crate) type Tenure = usize;
+pub type Tenure = usize;
 
 /// What is done to a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Op {
+pub enum Op {
     /// A lease is granted.
     Acquire(Mode),
     /// A lease may be granted: nobody was told.
@@ -56,18 +56,76 @@ impl Story {
     fn is_abandoned(&self) -> bool {
         self.done.iter().any(|done| done.returned.is_none())
     }
+
+    fn operations(&self) -> Vec<Done> {
+        let open = self.open.map(|(op, called)| Done { op: op.unsure(), called, returned: None });
+        let lapse = self.lapses_from.map(|called| Done { op: Op::Lapse, called, returned: None });
+        self.done.iter().cloned().chain(open).chain(lapse).collect()
+    }
+
+    /// The same with an end to what nobody saw end, for a checker tries every order of all that
+    /// may still happen. No history is explained by one and not by the other:
+    ///
+    /// - a lease that nobody was ever told of can as well never have been;
+    /// - the end of a lease, and its change to a mode that keeps fewer out, stand in nobody's
+    ///   way: what can happen late can happen as soon as its holder has been told the last of it;
+    /// - a change to a mode that keeps more out helps nobody: it need not happen.
+    fn bounded(&self) -> Vec<Done> {
+        let mut done = self.operations();
+        let told = |it: &&Done| matches!(it.op, Op::Acquire(_) | Op::Convert(_));
+        let ends = || done.iter().filter(told).filter_map(|it| it.returned);
+        let (Some(first), Some(last)) = (ends().min(), ends().max()) else { return Vec::new() };
+        let modes: Vec<Mode> = done.iter().filter_map(|it| it.op.mode()).collect();
+        let keeps_fewer = |one: Mode, than: Mode| {
+            Mode::ALL.iter().all(|m| one.is_compatible(*m) >= than.is_compatible(*m))
+        };
+        done.retain_mut(|it| {
+            let end = Some(last.max(it.called));
+            match it.op {
+                _ if it.returned.is_some() => {}
+                Op::Release | Op::Lapse => it.returned = end,
+                Op::Acquire(_) | Op::MayAcquire(_) => it.returned = Some(first),
+                Op::Convert(mode) | Op::MayConvert(mode) => {
+                    if modes.iter().all(|other| keeps_fewer(*other, mode)) {
+                        return false;
+                    }
+                    if modes.iter().all(|other| keeps_fewer(mode, *other)) {
+                        it.returned = end;
+                    }
+                }
+            }
+            true
+        });
+        done
+    }
+}
+
+impl Op {
+    /// The same where nobody was told that it was done.
+    fn unsure(self) -> Op {
+        if let Op::Convert(mode) = self { Op::MayConvert(mode) } else { self }
+    }
+
+    fn mode(self) -> Option<Mode> {
+        match self {
+            Op::Acquire(mode) | Op::MayAcquire(mode) | Op::Convert(mode) | Op::MayConvert(mode) => {
+                Some(mode)
+            }
+            Op::Release | Op::Lapse => None,
+        }
+    }
 }
 
 /// All that was seen.
 #[derive(Debug, Default)]
-pub(crate) struct History {
+pub struct History {
     stories: Vec<Story>,
     by_id: BTreeMap<CommandId, Tenure>,
 }
 
 impl History {
     /// Somebody asks for a lease.
-    pub(crate) fn begin(
+    pub fn begin(
         &mut self,
         locker: usize,
         leaves: &'static [usize],
@@ -83,25 +141,25 @@ impl History {
     }
 
     /// The id of that request.
-    pub(crate) fn name(&mut self, tenure: Tenure, id: CommandId) {
+    pub fn name(&mut self, tenure: Tenure, id: CommandId) {
         self.by_id.insert(id.clone(), tenure);
         self.stories[tenure].id = Some(id);
     }
 
     /// Which request has that id.
     #[must_use]
-    pub(crate) fn tenure_of(&self, id: &CommandId) -> Option<Tenure> {
+    pub fn tenure_of(&self, id: &CommandId) -> Option<Tenure> {
         self.by_id.get(id).copied()
     }
 
     /// The id of a request.
     #[must_use]
-    pub(crate) fn id_of(&self, tenure: Tenure) -> Option<CommandId> {
+    pub fn id_of(&self, tenure: Tenure) -> Option<CommandId> {
         self.stories[tenure].id.clone()
     }
 
     /// It was granted.
-    pub(crate) fn granted(&mut self, tenure: Tenure, at: u64) -> Option<Mode> {
+    pub fn granted(&mut self, tenure: Tenure, at: u64) -> Option<Mode> {
         let story = &mut self.stories[tenure];
         story.is_settled = true;
         let op = Op::Acquire(story.mode);
@@ -110,12 +168,12 @@ impl History {
     }
 
     /// It was refused: nothing has happened.
-    pub(crate) fn refused(&mut self, tenure: Tenure) {
+    pub fn refused(&mut self, tenure: Tenure) {
         self.stories[tenure].is_settled = true;
     }
 
     /// Whether it was granted is not known.
-    pub(crate) fn unknown(&mut self, tenure: Tenure) {
+    pub fn unknown(&mut self, tenure: Tenure) {
         let story = &mut self.stories[tenure];
         story.is_settled = true;
         let (op, called) = (Op::MayAcquire(story.mode), story.called);
@@ -124,12 +182,12 @@ impl History {
     }
 
     /// Something is asked about it.
-    pub(crate) fn call(&mut self, tenure: Tenure, op: Op, at: u64) {
+    pub fn call(&mut self, tenure: Tenure, op: Op, at: u64) {
         self.stories[tenure].open = Some((op, at));
     }
 
     /// That was done.
-    pub(crate) fn returned(&mut self, tenure: Tenure, at: u64) {
+    pub fn returned(&mut self, tenure: Tenure, at: u64) {
         let story = &mut self.stories[tenure];
         if let Some((op, called)) = story.open.take() {
             story.done.push(Done { op, called, returned: Some(at) });
@@ -137,27 +195,26 @@ impl History {
     }
 
     /// That was refused.
-    pub(crate) fn withdrawn(&mut self, tenure: Tenure) {
+    pub fn withdrawn(&mut self, tenure: Tenure) {
         self.stories[tenure].open = None;
     }
 
     /// Whether that was done is not known.
-    pub(crate) fn never_returned(&mut self, tenure: Tenure) {
+    pub fn never_returned(&mut self, tenure: Tenure) {
         let story = &mut self.stories[tenure];
         if let Some((op, called)) = story.open.take() {
-            let op = if let Op::Convert(mode) = op { Op::MayConvert(mode) } else { op };
-            story.done.push(Done { op, called, returned: None });
+            story.done.push(Done { op: op.unsure(), called, returned: None });
         }
     }
 
     /// Its holder relies on it no longer.
-    pub(crate) fn lapses(&mut self, tenure: Tenure, at: u64) {
+    pub fn lapses(&mut self, tenure: Tenure, at: u64) {
         let story = &mut self.stories[tenure];
         story.lapses_from = Some(story.lapses_from.map_or(at, |from| from.min(at)));
     }
 
     /// Whoever asked has died: what was under way may have happened or not.
-    pub(crate) fn crashed(&mut self, locker: usize) {
+    pub fn crashed(&mut self, locker: usize) {
         for tenure in 0..self.stories.len() {
             if self.stories[tenure].locker != locker {
                 continue;
@@ -175,7 +232,7 @@ impl History {
 
     /// How many operations there are.
     #[must_use]
-    pub(crate) fn operations(&self) -> u64 {
+    pub fn operations(&self) -> u64 {
         self.stories.iter().map(|story| story.done.len() as u64).sum()
     }
 
@@ -183,9 +240,9 @@ impl History {
     ///
     /// # Errors
     /// The file whose history nothing explains.
-    pub(crate) fn check(&self) -> Result<(), String> {
+    pub fn check(&self) -> Result<(), String> {
         for leaf in 0..4 {
-            let operations = self.of_leaf(leaf);
+            let operations = self.of_leaf(leaf, Story::bounded);
             if !porcupine_rs::check_operations::<File>(&operations) {
                 let name = crate::locker::leaf(leaf);
                 let mut lines: Vec<String> = Vec::new();
@@ -202,16 +259,28 @@ impl History {
         Ok(())
     }
 
-    fn of_leaf(&self, leaf: usize) -> Vec<Operation<File>> {
+    /// Whether the same is explained where every operation that nobody saw the end of may still
+    /// happen at any time: what [`Self::check`] has to agree with, and far slower.
+    #[must_use]
+    pub fn is_explained_at_length(&self) -> bool {
+        (0..4).all(|leaf| {
+            porcupine_rs::check_operations::<File>(&self.of_leaf(leaf, Story::operations))
+        })
+    }
+
+    /// Whether there is something in it whose end nobody saw.
+    #[must_use]
+    pub fn is_unsure(&self) -> bool {
+        self.stories.iter().any(|story| story.operations().iter().any(|it| it.returned.is_none()))
+    }
+
+    fn of_leaf(&self, leaf: usize, told: fn(&Story) -> Vec<Done>) -> Vec<Operation<File>> {
         let mut operations = Vec::new();
         for (tenure, story) in self.stories.iter().enumerate() {
             if !story.leaves.contains(&leaf) || story.done.is_empty() {
                 continue;
             }
-            let unfinished = story.open.map(|(op, called)| Done { op, called, returned: None });
-            let lapse =
-                story.lapses_from.map(|called| Done { op: Op::Lapse, called, returned: None });
-            for done in story.done.iter().cloned().chain(unfinished).chain(lapse) {
+            for done in told(story) {
                 operations.push(Operation {
                     client_id: None,
                     call_time: i64::try_from(done.called).unwrap_or(0),

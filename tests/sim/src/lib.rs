@@ -14,7 +14,7 @@
 mod blow;
 mod call;
 mod git;
-mod history;
+pub mod history;
 mod locker;
 pub mod many;
 mod node;
@@ -22,7 +22,7 @@ mod oracle;
 mod person;
 mod plan;
 mod process;
-mod rng;
+pub mod rng;
 pub mod run;
 pub mod scene;
 pub mod stats;

@@ -422,7 +422,9 @@ impl World {
             Some(Reply::Ok { result, seq }) => {
                 forget(self);
                 let leases = leases_of(&result);
-                let was_gone = self.was_gone(locker, seq, &leases);
+                // What was held already is given as it is, with what is left of its time.
+                let is_old = self.lockers[locker].is_person && seq.is_none();
+                let was_gone = is_old || self.was_gone(locker, seq, &leases);
                 let Some(mode) = self.history.granted(tenure, self.now) else { return };
                 let mono = self.locker_mono(locker);
                 let it = &mut self.lockers[locker];

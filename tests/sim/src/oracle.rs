@@ -262,14 +262,16 @@ impl World {
         self.oracle.commands.insert(name, Arc::clone(command));
     }
 
-    /// A heartbeat is answered: by nobody who has long ceased to lead.
-    pub(crate) fn check_beat(&mut self, bytes: &[u8]) {
+    /// A heartbeat of that time is answered: by nobody who had long ceased to lead when it was
+    /// sent. The answer itself may be late, for whoever gives it may stand still before: its
+    /// receiver counts from the time of sending.
+    pub(crate) fn check_beat(&mut self, bytes: &[u8], sent_at: u64) {
         let Ok(reply) = serde_json::from_slice::<BeatReply>(bytes) else { return };
         let (epoch, since) = self.oracle.term;
-        if reply.epoch < epoch && self.now > since + PROOF_MS_MAX {
-            let ms = self.now - since;
+        if reply.epoch < epoch && sent_at > since + PROOF_MS_MAX {
+            let ms = sent_at - since;
             self.broken(format!(
-                "a heartbeat is answered in term {}, and {epoch} began {ms} ms ago",
+                "a heartbeat is answered in term {}, and {epoch} began {ms} ms before it",
                 reply.epoch
             ));
         }
