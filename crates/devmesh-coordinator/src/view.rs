@@ -298,18 +298,6 @@ impl View {
         matches!(self.role, Role::Leading(_))
     }
 
-    /// Whether an append is in flight.
-    #[must_use]
-    pub fn is_appending(&self) -> bool {
-        match &self.role {
-            Role::Leading(term) => term.flight.is_some(),
-            Role::Claiming(_) => true,
-            Role::Away { .. } | Role::CatchingUp { .. } | Role::Standby { .. } | Role::Halted => {
-                false
-            }
-        }
-    }
-
     pub(crate) fn count(&mut self, what: &str) {
         match self.counted.get_mut(what) {
             Some(n) => *n += 1,

@@ -297,9 +297,7 @@ impl Desk<'_> {
     /// wrong, and must not be able to end the mesh; a log that was rolled back is missed by all.
     fn is_doubted_by_two(&mut self, seen: u64, by: &ActorId) -> bool {
         tracing::error!(%by, seen, "an actor says to have seen a record that is not in the log");
-        if self.view.doubters.len() < DOUBTERS_MAX {
-            self.view.doubters.insert(by.clone());
-        }
+        self.view.doubters.insert(by.clone());
         self.view.doubters.len() >= DOUBTERS_MAX
     }
 

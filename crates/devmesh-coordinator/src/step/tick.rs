@@ -24,8 +24,6 @@ const REMEMBER_MS: u64 = 1_000;
 const IDLE_MS: u64 = 100;
 /// Between two looks at what is overdue.
 const OVERDUE_MS: u64 = 2;
-/// The pause before an auction that could not be closed is looked at again.
-const AUCTION_AGAIN_MS: u64 = 100;
 
 pub(super) fn tick(view: &mut View, now: Now, out: &mut Vec<Effect>) {
     match &view.role {
@@ -148,16 +146,13 @@ impl Desk<'_> {
         }
     }
 
-    /// Decides an auction on the bids that came.
+    /// Decides an auction on the bids that came: an open one always comes to an award or a lapse.
     pub(super) fn close_auction(&mut self, task: TaskId) {
         let bids = self.view.bids.close(task);
         let Some(auction) = glance::auction(&self.term.ahead, task) else { return };
         if self.internal(Internal::AuctionClose { task, bids }, Some(auction.seq)) {
             let seq = self.term.ahead.seq;
             self.follow(Some(seq));
-        } else {
-            let again = self.at() + AUCTION_AGAIN_MS;
-            self.view.bids.open(task, again.max(auction.closes_at));
         }
     }
 }
