@@ -430,6 +430,16 @@ impl World {
         self.nodes[node].queue.push_back(input);
     }
 
+    /// What that coordinator would do about it; nothing of that is done.
+    pub(crate) fn effects(&mut self, node: usize, input: Input) -> Vec<Effect> {
+        let now = self.now();
+        let mut effects = Vec::new();
+        let view = &mut self.nodes[node].view;
+        step(view, now, input, &mut effects);
+        settle(view, now, &mut effects);
+        effects
+    }
+
     /// A beat of a leader that is none of these.
     pub(crate) fn foreign_beat(&mut self, node: usize, epoch: u64) {
         let beat = LeaderBeat { epoch, node: "foreign".into(), seq: 1, answered: Vec::new() };
@@ -482,6 +492,6 @@ impl World {
     }
 }
 
-fn caller(call: &str) -> Caller {
+pub(crate) fn caller(call: &str) -> Caller {
     Caller { to: ReplyTo::to_subject(call), encoding: Encoding::Json }
 }

@@ -1,5 +1,8 @@
 //! Terms: how they begin, how they end, and what is answered over their ends.
 
+mod links;
+mod patience;
+
 use devmesh_bus::log::memory::{Fault, MemoryOpen};
 use devmesh_protocol::batch::Chain;
 use devmesh_protocol::{Digest, Event};
@@ -168,7 +171,7 @@ fn a_leader_that_wakes_after_another_has_begun_answers_nothing_and_follows() {
     assert!(!world.nodes[0].view.is_leading() && world.nodes[second].view.is_leading());
     assert_eq!(epochs(&world).len(), 2);
     let (mine, theirs) = (world.nodes[0].view.head(), world.nodes[second].view.head());
-    assert_eq!(mine, theirs, "it follows");
+    assert_eq!((mine, mine), (theirs, world.reader().chain()), "it follows");
     world.check();
 }
 
