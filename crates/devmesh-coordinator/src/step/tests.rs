@@ -2,7 +2,12 @@
 
 mod answers;
 mod auctions;
+mod proofs;
+mod queries;
 mod soft;
+mod takeover;
+mod texts;
+mod waking;
 
 use serde_json::{Value, json};
 

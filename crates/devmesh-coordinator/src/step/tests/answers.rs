@@ -110,6 +110,30 @@ fn who_is_queued_goes_into_the_log_with_what_is_answered_next() {
     world.check();
 }
 
+/// Nobody waits for a place in a queue, but for what was decided upon it, and for what follows
+/// without a command.
+#[test]
+fn what_rests_on_who_is_queued_goes_at_once_and_so_does_what_nobody_asked_for() {
+    let mut world = World::led();
+    world.furnish();
+    world.ok("alice", "lock.acquire", json!({ "paths": ["a"], "mode": "write" }));
+    let before = world.open.entries().len();
+    let body = json!({ "paths": ["a"], "mode": "write", "wait_ms": 9_000 });
+    world.send(0, "waits", "bob", "lock.acquire", body);
+    world.work();
+    assert_eq!(world.open.entries().len(), before);
+    // Refused without a record, by a state in which bob waits.
+    let body = json!({ "paths": ["b"], "mode": "read" });
+    world.send(0, "refused", "codex-1", "lock.acquire", body);
+    world.work();
+    assert_eq!(world.open.entries().len(), before + 1);
+    assert_eq!(world.answered("refused").unwrap()["error"]["code"], "AGENT_NOT_REGISTERED");
+    world.report(0, &super::soft::report());
+    world.work();
+    assert_eq!(world.open.entries().len(), before + 2);
+    world.check();
+}
+
 #[test]
 fn the_same_id_gets_the_same_answer_and_another_body_none() {
     let mut world = World::led();
@@ -156,6 +180,25 @@ fn an_old_answer_is_made_again_from_the_log() {
     assert!(world.nodes[0].view.past.recent(seq).is_none(), "the record must be old");
     let again = world.ok("alice", "lock.acquire", body);
     assert_eq!(first, again);
+    world.check();
+}
+
+#[test]
+fn old_answers_are_made_again_for_several_at_the_same_time() {
+    let mut world = World::led();
+    world.furnish();
+    let body = |n: u32| json!({ "paths": [format!("{n}.rs")], "mode": "write", "id": id(n) });
+    let first: Vec<_> = (0..3).map(|n| world.ok("alice", "lock.acquire", body(n))).collect();
+    // As in a process that began after them.
+    let head = *world.nodes[0].view.head();
+    world.nodes[0].view.past = crate::view::past::Past::from(head);
+    for n in 0..3 {
+        world.send(0, &format!("again{n}"), "alice", "lock.acquire", body(n));
+    }
+    world.pass(20);
+    for (n, first) in first.iter().enumerate() {
+        assert_eq!(world.answered(&format!("again{n}")), Some(first));
+    }
     world.check();
 }
 

@@ -280,7 +280,7 @@ fn somebody_who_has_seen_what_the_next_leader_wrote_does_not_halt_the_one_before
     assert!(!world.nodes[0].view.is_leading());
 }
 
-fn report() -> HostReport {
+pub(super) fn report() -> HostReport {
     HostReport {
         host: HostId::new("h1").unwrap(),
         at: At(1),
