@@ -69,6 +69,8 @@ pub(crate) struct World {
     pub(crate) deleted: Vec<Digest>,
     /// Servers that keep the log.
     pub(crate) replicas: u32,
+    /// How often somebody has asked for the last position.
+    pub(crate) asked: u64,
     /// Records that were in the log when somebody last looked.
     logged: u64,
 }
@@ -93,6 +95,7 @@ impl World {
             early: BTreeSet::new(),
             deleted: Vec::new(),
             replicas: 1,
+            asked: 0,
             logged: 0,
         };
         for _ in 0..nodes {
@@ -254,6 +257,7 @@ impl World {
             Effect::AskLast { link } => {
                 let last = node.log.last().now_or_never().unwrap().map_err(|e| e.to_string());
                 let replicas = Some(self.replicas);
+                self.asked += 1;
                 node.queue.push_back(Input::Last { link, asked_at: mono, last, replicas });
             }
             Effect::Read { link, from, to } => {

@@ -137,7 +137,6 @@ impl Desk<'_> {
                 }
                 Event::TaskCompleted(e) => drop(self.view.messages.remove(&e.task)),
                 Event::AttemptEnded(e) => drop(self.view.messages.remove(&e.task)),
-                Event::TaskCancelled(e) => drop(self.view.messages.remove(&e.task)),
                 _ => {}
             }
         }

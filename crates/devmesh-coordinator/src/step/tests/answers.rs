@@ -183,6 +183,31 @@ fn an_old_answer_is_made_again_from_the_log() {
     world.check();
 }
 
+/// Who leaves gives up what it waits for; each of the two gets its own answer, and again.
+#[test]
+fn one_record_that_answers_two_commands_gives_each_its_own_answer_again() {
+    let mut world = World::led();
+    world.furnish();
+    super::join(&mut world, "codex-1", "s1");
+    world.ok("alice", "lock.acquire", json!({ "paths": ["a"], "mode": "write" }));
+    let wait = json!({
+        "session": "s1", "paths": ["a"], "mode": "write", "wait_ms": 9_000, "id": id(1)
+    });
+    let leave = json!({ "session": "s1", "id": id(2) });
+    world.send(0, "waits", "codex-1", "lock.acquire", wait.clone());
+    world.pass(20);
+    world.send(0, "leaves", "codex-1", "agent.leave", leave.clone());
+    world.pass(20);
+    assert_eq!(world.answered("waits").unwrap()["ok"], false);
+    assert_eq!(world.answered("leaves").unwrap()["ok"], true);
+    world.send(0, "waits again", "codex-1", "lock.acquire", wait);
+    world.send(0, "leaves again", "codex-1", "agent.leave", leave);
+    world.pass(20);
+    assert_eq!(world.answered("waits again"), world.answered("waits"));
+    assert_eq!(world.answered("leaves again"), world.answered("leaves"));
+    world.check();
+}
+
 #[test]
 fn old_answers_are_made_again_for_several_at_the_same_time() {
     let mut world = World::led();

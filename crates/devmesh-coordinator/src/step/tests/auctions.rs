@@ -165,3 +165,35 @@ fn what_an_attempt_says_is_shown_until_it_ends() {
     assert!(world.nodes[0].view.messages.is_empty());
     world.check();
 }
+
+#[test]
+fn nothing_is_kept_of_what_a_completed_attempt_said() {
+    let mut world = World::led();
+    world.furnish();
+    world.ok("admin", "actor.add", json!({ "actor": "codex-2", "role": "agent" }));
+    join(&mut world, "codex-1", "s1");
+    join(&mut world, "codex-2", "s2");
+    let task = json!({ "title": "t", "repo": "web", "flow": "branch", "verify": ["true"] });
+    let task = world.ok("alice", "task.add", task)["result"]["task"].clone();
+    let own = begun(&mut world, &task, 1);
+    world.ok("codex-1", "task.progress", with(own.clone(), json!({ "message": "edits" })));
+    let receipt = json!({ "tree": "a".repeat(40), "verdict": "passed", "steps": [], "host": "h1" });
+    world.ok("codex-1", "task.verified", with(own.clone(), json!({ "receipt": receipt })));
+    assert_eq!(told(&mut world, "verified", &task), "edits");
+    world.ok("codex-1", "task.complete", own);
+    assert_eq!(has(&world, "task_completed"), 1);
+    assert!(world.nodes[0].view.messages.is_empty());
+    world.check();
+}
+
+/// A bid is sealed and rests on memory alone: no proof is waited for.
+#[test]
+fn a_bid_is_answered_at_once() {
+    let (mut world, task) = bidding();
+    world.mono += 5;
+    world.send(0, "bid", "codex-1", "task.bid", json!({ "session": "s1", "task": task }));
+    let asked = world.asked;
+    world.work();
+    assert_eq!(world.answered("bid").unwrap()["ok"], true);
+    assert_eq!(world.asked, asked);
+}

@@ -45,6 +45,23 @@ fn a_beat_right_after_an_append_needs_no_other_proof() {
     assert_eq!((replies(&effects), asks(&effects)), (1, 0));
 }
 
+/// It says what alice holds, and somebody else may have led and taken it from her.
+#[test]
+fn what_needed_no_record_waits_for_a_proof() {
+    let mut world = unproven();
+    world.ok("alice", "lock.acquire", json!({ "paths": ["a"], "mode": "write" }));
+    world.pass(3_000);
+    let second = world.add_node(None);
+    world.nodes[0].runs = false;
+    world.until(5_000, |world| world.nodes[second].view.is_leading());
+    world.beats = false;
+    world.nodes[0].runs = true;
+    world.send(0, "a", "alice", "lock.acquire", json!({ "paths": ["a"], "mode": "write" }));
+    world.pass(50);
+    assert!(world.answered("a").is_none() && !world.nodes[0].view.is_leading());
+    world.ok("alice", "lock.acquire", json!({ "paths": ["a"], "mode": "write" }));
+}
+
 #[test]
 fn one_proof_is_asked_for_at_a_time_and_after_a_failure_not_at_once() {
     let mut world = unproven();
@@ -92,6 +109,18 @@ fn only_who_has_seen_more_than_there_is_raises_a_doubt_and_the_highest_counts() 
     assert_eq!(seen(&world), Some((seq + 5, "codex-1")), "who said so first");
     world.effects(0, beat("e", "claude-1", "s2", seq + 6));
     assert_eq!(seen(&world), Some((seq + 6, "claude-1")));
+}
+
+#[test]
+fn a_doubt_that_the_log_has_come_up_to_is_none() {
+    let mut world = unproven();
+    let seq = world.reader().chain().seq;
+    world.effects(0, beat("a", "codex-1", "s1", seq + 1));
+    world.ok("alice", "note.share", json!({ "key": "k", "value": "v" }));
+    let proof = last(&world, Ok(world.nodes[0].view.head().stream_seq));
+    world.effects(0, proof);
+    assert_eq!(seen(&world), None);
+    assert!(world.nodes[0].view.doubters.is_empty());
 }
 
 /// An agent that begins anew tells what it has seen as well, and is not let in by a leader below.

@@ -28,17 +28,24 @@ fn who_does_not_lead_answers_no_query() {
 fn a_text_that_nobody_tells_is_waited_for_two_seconds() {
     let mut world = World::led();
     world.furnish();
-    world.ok("alice", "note.share", json!({ "key": "k", "value": "v" }));
+    world.ok("alice", "note.share", json!({ "key": "k", "value": "what" }));
     world.nodes[0].runs = false;
     let second = world.add_node(None);
     world.until(5_000, |world| world.nodes[second].view.is_leading());
+    // What it has stored itself is known to it.
+    world.ok("alice", "note.share", json!({ "key": "a", "value": "v" }));
     world.texts_hang = true;
-    world.ask(second, "q", "notes", json!({}));
+    world.ask(second, "q", "notes", json!({ "word": "else" }));
     world.pass(1_990);
     assert!(world.answered("q").is_none());
     world.pass(110);
     let result = &world.answered("q").expect("it goes without")["result"];
     assert_eq!((&result["notes"][0]["key"], &result["unread"]), (&json!("k"), &json!(["k"])));
+    assert_eq!(
+        result["notes"][1],
+        Value::Null,
+        "of the other it is known that it does not hold it"
+    );
 }
 
 fn dropped(world: &mut World, call: &str) -> Value {

@@ -99,6 +99,19 @@ fn how_far_was_read_is_remembered_once_a_second_where_it_is_new() {
 }
 
 #[test]
+fn a_leader_that_stops_answers_what_it_has_just_heard() {
+    let mut world = World::led();
+    world.furnish();
+    // The gathering of a batch is not waited for.
+    world.send(0, "a", "alice", "lock.acquire", json!({ "paths": ["a"], "mode": "write" }));
+    world.stop(0);
+    world.work();
+    assert_eq!(world.answered("a").unwrap()["ok"], true);
+    assert!(world.nodes[0].done);
+    world.check();
+}
+
+#[test]
 fn a_leader_that_stops_answers_what_waits_for_a_proof() {
     let mut world = World::led();
     world.furnish();

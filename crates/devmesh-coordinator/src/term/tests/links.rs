@@ -46,15 +46,17 @@ fn what_comes_over_a_connection_that_was_given_up_says_nothing() {
     world.furnish();
     world.lose_link(0);
     world.until(3_000, |world| epochs(world).len() == 2 && world.leader().is_some());
+    world.pass(100);
+    let (link, asked_at) = (world.nodes[0].view.link - 1, world.mono);
+    let effects = world.effects(0, Input::Last { link, asked_at, last: Ok(0), replicas: None });
+    assert!(effects.is_empty() && world.nodes[0].view.is_leading(), "{effects:?}");
     world.script([Fault::Delay]);
     world.send(0, "a", "alice", "note.share", json!({ "key": "k", "value": "v" }));
     world.pass(5);
-    let link = world.nodes[0].view.link - 1;
-    let (asked_at, why) = (world.mono, "late".to_owned());
+    let why = "late".to_owned();
     for input in [
         Input::Opened { link },
         Input::Lost { link, why: why.clone() },
-        Input::Last { link, asked_at, last: Ok(1_000), replicas: None },
         Input::ReadEnded { link, fatal: true, why: why.clone() },
         Input::ReadEnded { link, fatal: false, why },
         Input::Appended { link, outcome: Err(AppendError::Conflict("late".into())) },
@@ -100,6 +102,29 @@ fn reading_that_ends_goes_on_over_a_new_connection_unless_the_log_is_at_fault() 
     world.work();
     let halted = world.nodes[1].halted.as_ref().expect("it halts").to_string();
     assert_eq!(halted, "read the log: a hole at 3");
+}
+
+#[test]
+fn a_standby_whose_time_has_not_come_does_not_claim() {
+    let mut world = standing_by();
+    world.mono = claims_at(&world, 1) - 1;
+    let asks = |effects: Vec<Effect>| effects.iter().any(|e| matches!(e, Effect::AskLast { .. }));
+    let effects = world.effects(1, Input::Tick);
+    assert!(!asks(effects));
+    world.mono += 1;
+    let effects = world.effects(1, Input::Tick);
+    assert!(asks(effects));
+}
+
+#[test]
+fn a_term_that_ended_with_a_lost_answer_is_followed_by_the_next_at_once() {
+    let mut world = World::led();
+    world.furnish();
+    world.script([Fault::LoseAck]);
+    let before = world.mono;
+    world.send(0, "a", "alice", "note.share", json!({ "key": "k", "value": "v" }));
+    world.until(2_000, |world| world.answered("a").is_some());
+    assert!(world.mono - before <= 100, "{}", world.mono - before);
 }
 
 #[test]
