@@ -8,7 +8,6 @@ use devmesh_protocol::{ActorId, At, Digest, HostId, LeaseId, SessionId, TaskId};
 use serde_json::Value;
 
 use crate::state::State;
-use crate::state::agent::Agent;
 use crate::state::lease::{Lease, Waiter};
 use crate::state::task::{Auction, Task};
 
@@ -30,11 +29,6 @@ pub fn waiting(state: &State) -> impl Iterator<Item = &Waiter> {
 /// All tasks.
 pub fn tasks(state: &State) -> impl Iterator<Item = (TaskId, &Task)> {
     state.tasks.iter().map(|(id, task)| (*id, task))
-}
-
-/// All agents that have joined.
-pub fn agents(state: &State) -> impl Iterator<Item = (&ActorId, &Agent)> {
-    state.agents.iter()
 }
 
 /// The live session of an agent.
@@ -148,3 +142,6 @@ fn note_texts(state: &State, value: &Value) -> Vec<(String, Digest)> {
         })
         .collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -102,3 +102,6 @@ fn hash_on_record(event: &Event) -> Option<Digest> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,5 +1,7 @@
 //! What callers are told, at once, after waiting, and again.
 
+mod told;
+
 use devmesh_protocol::command::Encoding;
 use devmesh_protocol::limits::RECEIPTS_PER_ACTOR_MAX;
 use devmesh_protocol::view::TaskView;

@@ -39,3 +39,6 @@ pub(super) fn page(views: impl Iterator<Item = Value>, limit: Option<u32>) -> Ve
     }
     page
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,16 +3,17 @@
 use devmesh_protocol::command::Encoding;
 use devmesh_protocol::command::internal::Internal;
 use devmesh_protocol::event::agent::Capacity;
+use devmesh_protocol::limits::strain::START_GAP_MS;
 use devmesh_protocol::query::Query;
 use devmesh_protocol::view::{
     AgentView, HostView, LeaseView, MeshView, NoteView, RepoView, TaskView, WaiterView,
 };
-use devmesh_protocol::{ActorId, HostId};
+use devmesh_protocol::{ActorId, At, HostId};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::look;
-use crate::invariant::world::{AGENTS, World};
+use crate::invariant::world::{AGENTS, World, idle_host};
 
 fn ask(world: &World, name: &str, body: Value) -> Result<Value, String> {
     let bytes = serde_json::to_vec(&body).unwrap();
@@ -45,6 +46,31 @@ fn the_mesh_in_numbers() {
     assert_eq!(view.architect.unwrap().as_str(), "codex");
 }
 
+/// A day begins at midnight of UTC, and with it the day's money.
+#[test]
+fn the_budget_is_of_the_day() {
+    let mut world = World::new();
+    let budget = |world: &World| {
+        let view: MeshView =
+            serde_json::from_value(ask(world, "state", json!({})).unwrap()).unwrap();
+        let budget = view.budget.unwrap();
+        (budget.day, budget.spent_usd.micro, budget.limit_usd.micro)
+    };
+    world.attempt(1, "codex", json!({}));
+    let day_ms = 86_400_000;
+    world.at = At(3 * day_ms - 1);
+    let usage = json!({ "input_tokens": 1, "output_tokens": 1, "cost_micro_usd": 700 });
+    let token = world.token(1);
+    let body = json!({
+        "task": "t-1", "attempt": 1, "token": token, "tool_session": "s", "usage": usage,
+    });
+    world.send("codex", "task.progress", body).unwrap();
+    assert_eq!(budget(&world), (At(2 * day_ms), 700, 50_000_000));
+    world.at = At(3 * day_ms);
+    world.send("alice", "task.say", json!({ "task": "t-1", "text": "go on" })).unwrap();
+    assert_eq!(budget(&world), (At(3 * day_ms), 0, 50_000_000));
+}
+
 #[test]
 fn tasks_in_parts() {
     let mut world = World::new();
@@ -66,6 +92,29 @@ fn tasks_in_parts() {
     assert_eq!(ids(json!({ "state": "no such" })), [] as [u64; 0]);
     assert_eq!(ids(json!({ "repo": "other" })), [] as [u64; 0]);
     assert_eq!(ids(json!({ "review": "person" })), [] as [u64; 0]);
+}
+
+/// What waits for a person is found by it, and so is what waits for agents.
+#[test]
+fn tasks_by_who_is_to_review_them() {
+    let mut world = World::new();
+    let tree = "a".repeat(40);
+    for (number, review) in [(1, "person"), (2, "agent")] {
+        world.attempt(number, "codex", json!({ "review": review }));
+        let receipt = json!({ "tree": tree, "verdict": "passed", "steps": [], "host": "h" });
+        let body = json!({
+            "task": format!("t-{number}"), "attempt": 1, "token": world.token(number),
+            "receipt": receipt,
+        });
+        world.send("codex", "task.verified", body).unwrap();
+    }
+    // It asks for a person's review and is not there yet.
+    add(&mut world, json!({ "review": "person" }));
+    let ids = |review: &str| -> Vec<u64> {
+        let tasks: Vec<TaskView> = list(&world, "tasks", "tasks", json!({ "review": review }));
+        tasks.iter().map(|task| task.task.0).collect()
+    };
+    assert_eq!((ids("person"), ids("agent")), (vec![1], vec![2]));
 }
 
 #[test]
@@ -154,6 +203,30 @@ fn the_gauge_shows_what_is_reserved_as_what_is_used() {
     assert_eq!((&after.capacity, after.report), (&capacity, None), "nothing was measured anew");
 }
 
+/// On a busy host starts are spread out: until when, and not from then on.
+#[test]
+fn a_busy_host_shows_when_the_next_may_start() {
+    let mut world = World::new();
+    let mut report = idle_host("host");
+    report.load1_milli = 90_000;
+    world.reported(&report);
+    let starts_at = |world: &World| {
+        let host = list::<HostView>(world, "hosts", "hosts", json!({})).remove(0);
+        assert!(host.strained[0].starts_with("load 90.00"), "{:?}", host.strained);
+        host.starts_at
+    };
+    assert_eq!(starts_at(&world), None, "nothing has started there");
+    world.attempt(1, "codex", json!({}));
+    let then = world.at + START_GAP_MS;
+    assert_eq!(starts_at(&world), Some(then));
+    let say = json!({ "task": "t-1", "text": "x" });
+    for (at, shown) in [(At(then.0 - 1), Some(then)), (then, None), (At(then.0 + 1), None)] {
+        world.at = at;
+        world.send("alice", "task.say", say.clone()).unwrap();
+        assert_eq!(starts_at(&world), shown, "{at}");
+    }
+}
+
 #[test]
 fn leases_and_who_waits() {
     let mut world = World::new();
@@ -172,6 +245,15 @@ fn leases_and_who_waits() {
     assert_eq!(leases(json!({ "after": first, "limit": 1 })), ["b/c"]);
     let waiters: Vec<WaiterView> = list(&world, "locks", "waiters", json!({}));
     assert_eq!((waiters[0].actor.as_str(), waiters[0].waits_for[0].as_str()), ("carol", "alice"));
+    world.step("dave write b wait 60000");
+    let waiters = |body| -> Vec<String> {
+        let waiters: Vec<WaiterView> = list(&world, "locks", "waiters", body);
+        waiters.iter().map(|waiter| waiter.actor.to_string()).collect()
+    };
+    assert_eq!(waiters(json!({})), ["carol", "dave"]);
+    assert_eq!(waiters(json!({ "actor": "carol" })), ["carol"]);
+    assert_eq!(waiters(json!({ "path": "b/x" })), ["dave"]);
+    assert_eq!(waiters(json!({ "actor": "carol", "path": "b/x" })), [] as [&str; 0]);
 }
 
 #[test]
@@ -241,6 +323,46 @@ fn why_a_task_stands_where_it_does() {
     assert_eq!(ask(&world, "why", json!({ "about": "nobody" })).unwrap_err(), "BAD_REQUEST");
 }
 
+/// Each link names the record that it came of.
+#[test]
+fn a_chain_leads_from_what_was_to_what_came_of_it() {
+    let mut world = World::new();
+    let because = |world: &World, about: &str| -> Vec<Value> {
+        let chain = ask(world, "why", json!({ "about": about })).unwrap()["chain"].clone();
+        chain.as_array().unwrap().iter().map(|link| link["because"].clone()).collect()
+    };
+    world.attempt(1, "codex", json!({ "paths": ["a"], "flow": "merge" }));
+    let token = json!(world.token(1));
+    let lease = |world: &World, path: &str| world.lease_of("codex", path).to_string();
+    assert_eq!(because(&world, &lease(&world, "a")), [Value::Null], "it came with the award");
+    world.step("codex write b task t-1");
+    let later = because(&world, &lease(&world, "b"));
+    assert_eq!(later, std::slice::from_ref(&token));
+    world.step("alice write c");
+    let persons = world.lease_of("alice", "c").to_string();
+    assert_eq!(because(&world, &persons), [Value::Null]);
+    let tree = "b".repeat(40);
+    let own = |more: Value| {
+        let mut own = json!({ "task": "t-1", "attempt": 1, "token": token });
+        own.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        own
+    };
+    let receipt = json!({ "tree": tree, "verdict": "passed", "steps": [], "host": "h" });
+    let added = json!(world.state.tasks.values().next().unwrap().added_seq);
+    assert_eq!(because(&world, "t-1"), [Value::Null, added]);
+    let landed = json!({ "commit": "c".repeat(40), "tree": tree });
+    for (verb, body) in [
+        ("task.verified", own(json!({ "receipt": receipt }))),
+        ("land.begin", own(json!({ "tree": tree }))),
+        ("land.end", own(landed)),
+    ] {
+        world.send("codex", verb, body).unwrap();
+    }
+    let landed_at = json!(world.state.seq);
+    world.send("codex", "task.complete", own(json!({}))).unwrap();
+    assert_eq!(because(&world, "t-1"), [Value::Null, landed_at]);
+}
+
 #[test]
 fn what_a_person_changes_by_hand_is_a_reason() {
     let mut world = World::new();
@@ -281,6 +403,7 @@ fn why_somebody_waits_and_until_when() {
         (json!({ "actor": "claude" }), 1),
         (json!({ "actor": "bob" }), 0),
         (json!({ "id": "w2" }), 1),
+        (json!({ "id": "w3" }), 0),
         (json!({ "task": "t-2" }), 1),
         (json!({ "path": "b" }), 1),
         (json!({ "path": "src" }), 2),

@@ -112,3 +112,17 @@ fn texts_that_would_not_fit_into_one_answer_come_in_parts() {
     check(&world, &json!({}), "a b", Some("b"));
     check(&world, &json!({ "after": "b" }), "c", None);
 }
+
+/// Texts that come to just what one answer takes are told at once.
+#[test]
+fn an_answer_is_filled_to_the_last_byte() {
+    let mut world = World::new();
+    let half = usize::try_from(super::TEXTS_BYTES_MAX / 2).unwrap();
+    for key in ["a", "b"] {
+        let body = json!({ "key": key, "value": key.repeat(half) });
+        world.send("alice", "note.share", body).unwrap();
+    }
+    check(&world, &json!({}), "a b", None);
+    world.send("alice", "note.share", json!({ "key": "c", "value": "c" })).unwrap();
+    check(&world, &json!({}), "a b", Some("b"));
+}

@@ -65,6 +65,11 @@ fn a_task_that_nobody_can_do_says_so() {
     let join = json!({ "tool": "claude", "host": "h", "capabilities": ["gpu"], "session": "s" });
     world.send("other", "agent.join", join).unwrap();
     assert_eq!((show(&world, 1).nobody_why, show(&world, 1).nobody.len()), (None, 0));
+    // Nobody is looked for where there is nothing to do.
+    add(&mut world, json!({ "tool": "none" }));
+    assert!(show(&world, 5).nobody_why.is_some());
+    world.send("alice", "task.cancel", json!({ "task": "t-5" })).unwrap();
+    assert_eq!(show(&world, 5).nobody_why, None);
     let mut world = World::bare();
     world.repo("r", false);
     world.send("admin", "task.add", json!({ "title": "x" })).unwrap();
@@ -151,4 +156,52 @@ fn a_review_shows_who_looks() {
     let agent = world.state.agents.get(&ActorId::new("claude").unwrap()).unwrap();
     let agent = crate::look::agent_view(&world.state, &ActorId::new("claude").unwrap(), agent);
     assert_eq!((agent.state.as_str(), agent.reviews), ("reviewing", Some(TaskId(1))));
+    // Who reviews is somebody who can take the next.
+    for name in ["codex", "gemini"] {
+        world.send("alice", "agent.drain", json!({ "agent": name })).unwrap();
+    }
+    add(&mut world, json!({}));
+    let view = show(&world, 2);
+    assert_eq!((view.nobody_why, view.waits.len()), (None, 3), "{:?}", view.waits);
+}
+
+/// What waits for others names them, and says which of them stand still.
+#[test]
+fn what_waits_for_others_says_what_they_are() {
+    let mut world = World::new();
+    add(&mut world, json!({ "kind": "plan", "review": "person" }));
+    add(&mut world, json!({ "parent": "t-1" }));
+    assert_eq!(show(&world, 2).waits, ["it waits for t-1, which plans it"]);
+    add(&mut world, json!({}));
+    add(&mut world, json!({ "depends_on": ["t-3"] }));
+    assert_eq!(show(&world, 4).waits, ["it waits for t-3"]);
+    let own = award(&mut world, 1, "codex");
+    world.send("codex", "task.start", own.clone()).unwrap();
+    let graph = json!([{ "key": "a", "title": "a" }, { "key": "b", "title": "b" }]);
+    let plan = json!({ "text": "plan", "graph": graph });
+    world.send("codex", "framework.publish", with(own, plan)).unwrap();
+    let view = show(&world, 1);
+    assert_eq!(view.waits, ["its plan waits for a person's look"]);
+    let keys: Vec<String> = view.plan.unwrap().proposed.into_iter().map(|one| one.key).collect();
+    assert_eq!(keys, ["a", "b"]);
+    let row = crate::look::task_view(&world.state, TaskId(1)).unwrap();
+    assert_eq!(row.plan.unwrap().proposed, [], "a list shows no plan in full");
+}
+
+/// Of all who land on a branch one has the turn.
+#[test]
+fn a_turn_is_shown_of_whose_it_is() {
+    let mut world = World::new();
+    let tree = "a".repeat(40);
+    let receipt = json!({ "tree": tree, "verdict": "passed", "steps": [], "host": "h" });
+    for (number, who) in [(1, "codex"), (2, "claude")] {
+        world.attempt(number, who, json!({ "flow": "merge" }));
+        let token = world.token(number);
+        let own = json!({ "task": TaskId(number), "attempt": 1, "token": token });
+        let verified = with(own.clone(), json!({ "receipt": receipt }));
+        world.send(who, "task.verified", verified).unwrap();
+        world.send(who, "land.begin", with(own, json!({ "tree": tree }))).unwrap();
+    }
+    let turn = |number| show(&world, number).attempt.unwrap().turn;
+    assert_eq!((turn(1).is_some(), turn(2)), (true, None));
 }
