@@ -121,9 +121,8 @@ fn by_paths(
             let holder = &state.lease(**id).holder;
             holder.actor == command.actor && holder.session == command.session
         };
-        let before = leases.len();
         leases.extend(on_path.iter().filter(own).copied());
-        if leases.len() > before || on_path.iter().any(|id| leases.contains(id)) {
+        if on_path.iter().any(|id| leases.contains(id)) {
             continue;
         }
         return Err(match on_path.first() {

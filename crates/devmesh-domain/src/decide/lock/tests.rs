@@ -2,6 +2,7 @@
 
 mod defects;
 mod lifetime;
+mod limits;
 mod queue;
 mod random;
 mod share;
@@ -190,6 +191,25 @@ fn times_have_bounds() {
 fn a_task_is_its_workers_to_lease_for() {
     check(&[], "codex write a task t-1", "TASK_NOT_FOUND");
     check(&[], "alice write a task t-1", "TASK_NOT_FOUND");
+    let mut world = World::new();
+    world.send("alice", "task.add", serde_json::json!({ "title": "x" })).unwrap();
+    assert_eq!(world.step("codex write a task t-1"), "NOT_OWNER", "it is nobody's yet");
+    world.attempt(2, "codex", serde_json::json!({}));
+    for (step, expect) in [
+        ("claude write a task t-2", "NOT_OWNER"),
+        ("alice write a task t-2", "NOT_OWNER"),
+        // A session is its actor's: another's of the same name is another one.
+        ("alice write a task t-2 session codex", "NOT_OWNER"),
+        ("codex write a task t-2 session other", "AGENT_NOT_REGISTERED"),
+        ("codex write a task t-2", "codex has write a"),
+        // And so are its leases.
+        ("claude release task t-2", "NOT_OWNER"),
+        ("codex release task t-1", "nothing"),
+        ("codex release task t-2", "a free"),
+        ("claude release task t-2", "nothing"),
+    ] {
+        assert_eq!(world.step(step), expect, "{step}");
+    }
 }
 
 #[test]
@@ -198,13 +218,18 @@ fn a_conflict_names_who_is_in_the_way() {
     world.step("codex write src/parser/");
     let body = serde_json::json!({ "paths": ["src/parser/a.rs"], "mode": "read" });
     let refused = world.send("alice", "lock.acquire", body).unwrap_err();
-    assert!(refused.message.starts_with("src/parser/ is held by codex (write)"), "{refused}");
+    let alone = "src/parser/ is held by codex (write); read was asked for";
+    assert_eq!(refused.message, alone);
     assert_eq!(refused.retry_after_ms, Some(2_000));
     let holder = &refused.details["holders"][0];
     assert_eq!(holder["actor"], "codex");
     assert_eq!(holder["mode"], "write");
     assert_eq!(holder["path"], "src/parser/");
     assert_eq!(holder["lease"], world.lease_of("codex", "src/parser").to_string());
+    world.step("bob write docs");
+    let body = serde_json::json!({ "paths": ["src", "docs"], "mode": "read" });
+    let refused = world.send("alice", "lock.acquire", body).unwrap_err();
+    assert!(refused.message.contains("by codex (write), and it is not alone; "), "{refused}");
 }
 
 #[test]

@@ -184,6 +184,14 @@ fn asking_for_more_on_the_same_path_is_a_conversion() {
         ("alice write a b wait 9000", "alice waits"),
         ("bob release a", "a free, a is write anew, alice has write b"),
     ]);
+    // And it ends with the lease, as a conversion does.
+    story(&[
+        ("alice read a", "alice has read a"),
+        ("bob read a", "bob has read a"),
+        ("alice write a wait 9000", "alice waits"),
+        ("alice release a", "alice ended, a free"),
+        ("bob release a", "a free"),
+    ]);
 }
 
 #[test]
@@ -321,6 +329,38 @@ fn what_passes_with_many_paths_passes_once() {
     world.step("alice write b/1 b/2 b/3");
     let bypasses: Vec<u32> = world.state.waiters.values().map(|waiter| waiter.bypasses).collect();
     assert_eq!(bypasses, [1]);
+}
+
+/// A conversion goes before all who wait, and counts as going past them; what becomes weaker is
+/// in nobody's way.
+#[test]
+fn a_stronger_mode_passes_and_a_weaker_one_does_not() {
+    let bypasses = |world: &World| world.state.waiters.values().next().unwrap().bypasses;
+    let mut world = World::new();
+    world.step("alice read a");
+    assert_eq!(world.step("bob write a wait 60000"), "bob waits");
+    assert_eq!(world.step("alice convert a write"), "a is write anew");
+    assert_eq!(bypasses(&world), 1);
+    assert_eq!(world.step("alice convert a read"), "a is read");
+    assert_eq!(bypasses(&world), 1);
+    world.check_replay();
+}
+
+/// Whoever waits for an attempt is passed by it without an end: it goes on at the latest when the
+/// attempt is over, and the attempt is not held up for it.
+#[test]
+fn an_attempt_passes_who_waits_for_it() {
+    let mut world = World::new();
+    world.attempt(1, "codex", serde_json::json!({}));
+    world.step("codex write a task t-1");
+    assert_eq!(world.step("alice write a b wait 3600000"), "alice waits");
+    for n in 1..=18 {
+        assert_eq!(world.step("codex write b task t-1"), "codex has write b", "pass {n}");
+        assert_eq!(world.step("codex release b"), "b free");
+    }
+    let came = world.step("codex release task t-1");
+    assert_eq!(came, "a free, alice has write a, alice has write b");
+    world.check_replay();
 }
 
 #[test]

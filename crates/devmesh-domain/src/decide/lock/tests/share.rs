@@ -417,3 +417,40 @@ fn what_sharing_passes_lets_the_sharer_pass_again() {
         ),
     ]);
 }
+
+/// What is shared with the asker already is not in its way once more.
+#[test]
+fn what_is_shared_already_holds_nothing_else_up() {
+    story(&[
+        ("codex write Cargo.lock", "codex has write Cargo.lock"),
+        ("claude write Cargo.lock", "Cargo.lock of codex shared, claude has co_write Cargo.lock"),
+        ("claude write Cargo.lock b", "claude has write b"),
+        ("gemini write c", "gemini has write c"),
+        ("claude write Cargo.lock c", "LOCK_CONFLICT"),
+    ]);
+}
+
+/// Who does not wait closes no circle, and is told who is in its way.
+#[test]
+fn who_does_not_wait_is_refused_rather_than_shared_with() {
+    story(&[
+        ("codex write a", "codex has write a"),
+        ("claude write b", "claude has write b"),
+        ("codex write b wait 60000", "codex waits"),
+        ("claude write a", "LOCK_CONFLICT"),
+        ("claude write a wait 1000", "a of codex shared, claude has co_write a"),
+    ]);
+}
+
+/// Whoever shares goes past a waiter from the moment that a lease holds that one up.
+#[test]
+fn sharing_goes_past_who_comes_to_be_held_up() {
+    story(&[
+        ("alice write v", "alice has write v"),
+        ("bob write v w wait 3600000", "bob waits"),
+        ("carol write w s wait 3600000", "carol waits"),
+        ("codex write s wait 60000", "codex waits"),
+        ("after 30000", "codex shares"),
+        ("alice release v", "v free, bob has write v, bob has write w, codex has co_write s"),
+    ]);
+}
