@@ -99,3 +99,23 @@ fn how_far_an_id_is_ahead_is_told() {
     assert!(error.message.contains(" is 601 s ahead of the mesh's clock"), "{error}");
     assert_eq!(error.details["ahead_ms"], Value::from(601_500));
 }
+
+/// With an attempt ends what waited for its task, and nothing else of its agent's.
+#[test]
+fn who_waited_for_a_task_is_told_when_its_attempt_ends() {
+    let mut desk = Desk::new();
+    desk.world.attempt(1, "codex", json!({}));
+    desk.ok("alice", "lock.acquire", json!({ "paths": ["a", "b"], "mode": "write" }));
+    let ask = |id: &str, path: &str| {
+        let paths = [path];
+        json!({ "id": id, "paths": paths, "mode": "write", "wait_ms": 60_000 })
+    };
+    let task = with(ask("w-1", "a"), json!({ "task": "t-1" }));
+    assert_eq!(desk.send("codex", "lock.acquire", task), None);
+    let other = desk.command("codex", "lock.acquire", ask("w-2", "b"));
+    assert_eq!(desk.take(&other), None);
+    let own = desk.own(1);
+    desk.ok("codex", "task.abandon", with(own, json!({ "reason": "no" })));
+    assert_eq!(super::code(desk.waited("w-1").unwrap()), "STALE_TOKEN");
+    assert_eq!(known(&desk.world.state, &other, desk.world.at), Known::Waiting);
+}

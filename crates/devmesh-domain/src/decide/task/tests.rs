@@ -8,6 +8,7 @@ mod life;
 mod park;
 mod plan;
 mod random;
+mod reports;
 mod rules;
 mod states;
 

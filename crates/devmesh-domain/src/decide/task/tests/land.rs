@@ -248,6 +248,20 @@ fn a_forged_trailer_completes_nothing() {
         }] });
         assert_eq!(tasks.step(&format!("codex land 1 a {found}")), "land_ended t-1");
     }
+    // Nor has an attempt the turn that another one of its task had.
+    let found = |attempt: u32| {
+        let commit = json!({
+            "task": "t-1", "attempt": attempt, "commit": name("e"), "tree": name("a"),
+        });
+        format!("claude land 2 a {}", json!({ "found": [commit] }))
+    };
+    for step in ["codex end 1 yielded", "codex abandon 1", "close 1 codex", "codex start 1"] {
+        tasks.step(step);
+    }
+    tasks.step("codex abandon 1");
+    tasks.step("claude begin 2");
+    assert_eq!(tasks.clone().step(&found(2)), "land_ended t-2");
+    assert_eq!(tasks.step(&found(1)), "task_completed t-1, land_ended t-2");
 }
 
 #[test]
@@ -262,6 +276,39 @@ fn somebody_else_moved_the_branch() {
     tasks.step("gemini begin 3");
     let came = tasks.step(&format!("gemini land 3 a {}", from("f")));
     assert_eq!(came, "branch_moved r, land_ended t-3");
+    assert_eq!(head(&tasks), Some(name("d")), "on top of it");
+    // It is the head for whoever comes next, also where this turn came to nothing.
+    let mut tasks = three();
+    for step in ["codex begin 1", "codex land 1", "claude begin 2"] {
+        tasks.step(step);
+    }
+    let came = tasks.step(&format!("claude end 2 conflict {}", from("e")));
+    assert_eq!(came, "branch_moved r, land_ended t-2");
+    assert_eq!(head(&tasks), Some(name("e")));
+}
+
+/// What stands in the way of a task that has landed after all stands in nobody's way, and that
+/// another has landed is no help to who is blocked.
+#[test]
+fn a_blocked_turn_is_a_persons_unless_it_has_landed() {
+    let found = |task: &str| {
+        json!({ "found": [{
+            "task": task, "attempt": 1, "commit": name("e"), "tree": name("a"),
+        }] })
+    };
+    let mut tasks = three();
+    tasks.step("codex begin 1");
+    for step in ["codex abandon 1", "close 1 codex", "codex start 1", "codex verify 1"] {
+        tasks.step(step);
+    }
+    let mut other = tasks.clone();
+    tasks.step("codex begin 1");
+    let came = tasks.step(&format!("codex end 1 blocked {}", found("t-1")));
+    assert_eq!(came, "attempt_ended t-1, task_completed t-1, land_ended t-1");
+    other.step("claude begin 2");
+    let came = other.step(&format!("claude end 2 blocked {}", found("t-1")));
+    let ended = "land_ended t-2, task_blocked t-2, attempt_ended t-2";
+    assert_eq!(came, format!("attempt_ended t-1, task_completed t-1, {ended}"));
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use devmesh_protocol::command::task::Judgement;
 use devmesh_protocol::event::task::Blocked;
 use devmesh_protocol::{At, TaskId};
+use serde_json::json;
 
 use super::{Tasks, check, name, story};
 use crate::invariant::world::actor;
@@ -372,4 +373,34 @@ fn reviews_come_before_new_work() {
     let came = tasks.step("claude fail 2 {\"hard\":true}");
     assert!(came.starts_with("attempt_ended t-2, review_assigned t-1"), "{came}");
     assert_eq!(reviewer(&tasks, 1).as_deref(), Some("claude"));
+}
+
+/// Nothing new begins while the mesh is paused, and a review is something new.
+#[test]
+fn a_paused_mesh_gives_no_reviews() {
+    let mut tasks = Tasks::after_all(&FOR_AGENTS);
+    tasks.step("alice send mesh.pause {}");
+    assert_eq!(tasks.step("codex verify 1"), "task_verified t-1, attempt_ended t-1");
+    assert_eq!(tasks.step("after 60000"), "nothing");
+    assert_eq!(tasks.step("alice send mesh.resume {}"), "mesh_resumed mesh, review_assigned t-1");
+}
+
+/// Who is asked to bid is not given a review beside it, and what was searched in vain is not
+/// searched again before something has changed.
+#[test]
+fn who_is_asked_to_bid_is_given_no_review() {
+    let [gemini, codex, claude] = ["gemini", "codex", "claude"]
+        .map(|who| format!("alice send agent.drain {{\"agent\":\"{who}\"}}"));
+    let given = [&FOR_AGENTS[..], &[&gemini, &codex, "alice add"]].concat();
+    let mut tasks = Tasks::after_all(&given);
+    assert!(tasks.task(2).auction.is_some());
+    assert_eq!(tasks.step("codex verify 1"), "task_verified t-1, attempt_ended t-1");
+    let came = tasks.step("close 2");
+    assert_eq!(came, "auction_lapsed t-2, review_assigned t-1");
+    let is_fresh = |tasks: &Tasks| tasks.world.state.index.tasks.stirred.is_fresh_for_reviews();
+    let mut tasks = Tasks::after_all(&[&FOR_AGENTS[..], &[&gemini, &claude]].concat());
+    assert_eq!(tasks.step("codex verify 1"), "task_verified t-1, attempt_ended t-1");
+    assert!(!is_fresh(&tasks), "nobody can look, and that is known");
+    let join = json!({ "tool": "x", "host": "h", "session": "s" });
+    assert!(tasks.send("ada", "agent.join", join).ends_with("review_assigned t-1"));
 }

@@ -347,3 +347,37 @@ fn an_architect_that_is_not_there_for_it_is_passed_over() {
     assert_eq!(may_bid(&tasks, 1), ["codex"]);
     tasks.world.check_replay();
 }
+
+/// A report that comes again is its author's, and no other end of an attempt is one.
+#[test]
+fn a_plan_that_comes_again_is_its_authors() {
+    let rejected = [LOOKED_AT, &["alice reject 1"]].concat();
+    check(&rejected, "codex publish 1", "nothing");
+    check(&rejected, "claude publish 1", "NOT_OWNER");
+    let failed = [PLANNING, &["codex fail 1"]].concat();
+    check(&failed, "codex publish 1", "STALE_TOKEN");
+}
+
+/// The terms of the work are the goal's; what it is, and what it is known by, is each task's own.
+#[test]
+fn what_a_task_of_a_plan_is_the_plan_says() {
+    let goal = json!({
+        "tool": "custom", "backup_tools": ["other"], "key": "goal", "prompt": "all",
+        "max_wall_s": 77,
+    });
+    let mut tasks =
+        Tasks::after_all(&[&format!("alice plan {goal}"), "close 1 codex", "codex start 1"]);
+    let body = graph(json!([
+        { "key": "a", "title": "a", "prompt": "do a", "paths": ["a"] },
+        { "key": "b", "title": "b", "share": true },
+    ]));
+    let came = tasks.step(&format!("codex publish 1 {body}"));
+    assert!(came.ends_with("task_planned t-1"), "{came}");
+    let prompt = Some(devmesh_protocol::event::TextRef::to("do a"));
+    for (number, prompt, share) in [(2, prompt, false), (3, None, true)] {
+        let spec = &tasks.task(number).spec;
+        assert_eq!((spec.prompt, spec.share), (prompt, share));
+        assert_eq!((&spec.tool, &spec.key, spec.backup_tools.len()), (&None, &None, 0));
+        assert_eq!(spec.max_wall_s, 77);
+    }
+}

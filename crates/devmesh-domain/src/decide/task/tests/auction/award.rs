@@ -132,6 +132,70 @@ fn who_gave_it_back_comes_last() {
     let task = tasks.task(1);
     assert_eq!(task.attempt.as_ref().unwrap().actor, actor("claude"));
     assert_eq!(task.bids[1].score["gave_back"], -300);
+    assert_eq!(task.bids[0].score.get("gave_back"), None, "it never had it");
+    // Each time counts.
+    let mut tasks = Tasks::after_all(&["alice add"]);
+    for _ in 0..2 {
+        tasks.step("close 1 codex");
+        tasks.step("codex abandon 1 {\"unspent\":true}");
+        tasks.step("after 60000");
+    }
+    tasks.close(1, &[("codex", 100), ("claude", 0)]);
+    assert_eq!(tasks.task(1).bids[1].score["gave_back"], -600);
+}
+
+/// Of two bids of one agent the better one counts, whichever came first.
+#[test]
+fn the_better_bid_of_one_agent_counts() {
+    for bids in [[("codex", 1), ("codex", 9)], [("codex", 9), ("codex", 1)]] {
+        let mut tasks = Tasks::after_all(&["alice add"]);
+        tasks.close(1, &bids);
+        assert_eq!(terms(&tasks, "free"), [("codex".to_owned(), Some(9))]);
+    }
+}
+
+#[test]
+fn the_tool_that_is_asked_for_comes_before_its_backups() {
+    let mut tasks = mesh(&[("ada", json!({ "tool": "codex" })), ("eve", json!({}))]);
+    tasks.step("alice add {\"tool\":\"codex\",\"backup_tools\":[\"custom\"]}");
+    tasks.close(1, &[("ada", 0)]);
+    tasks.step("ada start 1 {\"session\":\"ada-1\"}");
+    tasks.step("ada fail 1 test {\"session\":\"ada-1\"}");
+    tasks.close(1, &[("ada", 0), ("eve", 49)]);
+    let known = [("ada".to_owned(), Some(100)), ("eve".to_owned(), Some(50))];
+    assert_eq!(terms(&tasks, "capability"), known);
+}
+
+/// What was tried and cost no try says nothing of anybody, and what was thought lost and landed
+/// after all has gone well.
+#[test]
+fn what_landed_after_all_was_no_failure() {
+    let src = "alice add {\"paths\":[\"src/\"]}";
+    let mut tasks = Tasks::after_all(&[src, "close 1 codex", "codex start 1"]);
+    tasks.step("codex abandon 1 {\"unspent\":true}");
+    tasks.step("alice cancel 1");
+    tasks.step(src);
+    tasks.close(2, &[("codex", 0), ("claude", 0)]);
+    assert!(terms(&tasks, "success").iter().all(|(_, term)| term.is_none()));
+    let mut tasks = Tasks::after_all(&[src, "alice add", "close 1 codex", "close 2 claude"]);
+    for (who, number) in [("codex", 1), ("claude", 2)] {
+        for step in ["start", "verify", "begin"] {
+            tasks.step(&format!("{who} {step} {number}"));
+        }
+    }
+    tasks.step("silent codex 30000");
+    let found = json!({ "found": [{
+        "task": "t-1", "attempt": 1, "commit": super::super::name("e"),
+        "tree": super::super::name("a"),
+    }] });
+    let came = tasks.step(&format!("claude land 2 a {found}"));
+    assert!(came.starts_with("task_completed t-1"), "{came}");
+    assert!(tasks.task(1).past[0].spent);
+    let join = json!({ "tool": "custom", "host": "host", "session": "codex-2" });
+    tasks.send("codex", "agent.join", join);
+    tasks.step(src);
+    tasks.close(3, &[("codex", 0)]);
+    assert_eq!(terms(&tasks, "success"), [("codex".to_owned(), Some(40))]);
 }
 
 /// Whoever has the work at hand goes on with it, all else being equal.

@@ -3,8 +3,8 @@
 
 use devmesh_protocol::TaskId;
 use devmesh_protocol::command::internal::Internal;
-use devmesh_protocol::event::Bid;
-use devmesh_protocol::event::task::Blocked;
+use devmesh_protocol::event::task::{AuctionLapsed, Blocked};
+use devmesh_protocol::event::{Bid, Event};
 use serde_json::json;
 
 use super::super::{Tasks, check, story};
@@ -196,4 +196,53 @@ fn what_is_given_back_for_ever_is_blocked() {
     let mut tasks = Tasks::after_all(&[&given[..], &["codex fail 1 base"]].concat());
     assert_eq!((tasks.task(1).tries, tasks.state(1)), (0, "blocked"));
     assert_eq!(tasks.step("after 864000000"), "nothing");
+}
+
+fn lapse(tasks: &Tasks) -> AuctionLapsed {
+    let events = tasks.world.records.iter().rev().flat_map(|record| &record.events);
+    let lapses = events.filter_map(|event| {
+        let Event::AuctionLapsed(lapsed) = event else { return None };
+        Some(lapsed.clone())
+    });
+    lapses.into_iter().next().unwrap()
+}
+
+/// What nobody wants is offered after ever longer, at most after half an hour.
+#[test]
+fn the_waits_of_a_task_that_nobody_wants() {
+    let mut tasks = mesh(&[("ada", json!({}))]);
+    tasks.step("alice add");
+    let mut waits = Vec::new();
+    for _ in 0..18 {
+        assert_eq!(tasks.step("close 1"), "auction_lapsed t-1");
+        let again_at = lapse(&tasks).again_at.unwrap();
+        waits.push(again_at.since(tasks.world.at) / 1_000);
+        tasks.step("after 1800000");
+    }
+    let often = [1, 2, 4, 8, 16, 30, 30, 30, 30, 30, 30];
+    assert_eq!(waits[..11], often);
+    assert_eq!(waits[11..], [64, 128, 256, 512, 1_024, 1_800, 1_800]);
+}
+
+/// Who was asked and has said nothing is named; who has spoken is not, and who came since was
+/// not asked.
+#[test]
+fn who_was_not_heard_is_named() {
+    let unheard = |tasks: &Tasks| -> Vec<String> {
+        lapse(tasks).unheard.iter().map(ToString::to_string).collect()
+    };
+    let mut tasks = Tasks::after_all(&["alice add"]);
+    let join = json!({ "tool": "custom", "host": "h", "session": "ada-1" });
+    tasks.send("ada", "agent.join", join);
+    assert_eq!(close_declined(&mut tasks, &["codex"]), ["auction_lapsed t-1"]);
+    assert_eq!(unheard(&tasks), ["claude", "gemini"]);
+    assert_eq!(lapse(&tasks).why, "codex: no branch next");
+    // Nobody says anything, and then there is nobody to say it.
+    let mut tasks = Tasks::after_all(&["alice add", "close 1"]);
+    assert_eq!(lapse(&tasks).why, "no bid came of claude, codex, gemini");
+    let join = json!({ "tool": "custom", "host": "h", "session": "ada-1" });
+    assert!(tasks.send("ada", "agent.join", join).ends_with("auction_opened t-1"));
+    tasks.step("ada send agent.leave {\"session\":\"ada-1\"}");
+    assert_eq!(tasks.step("close 1"), "auction_lapsed t-1");
+    assert_eq!(lapse(&tasks).why, "no bid came, and nobody could take it now");
 }

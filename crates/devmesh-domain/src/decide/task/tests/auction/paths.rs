@@ -109,6 +109,10 @@ fn who_waited_long_stands_in_the_queue() {
     assert_eq!(came, "src/x free, paths_queued t-1");
     // Who comes now is after it, and elsewhere nobody is.
     assert_eq!(asks(&mut tasks, "alice", "src/c", 0), "LOCK_CONFLICT");
+    let body = json!({ "paths": ["src/c"], "mode": "write" });
+    let refused = tasks.world.send("alice", "lock.acquire", body).unwrap_err();
+    let first = "t-1, which has waited long, (intent) waits for src/ and comes first; ";
+    assert!(refused.message.starts_with(first), "{refused}");
     assert_eq!(asks(&mut tasks, "alice", "doc", 0), "alice has write doc");
     assert_eq!(asks(&mut tasks, "alice", "src/c", 900_000), "alice waits");
     let came = tasks.send("bob", "lock.release", json!({ "paths": ["src/b"] }));
@@ -195,4 +199,34 @@ fn tasks_that_meet_are_not_opened_together() {
     }
     let came = tasks.send("alice", "mesh.resume", json!({}));
     assert_eq!(came, "mesh_resumed mesh, auction_opened t-1, auction_opened t-3");
+}
+
+/// Of two that stand in the queue the later one does not take what the first will need, though
+/// that is free.
+#[test]
+fn the_order_of_the_queue_holds_for_what_is_free_too() {
+    let mut tasks = Tasks::new();
+    for (who, path) in [("alice", "a"), ("bob", "c")] {
+        let body = json!({ "paths": [path], "mode": "write", "ttl_ms": 86_400_000 });
+        tasks.send(who, "lock.acquire", body);
+    }
+    assert_eq!(tasks.step("alice add {\"paths\":[\"a\",\"b\"]}"), "task_added t-1");
+    assert_eq!(tasks.step("alice add {\"paths\":[\"b\",\"c\"]}"), "task_added t-2");
+    tasks.step("after 600000");
+    for path in ["a/x", "c/x"] {
+        let who = if path == "a/x" { "alice" } else { "bob" };
+        let body = json!({ "paths": [path], "mode": "read", "session": "other" });
+        tasks.send(who, "lock.acquire", body);
+    }
+    tasks.step("alice send setting.set {\"key\":\"hot\",\"value\":[]}");
+    tasks.step("alice send agent.drain {\"agent\":\"gemini\"}");
+    let queued = |tasks: &Tasks| -> Vec<bool> {
+        let place = |n| tasks.world.state.place_in_queue(devmesh_protocol::TaskId(n)).is_some();
+        [1, 2].map(place).to_vec()
+    };
+    assert_eq!(queued(&tasks), [true, true]);
+    let came = tasks.send("bob", "lock.release", json!({ "paths": ["c"] }));
+    assert_eq!(came, "c free");
+    let came = tasks.send("alice", "lock.release", json!({ "paths": ["a"] }));
+    assert_eq!(came, "a free, auction_opened t-1");
 }
