@@ -77,3 +77,33 @@ fn what_is_still_there_is_remembered_beyond_the_room() {
     there.remove(&7);
     assert_ne!(there.sum(), back.sum());
 }
+
+/// Of what changes a little, only that is looked at again: each key is named once, and all are
+/// looked through only where so many have changed that it costs no more.
+#[test]
+fn what_has_changed_is_named_once() {
+    let mut table: Table<u32, u32> = Table::new("t");
+    let entries = 2 * ENTRIES_PER_KEY * ROOM_MIN;
+    for n in 0..entries as u32 {
+        table.insert(n, n);
+    }
+    let named = |table: &Table<u32, u32>| (table.changed.len(), table.is_looked_through);
+    assert_eq!(named(&table), (0, true));
+    table.sum();
+    assert_eq!(named(&table), (0, false));
+    for _ in 0..3 {
+        *table.get_mut(&7).unwrap() += 1;
+        *table.get_or_insert_with(&8, || 0) += 1;
+        table.insert(9, 9);
+    }
+    assert_eq!(named(&table), (3, false));
+    // There is room for one key to so many entries.
+    for n in 0..2 * ROOM_MIN as u32 {
+        table.insert(n, 0);
+    }
+    assert_eq!(named(&table), (2 * ROOM_MIN, false));
+    table.insert(u32::MAX / 2, 0);
+    assert_eq!(named(&table), (0, true));
+    *table.get_mut(&7).unwrap() += 1;
+    assert_eq!(named(&table), (0, true));
+}

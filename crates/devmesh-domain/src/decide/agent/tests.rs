@@ -397,3 +397,28 @@ fn agents_at_once_have_a_limit() {
     }
     assert_eq!(outcome(world.send("one-more", JOIN, join("s"))), "LIMIT_EXCEEDED");
 }
+
+/// A refusal says what is wrong with the session, and with whoever may not speak at all.
+#[test]
+fn who_may_not_speak_is_told_why() {
+    let mut world = World::new();
+    let mut says = |who: &str, session: &str| {
+        let body = json!({ "key": "k", "value": "v", "session": session });
+        world.send(who, "note.share", body).unwrap_err().message
+    };
+    assert_eq!(says("codex", "other"), "other is not the live session of codex");
+    assert_eq!(says("ada", "s"), "ada has not joined");
+    world.send("codex", LEAVE, json!({})).unwrap();
+    let ended = "the session codex has ended and never acts again; join under a new one";
+    let body = json!({ "key": "k", "value": "v", "session": "codex" });
+    assert_eq!(world.send("codex", "note.share", body).unwrap_err().message, ended);
+    let again = world.send("codex", JOIN, join("codex")).unwrap_err();
+    assert_eq!((again.code, again.message.as_str()), (Code::AgentNotRegistered, ended));
+    for (role, is) in [("viewer", "viewer"), ("replay", "reader of the log"), ("probe", "probe")] {
+        let body = json!({ "actor": format!("a-{role}"), "role": role });
+        world.send("admin", "actor.add", body).unwrap();
+        let body = json!({ "key": "k", "value": "v" });
+        let refused = world.send(&format!("a-{role}"), "note.share", body).unwrap_err();
+        assert_eq!(refused.message, format!("a-{role} is a {is} and sends no commands"));
+    }
+}

@@ -247,3 +247,33 @@ fn only_what_explains_something_is_recorded() {
     let row = world.state.refusals.get(&actor("codex")).unwrap();
     assert_eq!(row.suppressed[&Code::LockConflict], 9);
 }
+
+/// A note more than there may be is refused; one that takes another's place is not one more.
+#[test]
+fn so_many_notes_and_not_one_more() {
+    let mut world = World::new();
+    sent(&mut world, "alice", "note.share", json!({ "key": "first", "value": "v" }));
+    let note = world.state.notes.get(&"first".to_owned()).unwrap().clone();
+    for n in 1..super::NOTES_MAX {
+        world.state.notes.insert(format!("n{n}"), note.clone());
+    }
+    let mut share = |key: &str| {
+        let body = serde_json::to_vec(&json!({ "key": key, "value": "w" })).unwrap();
+        let mint = || CommandId::new("c").unwrap();
+        let command = Command::parse(actor("alice"), "note.share", &body, Encoding::Json, mint);
+        let decided = crate::decide(&world.state, &command.unwrap(), world.at);
+        world.state.notes.remove(&"n1".to_owned());
+        decided.map(|events| events.len()).map_err(|refused| refused.code.as_str())
+    };
+    assert_eq!(share("one-more"), Err("LIMIT_EXCEEDED"));
+    assert_eq!(share("one-more"), Ok(1), "where one has gone there is room");
+    let mut full = World::new();
+    for n in 0..super::NOTES_MAX {
+        full.state.notes.insert(format!("n{n}"), note.clone());
+    }
+    let same = json!({ "key": "n1", "value": "w" });
+    let body = serde_json::to_vec(&same).unwrap();
+    let mint = || CommandId::new("c").unwrap();
+    let command = Command::parse(actor("alice"), "note.share", &body, Encoding::Json, mint);
+    assert!(crate::decide(&full.state, &command.unwrap(), full.at).is_ok());
+}

@@ -139,3 +139,6 @@ impl Clone for Stirred {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -393,3 +393,52 @@ proptest! {
         host.world.check_replay();
     }
 }
+
+/// How much room there is counts the GPUs only for whoever needs one.
+#[test]
+fn room_is_of_what_is_needed() {
+    let mut host = Host::new();
+    let name = HostId::new("host").unwrap();
+    host.step("vram 4000 free 7000");
+    for (vram_mb, expect) in [(0, 7), (1, 2)] {
+        let needs = Needs { ram_mb: 0, vram_mb, slots: 1 };
+        assert_eq!(super::room(&host.world.state, &name, &needs), Some(expect), "{vram_mb}");
+    }
+}
+
+/// A strain that goes on has not just turned: it is known since when it is there.
+#[test]
+fn a_strain_has_begun_when_it_began() {
+    let mut host = Host::new();
+    let name = HostId::new("host").unwrap();
+    let turned = |host: &Host| host.world.state.gauges.get(&name).unwrap().turned.clone();
+    host.step("memory 900");
+    let began_at = host.world.at;
+    assert_eq!(turned(&host), [(Resource::MemoryPressure, began_at)].into());
+    host.step("after 60000 io 900");
+    let later = host.world.at;
+    let both = [(Resource::MemoryPressure, began_at), (Resource::IoPressure, later)];
+    assert_eq!(turned(&host), both.into());
+    host.step("after 60000 memory 0");
+    assert_eq!(turned(&host)[&Resource::MemoryPressure], host.world.at);
+    assert_eq!(turned(&host)[&Resource::IoPressure], later);
+}
+
+/// Two on one GPU: what one gives back is not the other's.
+#[test]
+fn what_one_gives_back_is_its_own() {
+    let mut host = Host::new();
+    let name = HostId::new("host").unwrap();
+    let needs = |vram_mb| Needs { ram_mb: 1_000, vram_mb, slots: 1 };
+    let index = &mut host.world.state.index;
+    index.reserve(&name, &needs(3_000), Some(0));
+    index.reserve(&name, &needs(500), Some(0));
+    index.reserve(&name, &needs(700), Some(1));
+    index.unreserve(&name, &needs(3_000), Some(0));
+    assert_eq!(index.reserved[&name].vram_mb, [(0, 500), (1, 700)].into());
+    index.unreserve(&name, &needs(500), Some(0));
+    assert_eq!(index.reserved[&name].vram_mb, [(1, 700)].into());
+    assert_eq!((index.reserved[&name].ram_mb, index.reserved[&name].slots), (1_000, 1));
+    index.unreserve(&name, &needs(700), Some(1));
+    assert!(index.reserved.is_empty());
+}
