@@ -289,7 +289,12 @@ fn repositories_notes_and_settings() {
     world.send("alice", "setting.set", json!({ "key": "hot", "value": ["x"] })).unwrap();
     let settings = ask(&world, "settings", json!({})).unwrap();
     assert_eq!(settings["settings"], json!({ "hot": ["x"] }));
-    assert!(settings["known"].as_array().unwrap().len() > 5);
+    let known = settings["known"].as_array().unwrap();
+    assert!(known.len() > 5);
+    for one in known {
+        let words = ["key", "takes", "about"].map(|field| one[field].as_str().unwrap());
+        assert!(words.iter().all(|word| !word.is_empty()), "{words:?}");
+    }
 }
 
 #[test]
@@ -405,6 +410,7 @@ fn why_somebody_waits_and_until_when() {
         (json!({ "id": "w2" }), 1),
         (json!({ "id": "w3" }), 0),
         (json!({ "task": "t-2" }), 1),
+        (json!({ "task": "t-9" }), 0),
         (json!({ "path": "b" }), 1),
         (json!({ "path": "src" }), 2),
         (json!({ "path": "docs" }), 0),

@@ -59,6 +59,8 @@ fn what_is_changed_is_told_as_it_is_then() {
     let told = desk.ok("alice", "repo.add", repo.clone());
     assert_eq!((&told["repo"], &told["path"]), (&json!("other"), &json!("/o")));
     assert_eq!(desk.ok("alice", "repo.add", repo), told, "and where nothing changes");
+    let set = json!({ "key": "lock.ttl_ms", "value": 9_000 });
+    assert_eq!(desk.ok("alice", "setting.set", set.clone()), set);
     for paused in [true, true, false, false] {
         let verb = if paused { "mesh.pause" } else { "mesh.resume" };
         assert_eq!(desk.ok("bob", verb, json!({})), json!({ "paused": paused }));

@@ -422,3 +422,19 @@ fn who_may_not_speak_is_told_why() {
         assert_eq!(refused.message, format!("a-{role} is a {is} and sends no commands"));
     }
 }
+
+/// The office goes to the first in line who takes new work, and never stays with who takes none.
+#[test]
+fn the_next_architect_is_one_who_takes_work() {
+    let architect = |world: &World| world.state.mesh().architect.as_ref().map(ToString::to_string);
+    let drain = |world: &mut World, who: &str| {
+        world.send("alice", "agent.drain", json!({ "agent": who })).unwrap();
+    };
+    let mut world = World::new();
+    drain(&mut world, "codex");
+    assert_eq!(architect(&world).as_deref(), Some("claude"));
+    let mut world = World::new();
+    drain(&mut world, "claude");
+    drain(&mut world, "codex");
+    assert_eq!(architect(&world).as_deref(), Some("gemini"));
+}

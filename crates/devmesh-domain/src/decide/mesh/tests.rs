@@ -230,6 +230,11 @@ fn thirty_refusals_a_minute_are_told_one_by_one() {
     world.at = At(world.at.0 + 1);
     let events = refused(&mut world, "codex", 301, Code::LockConflict);
     assert!(matches!(events[..], [Event::CommandRejected(_)]), "a new minute");
+    for n in 1..most {
+        assert_eq!(refused(&mut world, "codex", 400 + n, Code::LockConflict).len(), 1, "{n}");
+    }
+    let events = refused(&mut world, "codex", 500, Code::LockConflict);
+    assert!(matches!(events[..], [Event::RefusalsSuppressed(_)]), "with as many in it");
     world.check_replay();
 }
 

@@ -136,6 +136,9 @@ fn what_waits_for_a_person_says_so() {
     world.send("alice", "task.cancel", json!({ "task": "t-2" })).unwrap();
     let view = show(&world, 3);
     assert!(view.needs_you && view.state == "blocked");
+    let mut held = world.clone();
+    held.send("alice", "task.pause", json!({ "task": "t-3" })).unwrap();
+    assert!(!show(&held, 3).needs_you, "a person has done something");
     assert!(view.waits[0].contains("t-2"), "{:?}", view.waits);
     assert_eq!(show(&world, 4).waits, ["it waits for t-3, which is blocked"]);
 }

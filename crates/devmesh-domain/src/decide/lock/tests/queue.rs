@@ -474,3 +474,21 @@ fn a_touch_set_comes_with_the_award_or_there_is_none() {
     assert_eq!(award(&world, &["a"], Mode::Intent), None, "somebody waits for it");
     assert_eq!(award(&world, &["a/c"], Mode::Intent), named(&[(3, "a/c")]));
 }
+
+/// Whoever would pass several is held up by the one that was passed too often.
+#[test]
+fn one_who_was_passed_too_often_is_enough() {
+    for passed in ["b", "c"] {
+        let mut world = World::new();
+        world.step("alice write a");
+        assert_eq!(world.step("bob write a b wait 3600000"), "bob waits");
+        assert_eq!(world.step("carol write a/x c wait 3600000"), "carol waits");
+        for _ in 0..16 {
+            world.step(&format!("alice write {passed}"));
+            world.step(&format!("alice release {passed}"));
+        }
+        assert_eq!(world.step("alice write b c"), "LOCK_CONFLICT", "{passed}");
+        let other = if passed == "b" { "c" } else { "b" };
+        assert_eq!(world.step(&format!("alice write {other}")), format!("alice has write {other}"));
+    }
+}

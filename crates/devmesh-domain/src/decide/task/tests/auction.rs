@@ -226,3 +226,22 @@ fn the_days_budget_is_kept() {
     assert!(!tasks.step(&format!("after {}", midnight - 1)).contains("auction_opened"));
     assert!(tasks.step("after 1").contains("auction_opened"));
 }
+
+/// A backup's turn is that of the task that was tried, and of no other that asks for the same.
+#[test]
+fn a_backup_is_one_for_its_own_task() {
+    let mut tasks = mesh(&[("ada", json!({ "tool": "codex" })), ("eve", json!({}))]);
+    tasks.step("alice add {\"tool\":\"codex\",\"backup_tools\":[\"custom\"]}");
+    tasks.close(1, &[("ada", 0)]);
+    tasks.step("ada start 1 {\"session\":\"ada-1\"}");
+    tasks.step("ada fail 1 test {\"session\":\"ada-1\"}");
+    tasks.step("close 1");
+    tasks.step("ada send agent.leave {\"session\":\"ada-1\"}");
+    tasks.send("alice", "mesh.pause", json!({}));
+    tasks.step("alice add {\"tool\":\"codex\"}");
+    let join = json!({ "tool": "custom", "host": "h", "session": "ivy-1" });
+    tasks.send("ivy", "agent.join", join);
+    tasks.step("after 60000");
+    let came = tasks.send("alice", "mesh.resume", json!({}));
+    assert_eq!(came, "mesh_resumed mesh, auction_opened t-1");
+}

@@ -404,3 +404,19 @@ fn who_is_asked_to_bid_is_given_no_review() {
     let join = json!({ "tool": "x", "host": "h", "session": "s" });
     assert!(tasks.send("ada", "agent.join", join).ends_with("review_assigned t-1"));
 }
+
+/// Whoever had a part in the work looks at it after those who had none, however long it is idle.
+#[test]
+fn who_worked_on_it_is_asked_last() {
+    let mut tasks = Tasks::after_all(&["alice add {\"review\":\"agent\"}", "close 1 claude"]);
+    for step in ["claude start 1", "claude abandon 1", "close 1 codex", "codex start 1"] {
+        tasks.step(step);
+    }
+    for step in ["alice add", "close 2 gemini", "gemini start 2", "gemini fail 2 {\"hard\":true}"] {
+        tasks.step(step);
+    }
+    let since = |who: &str| tasks.world.state.agents.get(&actor(who)).unwrap().idle_since;
+    assert!(since("claude") < since("gemini"));
+    tasks.step("codex verify 1");
+    assert_eq!(reviewer(&tasks, 1).as_deref(), Some("gemini"));
+}

@@ -1,6 +1,7 @@
 //! Goals: whose they are to plan, what becomes of a plan, and what waits for it.
 
 use devmesh_protocol::command::internal::Internal;
+use devmesh_protocol::command::task::ReviewBy;
 use devmesh_protocol::event::Event;
 use devmesh_protocol::event::agent::Capacity;
 use devmesh_protocol::{Code, HostId, TaskId};
@@ -133,13 +134,22 @@ fn what_may_be_asked_of_planning() {
 #[test]
 fn a_person_publishes_tasks_without_a_goal_and_an_agent_does_not() {
     let body = graph(json!([{ "key": "a", "title": "a" }]));
-    let step = |who: &str| format!("{who} send framework.publish {body}");
+    let sent = body.to_string();
+    let step = |who: &str| format!("{who} send framework.publish {sent}");
     let came = "framework_published 1, task_added t-1";
     check(&[], &step("alice"), came);
     check(&[], &step("codex"), "NOT_PERMITTED");
     // What is the framework already is not published again; its tasks are new all the same.
     let given = ["alice send framework.publish {\"text\":\"plan\"}", READ[0]];
     check(&given, &step("alice"), "task_added t-1, auction_opened t-1");
+    // Where there are several repositories it is the one that is named.
+    let mut tasks = Tasks::new();
+    tasks.world.repo("other", false);
+    assert_eq!(tasks.step(&step("alice")), "BAD_REQUEST");
+    let mut named = body;
+    named["repo"] = json!("other");
+    assert_eq!(tasks.send("alice", "framework.publish", named), came);
+    assert_eq!(tasks.task(1).spec.repo.as_str(), "other");
 }
 
 #[test]
@@ -363,12 +373,12 @@ fn a_plan_that_comes_again_is_its_authors() {
 fn what_a_task_of_a_plan_is_the_plan_says() {
     let goal = json!({
         "tool": "custom", "backup_tools": ["other"], "key": "goal", "prompt": "all",
-        "max_wall_s": 77,
+        "max_wall_s": 77, "review_each": "agent",
     });
     let mut tasks =
         Tasks::after_all(&[&format!("alice plan {goal}"), "close 1 codex", "codex start 1"]);
     let body = graph(json!([
-        { "key": "a", "title": "a", "prompt": "do a", "paths": ["a"] },
+        { "key": "a", "title": "a", "prompt": "do a", "paths": ["a"], "needs": ["rust"] },
         { "key": "b", "title": "b", "share": true },
     ]));
     let came = tasks.step(&format!("codex publish 1 {body}"));
@@ -379,5 +389,12 @@ fn what_a_task_of_a_plan_is_the_plan_says() {
         assert_eq!((spec.prompt, spec.share), (prompt, share));
         assert_eq!((&spec.tool, &spec.key, spec.backup_tools.len()), (&None, &None, 0));
         assert_eq!(spec.max_wall_s, 77);
+        // It is their own review that it has become.
+        assert_eq!((spec.review, spec.review_each), (ReviewBy::Agent, ReviewBy::None));
     }
+    let own = |number| {
+        let spec = &tasks.task(number).spec;
+        (spec.paths.len(), spec.needs.clone())
+    };
+    assert_eq!((own(2), own(3)), ((1, vec!["rust".to_owned()]), (0, Vec::new())));
 }

@@ -1,5 +1,7 @@
 //! The table: each verb in each state.
 
+use serde_json::json;
+
 use super::Tasks;
 
 pub(super) const QUEUED: &[&str] = &["alice add"];
@@ -356,4 +358,20 @@ fn only_people_hold_and_end() {
         super::check(&["alice add"], &format!("nobody {verb} 1"), "NOT_PERMITTED");
         super::check(&["alice add"], &format!("alice {verb} 9"), "TASK_NOT_FOUND");
     }
+}
+
+/// A refusal names what is possible and nothing else.
+#[test]
+fn a_refusal_names_all_that_is_possible() {
+    let allowed = |given: &[&str]| {
+        let mut tasks = Tasks::after_all(given);
+        let refused = tasks.world.send("alice", "task.retry", json!({ "task": "t-1" }));
+        let allowed = refused.unwrap_err().details["allowed"].clone();
+        let allowed: Vec<String> = serde_json::from_value(allowed).unwrap();
+        allowed.join(" ")
+    };
+    let queued = "task.bid task.pause task.cancel task.edit task.say";
+    assert_eq!(allowed(QUEUED), queued);
+    let landed = "task.progress task.complete task.pause task.say";
+    assert_eq!(allowed(LANDED), landed);
 }
