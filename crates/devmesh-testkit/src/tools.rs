@@ -1,17 +1,22 @@
-//! The real coding CLIs that tests run: pinned, installed by npm, found again, and given a
+//! The real coding CLIs that tests run: pinned, installed by npm or pip, found again, and given a
 //! home that points them at the scripted model.
 //!
-//! The pins are npm lock files under `tools/`: they hold a sha512 of every package for every
-//! platform, and `npm ci` installs nothing else.
+//! The pins under `tools/` are npm lock files, which hold a sha512 of every package for every
+//! platform that the registry has it for, and a requirements file for pip, which holds a sha256 of
+//! every file: neither client installs anything else.
 
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use serde_json::{Value, json};
+mod home;
+mod npm;
+mod pip;
 
 #[cfg(test)]
 mod tests;
+
+pub use self::home::write_home;
 
 /// A coding CLI that can be installed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,45 +25,113 @@ pub enum Tool {
     Codex,
     /// Anthropic's claude.
     Claude,
+    /// Google's gemini-cli.
+    Gemini,
+    /// opencode. Its package for each platform is a program by itself, and the one pinned is for
+    /// Linux on any x86-64.
+    OpenCode,
+    /// GitHub's copilot, with a model of one's own and no login.
+    Copilot,
+    /// Continue's `cn`.
+    Continue,
+    /// aider, in Python; it needs a `python3` that its packages are made for.
+    Aider,
+}
+
+/// What a tool is installed from.
+#[derive(Debug, Clone, Copy)]
+enum Pins {
+    /// A manifest and its lock file.
+    Npm { package: &'static str, manifest: &'static str, lock: &'static str },
+    /// Requirements with hashes, the tool's own package among them.
+    Pip { package: &'static str, requirements: &'static str },
+}
+
+/// The pins of a tool from npm: the name of its folder, then of its package.
+macro_rules! npm {
+    ($name:literal, $package:literal) => {
+        Pins::Npm {
+            package: $package,
+            manifest: include_str!(concat!("../tools/", $name, "/package.json")),
+            lock: include_str!(concat!("../tools/", $name, "/package-lock.json")),
+        }
+    };
 }
 
 impl Tool {
     /// All of them.
-    pub const ALL: [Self; 2] = [Self::Codex, Self::Claude];
+    pub const ALL: [Self; 7] = [
+        Self::Codex,
+        Self::Claude,
+        Self::Gemini,
+        Self::OpenCode,
+        Self::Copilot,
+        Self::Continue,
+        Self::Aider,
+    ];
 
-    /// The command's name, and the folder's.
+    /// Those that start fast and are small: what is installed where nobody asks for more.
+    pub const USUAL: [Self; 2] = [Self::Codex, Self::Claude];
+
+    /// The tool's name, and the folder's.
     pub fn name(self) -> &'static str {
         match self {
             Self::Codex => "codex",
             Self::Claude => "claude",
+            Self::Gemini => "gemini",
+            Self::OpenCode => "opencode",
+            Self::Copilot => "copilot",
+            Self::Continue => "continue",
+            Self::Aider => "aider",
         }
+    }
+
+    /// The tool of this name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|tool| tool.name() == name)
     }
 
     /// The pinned version.
     pub fn version(self) -> String {
-        let lock: Value = serde_json::from_str(self.lock()).expect("a lock file is JSON");
-        let entry = &lock["packages"][format!("node_modules/{}", self.package())];
-        entry["version"].as_str().expect("a lock file names versions").to_owned()
-    }
-
-    fn package(self) -> &'static str {
-        match self {
-            Self::Codex => "@openai/codex",
-            Self::Claude => "@anthropic-ai/claude-code",
+        match self.pins() {
+            Pins::Npm { package, lock, .. } => npm::version(package, lock),
+            Pins::Pip { package, requirements } => pip::version(package, requirements),
         }
     }
 
-    fn manifest(self) -> &'static str {
+    /// The command below the tool's folder.
+    fn command(self) -> &'static str {
         match self {
-            Self::Codex => include_str!("../tools/codex/package.json"),
-            Self::Claude => include_str!("../tools/claude/package.json"),
+            Self::Codex => "node_modules/.bin/codex",
+            Self::Claude => "node_modules/.bin/claude",
+            Self::Gemini => "node_modules/.bin/gemini",
+            Self::OpenCode => "node_modules/opencode-linux-x64-baseline/bin/opencode",
+            Self::Copilot => "node_modules/.bin/copilot",
+            Self::Continue => "node_modules/.bin/cn",
+            Self::Aider => "bin/aider",
         }
     }
 
+    fn pins(self) -> Pins {
+        match self {
+            Self::Codex => npm!("codex", "@openai/codex"),
+            Self::Claude => npm!("claude", "@anthropic-ai/claude-code"),
+            Self::Gemini => npm!("gemini", "@google/gemini-cli"),
+            Self::OpenCode => npm!("opencode", "opencode-linux-x64-baseline"),
+            Self::Copilot => npm!("copilot", "@github/copilot"),
+            Self::Continue => npm!("continue", "@continuedev/cli"),
+            Self::Aider => Pins::Pip {
+                package: "aider-chat",
+                requirements: include_str!("../tools/aider/requirements.txt"),
+            },
+        }
+    }
+
+    /// The text that says all of what is installed.
     fn lock(self) -> &'static str {
-        match self {
-            Self::Codex => include_str!("../tools/codex/package-lock.json"),
-            Self::Claude => include_str!("../tools/claude/package-lock.json"),
+        match self.pins() {
+            Pins::Npm { lock, .. } => lock,
+            Pins::Pip { requirements, .. } => requirements,
         }
     }
 }
@@ -84,17 +157,17 @@ fn locate_in(folder: &Path, tool: Tool) -> Option<PathBuf> {
     let place = folder.join(tool.name());
     // The lock file is written last, so half an installation is none.
     let lock = std::fs::read_to_string(place.join(INSTALLED)).ok()?;
-    let command = place.join("node_modules/.bin").join(tool.name());
+    let command = place.join(tool.command());
     (lock == tool.lock() && command.is_file()).then_some(command)
 }
 
 const INSTALLED: &str = "installed.json";
 
-/// Installs the pinned version with npm, unless it is there, and returns the command.
+/// Installs the pinned version with npm or pip, unless it is there, and returns the command.
 ///
 /// # Errors
-/// When npm is missing, a package's integrity is not the pinned one, or the command does not
-/// then print its version.
+/// When npm or Python is missing, a package's content is not the pinned one, or the command does
+/// not then print its version.
 pub fn install(tool: Tool) -> io::Result<PathBuf> {
     install_in(&folder()?, tool)
 }
@@ -106,10 +179,11 @@ fn install_in(folder: &Path, tool: Tool) -> io::Result<PathBuf> {
     std::fs::create_dir_all(folder)?;
     // Built beside its place and moved: nobody ever sees half of it.
     let fresh = tempfile::Builder::new().prefix(".installing-").tempdir_in(folder)?;
-    std::fs::write(fresh.path().join("package.json"), tool.manifest())?;
-    std::fs::write(fresh.path().join("package-lock.json"), tool.lock())?;
-    npm_ci(fresh.path(), tool)?;
-    check_version(&fresh.path().join("node_modules/.bin").join(tool.name()), tool)?;
+    match tool.pins() {
+        Pins::Npm { manifest, lock, .. } => npm::install(fresh.path(), tool, manifest, lock)?,
+        Pins::Pip { requirements, .. } => pip::install(fresh.path(), tool, requirements)?,
+    }
+    check_version(&fresh.path().join(tool.command()), tool)?;
     std::fs::write(fresh.path().join(INSTALLED), tool.lock())?;
     let place = folder.join(tool.name());
     if place.exists() {
@@ -119,72 +193,34 @@ fn install_in(folder: &Path, tool: Tool) -> io::Result<PathBuf> {
     locate_in(folder, tool).ok_or_else(|| io::Error::other("the installation left no command"))
 }
 
-fn npm_ci(place: &Path, tool: Tool) -> io::Result<()> {
-    let mut npm = Command::new("npm");
-    npm.args(["ci", "--no-fund", "--no-audit", "--loglevel=error"]);
-    if tool == Tool::Claude {
-        // It asks for a newer node than it needs: what it installs is a native program.
-        npm.arg("--force");
-    }
-    let ran = npm.current_dir(place).stdin(Stdio::null()).output();
-    let ran = ran.map_err(|why| io::Error::new(why.kind(), format!("npm did not start: {why}")))?;
+/// Runs one step of an installation; what it prints is told when it fails.
+fn run(command: &mut Command, tool: Tool) -> io::Result<()> {
+    let program = command.get_program().display().to_string();
+    let ran = command.stdin(Stdio::null()).output();
+    let ran =
+        ran.map_err(|why| io::Error::new(why.kind(), format!("{program} did not start: {why}")))?;
     if ran.status.success() {
         return Ok(());
     }
-    let said = String::from_utf8_lossy(&ran.stderr);
-    Err(io::Error::other(format!("npm could not install {}: {}", tool.name(), said.trim())))
+    let (said, name) = (String::from_utf8_lossy(&ran.stderr), tool.name());
+    Err(io::Error::other(format!("{program} could not install {name}: {}", said.trim())))
 }
 
 fn check_version(command: &Path, tool: Tool) -> io::Result<()> {
-    let ran = Command::new(command).arg("--version").stdin(Stdio::null()).output()?;
+    // Some write into the home even when asked no more than this.
+    let home = tempfile::tempdir()?;
+    let mut asked = Command::new(command);
+    asked.arg("--version").stdin(Stdio::null()).env("HOME", home.path());
+    for name in ["XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME"] {
+        asked.env_remove(name);
+    }
+    let ran = asked.output()?;
     let said = String::from_utf8_lossy(&ran.stdout);
     let version = tool.version();
-    if ran.status.success() && said.split_whitespace().any(|word| word == version) {
+    let mut words = said.split_whitespace().map(|word| word.trim_end_matches('.'));
+    if ran.status.success() && words.any(|word| word == version) {
         return Ok(());
     }
     let name = tool.name();
     Err(io::Error::other(format!("{name} says it is {:?}, not {version}", said.trim())))
-}
-
-/// Writes what a tool needs into an empty home so that it asks the scripted model under `url`,
-/// as [`crate::model::Server::url`] gives it: only `HOME` then has to point there.
-///
-/// # Errors
-/// When the files cannot be written.
-pub fn write_home(tool: Tool, home: &Path, url: &str, model: &str) -> io::Result<()> {
-    match tool {
-        Tool::Codex => {
-            let folder = home.join(".codex");
-            std::fs::create_dir_all(&folder)?;
-            std::fs::write(folder.join("config.toml"), codex_config(url, model))
-        }
-        Tool::Claude => {
-            let folder = home.join(".claude");
-            std::fs::create_dir_all(&folder)?;
-            std::fs::write(folder.join("settings.json"), claude_settings(url, model).to_string())
-        }
-    }
-}
-
-fn codex_config(url: &str, model: &str) -> String {
-    // A JSON string is a TOML basic string.
-    let (url, model) = (json!(format!("{url}/v1")), json!(model));
-    format!(
-        "model = {model}\nmodel_provider = \"scripted\"\ncheck_for_update_on_startup = false\n\
-         [analytics]\nenabled = false\n\
-         [model_providers.scripted]\nname = \"scripted\"\nbase_url = {url}\n\
-         wire_api = \"responses\"\n"
-    )
-}
-
-fn claude_settings(url: &str, model: &str) -> Value {
-    json!({
-        "model": model,
-        "env": {
-            "ANTHROPIC_BASE_URL": url,
-            "ANTHROPIC_API_KEY": "scripted",
-            "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
-            "DISABLE_AUTOUPDATER": "1",
-        },
-    })
 }

@@ -5,11 +5,15 @@ use std::env;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use clap::builder::PossibleValuesParser;
 use devmesh_bus::server::{Error as ServerError, FETCHED_VERSION, fetch, find};
 use devmesh_testkit::browser;
 use devmesh_testkit::tools::{self, Tool};
 
 use crate::error::{Error, Result};
+
+/// Every tool that there is a pin for.
+const ALL: &str = "all";
 
 /// What to set up.
 #[derive(clap::Args, Debug, Default)]
@@ -17,9 +21,10 @@ pub(crate) struct Args {
     /// Use this nats-server instead of looking for one.
     #[arg(long, value_name = "PATH")]
     nats_server: Option<PathBuf>,
-    /// Also install the real coding tools, pinned, in the user's cache (needs npm).
-    #[arg(long)]
-    tools: bool,
+    /// Also install real coding tools, pinned, in the user's cache (needs npm): codex and claude,
+    /// or those named, or `all` (gigabytes, and Python for one of them).
+    #[arg(long, value_name = "TOOL", num_args = 0.., value_delimiter = ',', value_parser = known())]
+    tools: Option<Vec<String>>,
     /// Also install what drives a browser, pinned, in the user's cache (needs npm; Chromium itself
     /// comes from the system's packages).
     #[arg(long)]
@@ -30,8 +35,8 @@ pub(crate) struct Args {
 pub(crate) fn setup(args: &Args) -> Result<()> {
     nats_server(args.nats_server.as_deref())?;
     iproute2();
-    if args.tools {
-        coding_tools()?;
+    if let Some(named) = &args.tools {
+        coding_tools(&wanted(named))?;
     }
     if args.browser {
         let place =
@@ -68,8 +73,24 @@ fn iproute2() {
     }
 }
 
-fn coding_tools() -> Result<()> {
-    for tool in Tool::ALL {
+/// What can be named after `--tools`.
+fn known() -> PossibleValuesParser {
+    PossibleValuesParser::new(Tool::ALL.map(Tool::name).into_iter().chain([ALL]))
+}
+
+/// The tools named; without any name, those that are small and quick.
+fn wanted(named: &[String]) -> Vec<Tool> {
+    if named.iter().any(|name| name == ALL) {
+        return Tool::ALL.to_vec();
+    }
+    if named.is_empty() {
+        return Tool::USUAL.to_vec();
+    }
+    named.iter().filter_map(|name| Tool::named(name)).collect()
+}
+
+fn coding_tools(wanted: &[Tool]) -> Result<()> {
+    for tool in wanted.iter().copied() {
         let name = tool.name();
         let was_there = tools::locate(tool).is_some();
         let path = tools::install(tool).map_err(|source| Error::Tool { name, source })?;
@@ -117,3 +138,6 @@ pub(crate) fn block_on<F: Future>(future: F) -> Result<F::Output> {
         tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Error::Runtime)?;
     Ok(runtime.block_on(future))
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,13 +1,23 @@
 //! The pins, and what is taken for an installation.
 
+use serde_json::Value;
+
 use super::*;
 
+/// The tools from npm: tool, package, manifest, lock.
+fn from_npm() -> Vec<(Tool, &'static str, Value, Value)> {
+    let read = |text| serde_json::from_str(text).unwrap();
+    let all = Tool::ALL.into_iter().filter_map(|tool| match tool.pins() {
+        Pins::Npm { package, manifest, lock } => Some((tool, package, read(manifest), read(lock))),
+        Pins::Pip { .. } => None,
+    });
+    all.collect()
+}
+
 #[test]
-fn every_package_is_pinned_by_a_sha512() {
-    for tool in Tool::ALL {
-        let lock: Value = serde_json::from_str(tool.lock()).unwrap();
-        let manifest: Value = serde_json::from_str(tool.manifest()).unwrap();
-        assert_eq!(manifest["dependencies"][tool.package()], tool.version());
+fn every_package_of_npm_is_pinned_by_a_sha512() {
+    for (tool, package, manifest, lock) in from_npm() {
+        assert_eq!(manifest["dependencies"][package], tool.version());
         let packages = lock["packages"].as_object().unwrap();
         let pinned = packages.iter().filter(|(name, _)| !name.is_empty());
         let mut count = 0;
@@ -16,10 +26,41 @@ fn every_package_is_pinned_by_a_sha512() {
             let integrity = package["integrity"].as_str().unwrap_or_default();
             assert!(integrity.starts_with("sha512-") && integrity.len() == 95, "{name}");
         }
-        assert!(count > 6, "each platform's program is a package of its own");
+        // Each platform's program is a package of its own.
+        assert!(count > 6 || tool == Tool::OpenCode, "{package}: {count}");
     }
-    assert_eq!(Tool::Codex.version(), "0.169.0");
-    assert_eq!(Tool::Claude.version(), "2.1.329");
+    assert_eq!(from_npm().len(), 6);
+}
+
+#[test]
+fn every_package_of_pip_is_pinned_by_a_sha256() {
+    let mut packages = 0;
+    for package in Tool::Aider.lock().replace("\\\n", " ").lines() {
+        let (pin, hashes) = package.split_once(" --hash=sha256:").unwrap();
+        assert!(pin.contains("=="), "{package}");
+        for hash in hashes.split("--hash=sha256:").map(str::trim) {
+            assert!(hash.len() == 64 && hash.bytes().all(|byte| byte.is_ascii_hexdigit()), "{pin}");
+        }
+        packages += 1;
+    }
+    assert!(packages > 100, "{packages}");
+}
+
+#[test]
+fn the_versions_are_those_that_were_tried() {
+    let versions = Tool::ALL.map(|tool| format!("{} {}", tool.name(), tool.version()));
+    let expect = [
+        "codex 0.169.0",
+        "claude 2.1.329",
+        "gemini 0.61.0",
+        "opencode 1.18.33",
+        "copilot 1.0.102",
+        "continue 1.5.47",
+        "aider 0.86.2",
+    ];
+    assert_eq!(versions, expect);
+    assert!(Tool::ALL.into_iter().all(|tool| Tool::named(tool.name()) == Some(tool)));
+    assert_eq!(Tool::named("cody"), None);
 }
 
 #[test]
@@ -53,8 +94,7 @@ fn npm_installs_the_pinned_version_and_refuses_another_content() {
     let name = format!("/packages/node_modules~1{}/integrity", "@openai~1codex");
     let real = lock.pointer(&name).unwrap().as_str().unwrap();
     let other = Tool::Codex.lock().replace(real, &format!("sha512-{}==", "A".repeat(86)));
-    std::fs::write(forged.path().join("package.json"), Tool::Codex.manifest()).unwrap();
-    std::fs::write(forged.path().join("package-lock.json"), other).unwrap();
-    let error = npm_ci(forged.path(), Tool::Codex).unwrap_err();
+    let Pins::Npm { manifest, .. } = Tool::Codex.pins() else { panic!("codex comes from npm") };
+    let error = npm::install(forged.path(), Tool::Codex, manifest, &other).unwrap_err();
     assert!(error.to_string().contains("EINTEGRITY"), "{error}");
 }
