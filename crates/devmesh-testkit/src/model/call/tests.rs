@@ -147,6 +147,17 @@ fn a_deferred_tool_is_searched_for_once_and_then_called() {
 }
 
 #[test]
+fn a_server_s_tool_is_found_under_the_name_that_each_client_gives_it() {
+    let step = Step::Mcp(Mcp { server: "mesh".into(), tool: "lock".into(), args: Value::Null });
+    for name in ["mcp_mesh_lock", "mesh__lock", "mesh_lock", "mesh-lock", "lock"] {
+        let own = tool("unlock", ToolKind::Function, &[], &[]);
+        let offered = tool(name, ToolKind::Function, &["path"], &[]);
+        let request = Request { tools: vec![own, offered], ..Request::default() };
+        check(&request, &step, name, &json!({}));
+    }
+}
+
+#[test]
 fn nothing_is_called_that_is_not_offered() {
     let request = Request::default();
     assert_eq!(plan(&request, &write("a", "x")), None);
