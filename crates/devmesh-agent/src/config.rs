@@ -252,22 +252,14 @@ fn profile_of(args: &Args) -> Result<Profile> {
     Ok(profile)
 }
 
-/// The mode asked for, or a narrower one where the tool has no sandbox; never a wider one.
+/// The mode asked for, or a narrower one where the tool lacks it; never a wider one.
 fn permission_of(args: &Args, profile: &Profile) -> Result<Permission> {
-    let wanted = args.permission.unwrap_or_else(|| profile.default_permission());
-    match wanted {
-        _ if profile.permissions.is_empty() || profile.permissions.contains_key(&wanted) => {
-            Ok(wanted)
-        }
-        Permission::Sandbox if profile.permissions.contains_key(&Permission::Edit) => {
-            tracing::info!(tool = profile.name, "no sandbox of its own: it may edit, and no more");
-            Ok(Permission::Edit)
-        }
-        _ => {
-            let reason = format!("{} has no permission mode {wanted:?}", profile.name);
-            Err(Error::Config { reason })
-        }
+    let refused = |reason| Error::Config { reason: format!("{}: {reason}", profile.name) };
+    let permission = profile.permission_for(args.permission).map_err(refused)?;
+    if args.permission.is_some_and(|wanted| wanted != permission) {
+        tracing::info!(tool = profile.name, mode = permission.name(), "it has no wider mode");
     }
+    Ok(permission)
 }
 
 async fn program_of(
@@ -278,8 +270,7 @@ async fn program_of(
     if let Some(program) = &args.program {
         return Ok((program.clone(), None));
     }
-    let path = env.iter().find(|(key, _)| key == "PATH").map(|(_, value)| value.clone());
-    if let Some(found) = profile.detect(&path.unwrap_or_default()).await {
+    if let Some(found) = profile.detect(env).await {
         return Ok((found.program, found.version));
     }
     let reason = match profile.programs.as_slice() {

@@ -3,14 +3,25 @@
 //! Unknown and unparsable lines are ignored: tools add line types in every release, and noise on
 //! stdout is no reason to lose a run.
 
+mod aider;
 mod claude;
+mod cn;
 mod codex;
+mod copilot;
+mod cursor;
+mod gemini;
+mod goose;
+mod ledger;
+mod opencode;
+mod parser;
 mod reset;
 mod scripted;
 
 #[cfg(test)]
 mod tests;
 
+pub use ledger::Ledger;
+pub use parser::Parser;
 pub use reset::reset_at_ms;
 
 use serde::Deserialize;
@@ -22,12 +33,51 @@ use serde_json::Value;
 pub enum Dialect {
     /// `codex exec --json`.
     Codex,
-    /// `claude -p --output-format stream-json`.
+    /// `claude -p --output-format stream-json`; amp speaks it too.
     Claude,
+    /// `gemini -o stream-json`.
+    Gemini,
+    /// `opencode run --format json`.
+    Opencode,
+    /// `copilot --output-format json`, with tokens in a file of their own.
+    Copilot,
+    /// `cn -p --format json`: one object at the end, with tokens in the session's file.
+    Continue,
+    /// `cursor-agent -p --output-format stream-json`.
+    Cursor,
+    /// `goose run --output-format stream-json`.
+    Goose,
+    /// `aider --no-pretty`: text, with edits, tokens and errors in words.
+    Aider,
     /// The scripted CLI of the tests.
     Scripted,
-    /// Text for people; its last paragraph is the final message.
+    /// Text for people; its last line is the final message.
     Text,
+}
+
+impl Dialect {
+    /// Whether the tool marks its end, so that a run without one did not end well.
+    pub fn marks_end(self) -> bool {
+        !matches!(self, Self::Aider | Self::Text)
+    }
+
+    /// What the run used, from the file that a tool writes about it beside its output.
+    pub fn usage_in(self, text: &str) -> Option<Usage> {
+        let value = serde_json::from_str(text).ok()?;
+        match self {
+            Self::Copilot => copilot::usage(&value),
+            Self::Continue => cn::usage(&value),
+            Self::Codex
+            | Self::Claude
+            | Self::Gemini
+            | Self::Opencode
+            | Self::Cursor
+            | Self::Goose
+            | Self::Aider
+            | Self::Scripted
+            | Self::Text => None,
+        }
+    }
 }
 
 /// One thing that a tool told.
@@ -105,113 +155,6 @@ pub enum Scope {
     Session,
 }
 
-/// Reads one run's lines.
-#[derive(Debug)]
-pub struct Parser {
-    dialect: Dialect,
-    last_message: String,
-    done: Option<Done>,
-}
-
-impl Parser {
-    /// A parser at the beginning of a run.
-    pub fn new(dialect: Dialect) -> Self {
-        Self { dialect, last_message: String::new(), done: None }
-    }
-
-    /// The facts of one line of stdout.
-    pub fn read(&mut self, line: &str) -> Vec<Fact> {
-        if self.dialect == Dialect::Text {
-            return self.read_text(line);
-        }
-        let Ok(value) = serde_json::from_str::<Value>(line.trim()) else { return Vec::new() };
-        let facts = match self.dialect {
-            Dialect::Codex => codex::read(&value, &self.last_message),
-            Dialect::Claude => claude::read(&value),
-            Dialect::Scripted => scripted::read(&value),
-            Dialect::Text => Vec::new(),
-        };
-        for fact in &facts {
-            match fact {
-                Fact::Message(text) => self.last_message.clone_from(text),
-                Fact::Done(done) => self.done = Some(done.clone()),
-                Fact::Session(_)
-                | Fact::Edit(_)
-                | Fact::Command { .. }
-                | Fact::Usage(_)
-                | Fact::Throttled { .. } => {}
-            }
-        }
-        facts
-    }
-
-    /// The last thing the model said: the final message of a tool that does not mark it.
-    pub fn last_message(&self) -> &str {
-        &self.last_message
-    }
-
-    /// What the tool said at its end, or last.
-    pub fn last_word(&self) -> &str {
-        self.done.as_ref().map_or(&self.last_message, |done| &done.message)
-    }
-
-    /// The tool called its run a failure.
-    pub fn failed(&self) -> bool {
-        self.done.as_ref().is_some_and(|done| !done.success)
-    }
-
-    /// Whether the tool marks its end, so that a run without one did not end well.
-    pub fn marks_end(&self) -> bool {
-        self.dialect != Dialect::Text
-    }
-
-    fn read_text(&mut self, line: &str) -> Vec<Fact> {
-        let line = line.trim_end();
-        if line.is_empty() {
-            return Vec::new();
-        }
-        self.last_message = line.to_owned();
-        vec![Fact::Message(line.to_owned())]
-    }
-}
-
-/// What a run used beyond what is booked for its session already. The scopes of the tools differ:
-/// codex counts tokens over resumes, claude counts money so but tokens per run.
-#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
-pub struct Ledger {
-    input_tokens: u64,
-    output_tokens: u64,
-    cost_micros: u64,
-}
-
-impl Ledger {
-    /// The part of `usage` that is new; remembers the session's sums.
-    pub fn book(&mut self, usage: &Usage) -> Usage {
-        let tokens = usage.tokens_scope;
-        Usage {
-            input_tokens: beyond(usage.input_tokens, tokens, &mut self.input_tokens),
-            output_tokens: beyond(usage.output_tokens, tokens, &mut self.output_tokens),
-            cost_micros: beyond(usage.cost_micros, usage.cost_scope, &mut self.cost_micros),
-            tokens_scope: Scope::Step,
-            cost_scope: Scope::Step,
-        }
-    }
-}
-
-fn beyond(now: Option<u64>, scope: Scope, booked: &mut u64) -> Option<u64> {
-    let now = now?;
-    Some(match scope {
-        Scope::Step => now,
-        Scope::Session => {
-            // A sum that shrank is a new count: some versions count per run.
-            let new = now.checked_sub(*booked).unwrap_or(now);
-            *booked = now;
-            new
-        }
-    })
-}
-
 fn text<'a>(value: &'a Value, pointer: &str) -> Option<&'a str> {
     value.pointer(pointer)?.as_str()
 }
@@ -233,4 +176,32 @@ fn micros(value: &Value, pointer: &str) -> Option<u64> {
 
 fn exit_code(value: &Value, pointer: &str) -> Option<i32> {
     i32::try_from(value.pointer(pointer)?.as_i64()?).ok()
+}
+
+/// The HTTP status that a failure's text names: a provider's code in it, or its words.
+fn status_in(text: &str) -> Option<u16> {
+    let known = [
+        ("429", 429),
+        ("too many requests", 429),
+        ("rate limit", 429),
+        ("quota exceeded", 429),
+        ("insufficient_quota", 429),
+        ("resource_exhausted", 429),
+        ("usage limit", 429),
+        ("401", 401),
+        ("unauthorized", 401),
+        ("currently experiencing high demand", 500),
+    ];
+    let lower = text.to_lowercase();
+    known.iter().find(|(words, _)| holds_word(&lower, words)).map(|(_, status)| *status)
+}
+
+/// Whether the words stand in the text by themselves: 429 is no part of 14290.
+pub(crate) fn holds_word(text: &str, words: &str) -> bool {
+    let is_part = |c: char| c.is_ascii_alphanumeric();
+    text.match_indices(words).any(|(at, found)| {
+        let before = text[..at].chars().next_back();
+        let after = text[at + found.len()..].chars().next();
+        !before.is_some_and(is_part) && !after.is_some_and(is_part)
+    })
 }

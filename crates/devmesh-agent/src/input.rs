@@ -312,6 +312,8 @@ pub struct ToolEnd {
     pub rate_limited: bool,
     /// Its text asks for a sign-in.
     pub sign_in: bool,
+    /// The session that it was to continue is not there.
+    pub lost_session: bool,
     /// When its limit ends, as far as its words tell, wall time.
     pub reset_at_ms: Option<u64>,
 }

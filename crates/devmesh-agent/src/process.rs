@@ -192,7 +192,7 @@ pub fn become_subreaper() {
 }
 
 /// Has the command start in a session of its own, without a terminal.
-fn in_new_session(command: &mut tokio::process::Command) {
+pub(crate) fn in_new_session(command: &mut tokio::process::Command) {
     #[expect(unsafe_code, reason = "only between fork and exec can a child leave our session")]
     // SAFETY: the closure calls setsid alone, which is async-signal-safe and allocates nothing.
     unsafe {

@@ -1,34 +1,34 @@
 //! Tool profiles: how a coding CLI is found, started, resumed and understood. Data, not code:
 //! adding a tool is adding a file.
 
+mod built_in;
+mod detect;
 mod expand;
+mod permission;
+mod place;
+mod sign_in;
+mod trial;
 
 #[cfg(test)]
 mod tests;
 
+pub use detect::Detected;
 pub use expand::{Invocation, Wanted};
+pub use permission::{Permission, PermissionArgs};
+pub(crate) use place::prune;
+pub use place::{newest, unattended};
+pub use sign_in::{SignIn, SignInFile, SignInProbe};
+pub use trial::{Proof, Trial, Verdict};
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
-use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::path::Path;
 
 use devmesh_protocol::id::{TOOL, check_name};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 use crate::dialect::Dialect;
 use crate::error::{Doing, Error, Result};
-
-/// The profiles that come with the binary.
-const BUILT_IN: [(&str, &str); 4] = [
-    ("claude", include_str!("../profiles/claude.toml")),
-    ("codex", include_str!("../profiles/codex.toml")),
-    ("custom", include_str!("../profiles/custom.toml")),
-    ("scripted", include_str!("../profiles/scripted.toml")),
-];
-
-/// A tool that does not tell its version within this has none.
-const VERSION_LIMIT: Duration = Duration::from_secs(10);
 
 /// How to drive one coding CLI.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -38,11 +38,21 @@ pub struct Profile {
     pub name: String,
     /// Names of the program; the first found in PATH is taken.
     pub programs: Vec<String>,
+    /// Where others use such a name too: parts of the real path of this tool's program.
+    #[serde(default)]
+    pub resolves_to: Vec<String>,
     /// Arguments that make it print its version; empty asks for none.
     #[serde(default)]
     pub version_args: Vec<String>,
-    /// Arguments of a run; `{permission}` and `{model}` stand for several, `{worktree}`,
-    /// `{prompt}` and `{session}` for text.
+    /// It was run on real work with this profile; else the profile is from its documentation.
+    #[serde(default)]
+    pub proven: bool,
+    /// It changes files; else it prints text alone and does no task.
+    #[serde(default = "yes")]
+    pub edits: bool,
+    /// Arguments of a run. `{permission}` and `{model}` stand for several; `{worktree}`,
+    /// `{prompt}`, `{prompt_file}`, `{run}` (a folder for what is made for the run), `{session}`
+    /// and `{new_session}` (a UUID that the tool is to take) for text.
     pub args: Vec<String>,
     /// Arguments that continue a session; none where the tool cannot.
     #[serde(default)]
@@ -50,18 +60,34 @@ pub struct Profile {
     /// What `{model}` stands for when a model is asked for.
     #[serde(default)]
     pub model_args: Vec<String>,
+    /// It cannot run without a model being said.
+    #[serde(default)]
+    pub model_required: bool,
     /// How the prompt gets in.
     pub prompt: PromptBy,
     /// What it prints.
     pub dialect: Dialect,
     /// The trailer's text that names the tool as co-author.
     pub co_author: String,
-    /// Variables for each run.
+    /// Variables for each run, with the placeholders of `args`.
     #[serde(default)]
     pub env: BTreeMap<String, String>,
     /// Variables of the agent's environment that pass to the tool; a star ends a prefix.
     #[serde(default)]
     pub pass: Vec<String>,
+    /// Files of `{run}` made for each run, with the placeholders of `args`.
+    #[serde(default)]
+    pub files: BTreeMap<String, String>,
+    /// JSON files, the first of which that is there such a file is laid over.
+    #[serde(default)]
+    pub over: BTreeMap<String, Vec<String>>,
+    /// A home of its own for a tool that continues only the last session of a home.
+    #[serde(default)]
+    pub home: Option<Home>,
+    /// Where the tool writes what it used, where its output does not tell; `*.json` means the
+    /// newest of a folder.
+    #[serde(default)]
+    pub usage_file: Option<String>,
     /// What each permission mode means to the tool.
     #[serde(default)]
     pub permissions: BTreeMap<Permission, PermissionArgs>,
@@ -71,9 +97,22 @@ pub struct Profile {
     /// Words of a failure that mean that a person must sign in.
     #[serde(default)]
     pub sign_in_words: Vec<String>,
+    /// Words at the end of the output that make a failure of exit code 0.
+    #[serde(default)]
+    pub failure_words: Vec<String>,
+    /// Words of a failure that mean that the session to be continued is not there.
+    #[serde(default)]
+    pub lost_session_words: Vec<String>,
+    /// How to tell whether one is signed in.
+    #[serde(default)]
+    pub sign_in: Option<SignInProbe>,
     /// What a run needs of its host.
     #[serde(default)]
     pub needs: ToolNeeds,
+}
+
+fn yes() -> bool {
+    true
 }
 
 /// How the prompt reaches a tool.
@@ -84,32 +123,20 @@ pub enum PromptBy {
     Stdin,
     /// As the argument `{prompt}`.
     Argument,
+    /// In the file `{prompt_file}`.
+    File,
 }
 
-/// What a tool may do on its own.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize, Serialize, clap::ValueEnum,
-)]
-#[serde(rename_all = "snake_case")]
-pub enum Permission {
-    /// Edit files of the worktree.
-    Edit,
-    /// Everything, inside the tool's own sandbox.
-    Sandbox,
-    /// Everything. Only when the user's own configuration says so.
-    Full,
-}
-
-/// What a permission mode means to a tool.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+/// A home of the tool's own for each session, furnished from the person's.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct PermissionArgs {
-    /// Its arguments.
-    #[serde(default)]
-    pub args: Vec<String>,
-    /// Its variables.
-    #[serde(default)]
-    pub env: BTreeMap<String, String>,
+pub struct Home {
+    /// Where it is, with the placeholders of `args`.
+    pub at: String,
+    /// The person's; the first that is there.
+    pub from: Vec<String>,
+    /// What of the person's is linked into it: configuration and sign-in.
+    pub links: Vec<String>,
 }
 
 /// What a run needs of its host.
@@ -124,22 +151,13 @@ pub struct ToolNeeds {
     pub vram_mb: u64,
 }
 
-/// A tool found on this host.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Detected {
-    /// The program.
-    pub program: PathBuf,
-    /// The version it printed.
-    pub version: Option<String>,
-}
-
 /// All profiles by name: those of the binary, replaced and added to by files `*.toml` of `user`.
 ///
 /// # Errors
 /// When a file is no profile; it is named, the others are not used either.
 pub fn load(user: Option<&Path>) -> Result<BTreeMap<String, Profile>> {
     let mut all = BTreeMap::new();
-    for (name, text) in BUILT_IN {
+    for (name, text) in built_in::BUILT_IN {
         all.insert(name.to_owned(), parse(name, text)?);
     }
     let Some(user) = user.filter(|dir| dir.is_dir()) else { return Ok(all) };
@@ -160,43 +178,35 @@ fn parse(from: &str, text: &str) -> Result<Profile> {
     let refused = |reason: String| Error::Profile { profile: from.to_owned(), reason };
     let profile: Profile = toml::from_str(text).map_err(|error| refused(error.to_string()))?;
     check_name(TOOL, &profile.name).map_err(|error| refused(format!("name: {error}")))?;
-    let has_prompt = profile.args.iter().any(|arg| arg.contains("{prompt}"));
-    if profile.prompt == PromptBy::Argument && !has_prompt {
-        return Err(refused("args lack {prompt}".into()));
+    let lacks = |args: &[String], word: &str| !args.iter().any(|arg| arg.contains(word));
+    let needed = match profile.prompt {
+        PromptBy::Stdin => None,
+        PromptBy::Argument => Some("{prompt}"),
+        PromptBy::File => Some("{prompt_file}"),
+    };
+    for args in [Some(&profile.args), profile.resume_args.as_ref()].into_iter().flatten() {
+        if let Some(word) = needed.filter(|word| lacks(args, word)) {
+            return Err(refused(format!("args lack {word}")));
+        }
+        // Rights that are said and do not reach the tool would be a lie.
+        let given = profile.permissions.values().any(|rights| !rights.args.is_empty());
+        if given && lacks(args, "{permission}") {
+            return Err(refused("args lack {permission}".into()));
+        }
+    }
+    let permissions = profile.permissions.values().flat_map(|rights| rights.files.keys());
+    if let Some(name) = profile.files.keys().chain(permissions).find(|name| !is_plain(name)) {
+        return Err(refused(format!("{name:?} is not the name of a file of {{run}}")));
     }
     Ok(profile)
 }
 
+/// One name, and not one that leads elsewhere.
+fn is_plain(name: &str) -> bool {
+    !name.is_empty() && !name.starts_with('.') && !name.contains(['/', '\\', '\0'])
+}
+
 impl Profile {
-    /// Looks for the program in `path` (the value of PATH) and asks its version.
-    pub async fn detect(&self, path: &OsStr) -> Option<Detected> {
-        let program = self.programs.iter().find_map(|name| find(name, path))?;
-        let version = self.version_of(&program, path).await;
-        Some(Detected { program, version })
-    }
-
-    async fn version_of(&self, program: &Path, path: &OsStr) -> Option<String> {
-        if self.version_args.is_empty() {
-            return None;
-        }
-        let mut command = tokio::process::Command::new(program);
-        command.args(&self.version_args).env("PATH", path).kill_on_drop(true);
-        command.stdin(std::process::Stdio::null());
-        let output = tokio::time::timeout(VERSION_LIMIT, command.output()).await.ok()?.ok()?;
-        let text = String::from_utf8_lossy(&output.stdout).into_owned();
-        let word = text.split_whitespace().find(|word| is_version(word))?;
-        Some(word.trim_start_matches('v').to_owned())
-    }
-
-    /// The widest permission that is safe without asking: the tool's own sandbox, else edits.
-    pub fn default_permission(&self) -> Permission {
-        if self.permissions.contains_key(&Permission::Sandbox) {
-            Permission::Sandbox
-        } else {
-            Permission::Edit
-        }
-    }
-
     /// Whether a failure's text is that of a limit.
     pub fn is_rate_limit(&self, text: &str) -> bool {
         holds_one(text, &self.rate_limit_words)
@@ -206,27 +216,23 @@ impl Profile {
     pub fn is_sign_in(&self, text: &str) -> bool {
         holds_one(text, &self.sign_in_words)
     }
+
+    /// Whether a failure's text says that the session to be continued is not there.
+    pub fn is_lost_session(&self, text: &str) -> bool {
+        holds_one(text, &self.lost_session_words)
+    }
+
+    /// The line at the end of the output that makes a failure of exit code 0.
+    pub fn failure_in<'a>(&self, ending: &'a str) -> Option<&'a str> {
+        ending.lines().rev().find(|line| holds_one(line, &self.failure_words))
+    }
 }
 
 fn holds_one(text: &str, words: &[String]) -> bool {
     let text = text.to_lowercase();
-    words.iter().any(|word| text.contains(&word.to_lowercase()))
-}
-
-fn is_version(word: &str) -> bool {
-    let word = word.trim_start_matches('v');
-    word.starts_with(|c: char| c.is_ascii_digit()) && word.contains('.')
-}
-
-/// The executable file that a name means, as a shell would find it.
-fn find(name: &str, path: &OsStr) -> Option<PathBuf> {
-    use std::os::unix::fs::PermissionsExt;
-    let runs = |file: &PathBuf| {
-        std::fs::metadata(file)
-            .is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0)
-    };
-    if name.contains('/') {
-        return Some(PathBuf::from(name)).filter(runs);
-    }
-    std::env::split_paths(path).map(|dir| dir.join(name)).find(runs)
+    words.iter().any(|word| match word.bytes().all(|byte| byte.is_ascii_digit()) {
+        // A number is one by itself and no part of another.
+        true => crate::dialect::holds_word(&text, word),
+        false => text.contains(&word.to_lowercase()),
+    })
 }

@@ -1,12 +1,14 @@
 //! Which agents `up` starts: as said on the command line, as the user's file says, or as a person
 //! at a terminal agrees to.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsString;
 use std::path::Path;
 
-use devmesh_agent::profile::{self, Permission};
+use devmesh_agent::profile::{self, Permission, Profile, SignIn};
 use devmesh_protocol::ActorId;
 use devmesh_protocol::id::plain;
+use serde::Serialize;
 
 use crate::config::{AgentSpec, User, words};
 use crate::error::{Error, Result, chain};
@@ -15,8 +17,8 @@ use crate::error::{Error, Result, chain};
 const OWN: [&str; 7] =
     ["admin", "coordinator", "dashboard", "nats-server", "probe", "replay", "up"];
 
-/// A coding CLI on this machine.
-#[derive(Clone, Debug, serde::Serialize)]
+/// A coding CLI that there is a profile for, and what a run of it would be here.
+#[derive(Clone, Debug, Serialize)]
 pub(crate) struct Tool {
     /// Its name in the mesh.
     pub(crate) tool: String,
@@ -24,33 +26,104 @@ pub(crate) struct Tool {
     pub(crate) program: Option<String>,
     /// Its version, where it tells.
     pub(crate) version: Option<String>,
-    /// What it may do unless told otherwise.
-    pub(crate) permission: Permission,
+    /// What a run of it would be allowed; none where it cannot be allowed what it needs.
+    pub(crate) permission: Option<Permission>,
+    /// What it can be allowed, the narrowest first; nothing where it knows no modes.
+    pub(crate) modes: Vec<Permission>,
+    /// Whether one is signed in; none where that was not looked for.
+    pub(crate) sign_in: Option<SignIn>,
+    /// It can do tasks here.
+    pub(crate) usable: bool,
+    /// Why it cannot.
+    pub(crate) why: Option<String>,
+    /// It goes on in its session after a failed check.
+    pub(crate) resumes: bool,
+    /// It was run with this profile; else the profile is from its documentation.
+    pub(crate) proven: bool,
 }
 
-/// The tools that there are profiles for, installed or not.
-pub(crate) async fn tools() -> Result<Vec<Tool>> {
+/// All profiles: the binary's and the user's.
+pub(crate) fn profiles() -> Result<BTreeMap<String, Profile>> {
     let user = crate::config::user_dir().map(|dir| dir.join("tools"));
-    let profiles = profile::load(user.as_deref())
-        .map_err(|error| Error::usage("a tool's profile cannot be used").because(chain(&error)))?;
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let mut tools = Vec::new();
-    for (name, profile) in profiles {
-        let found = profile.detect(&path).await;
-        let permission = profile.default_permission();
-        let (program, version) = match found {
-            Some(found) => (Some(found.program.display().to_string()), found.version),
-            None => (None, None),
-        };
-        tools.push(Tool { tool: name, program, version, permission });
+    profile::load(user.as_deref())
+        .map_err(|error| Error::usage("a tool's profile cannot be used").because(chain(&error)))
+}
+
+/// The environment that a run of the tool would have.
+pub(crate) fn env_of(profile: &Profile) -> Vec<(OsString, OsString)> {
+    devmesh_agent::process::allowed(std::env::vars_os(), &profile.pass)
+}
+
+/// The tools that there are profiles for, installed or not, by name. All are asked at once, for
+/// some take seconds to say a word.
+pub(crate) async fn tools(user: &User) -> Result<Vec<Tool>> {
+    let profiles = profiles()?;
+    let looks = profiles.values().map(|profile| look(profile, user, false));
+    Ok(futures::future::join_all(looks).await)
+}
+
+/// As [`tools`], with whether one is signed in.
+pub(crate) async fn tools_signed_in(user: &User) -> Result<Vec<Tool>> {
+    let profiles = profiles()?;
+    let looks = profiles.values().map(|profile| look(profile, user, true));
+    Ok(futures::future::join_all(looks).await)
+}
+
+async fn look(profile: &Profile, user: &User, asks_sign_in: bool) -> Tool {
+    let env = env_of(profile);
+    let found = profile.detect(&env).await;
+    let sign_in = match &found {
+        Some(found) if asks_sign_in => Some(profile.sign_in(&found.program, &env).await),
+        Some(_) | None => None,
+    };
+    let permission = profile.permission_for(user.permissions.mode);
+    let why = obstacle(profile, found.is_some(), sign_in.as_ref(), permission.as_ref().err());
+    let (program, version) = match found {
+        Some(found) => (Some(found.program.display().to_string()), found.version),
+        None => (None, None),
+    };
+    Tool {
+        tool: profile.name.clone(),
+        program,
+        version,
+        permission: permission.ok(),
+        modes: profile.permissions.keys().copied().collect(),
+        sign_in,
+        usable: why.is_none(),
+        why,
+        resumes: profile.resume_args.is_some(),
+        proven: profile.proven,
     }
-    Ok(tools)
+}
+
+/// Why a tool can do no task here.
+fn obstacle(
+    profile: &Profile,
+    is_found: bool,
+    sign_in: Option<&SignIn>,
+    refused: Option<&String>,
+) -> Option<String> {
+    if profile.programs.is_empty() {
+        return Some("any program: give its command after --".to_owned());
+    }
+    if !is_found {
+        return Some("not installed".to_owned());
+    }
+    if !profile.edits {
+        return Some("it prints text and changes no file".to_owned());
+    }
+    if let Some(refused) = refused {
+        return Some(refused.clone());
+    }
+    match sign_in {
+        Some(SignIn::SignedOut { how }) => Some(format!("not signed in: {how}")),
+        Some(SignIn::NotNeeded | SignIn::SignedIn { .. } | SignIn::Unknown { .. }) | None => None,
+    }
 }
 
 /// The installed tools that `up` offers: real coding CLIs.
 pub(crate) fn offered(tools: &[Tool]) -> Vec<&Tool> {
-    let is_real = |tool: &&Tool| tool.program.is_some() && tool.tool != "scripted";
-    tools.iter().filter(is_real).collect()
+    tools.iter().filter(|tool| tool.usable && tool.tool != "scripted").collect()
 }
 
 /// Gives each agent a name that is not taken, makes its program's path whole, and fills in the

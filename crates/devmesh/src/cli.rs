@@ -134,7 +134,7 @@ impl Command {
             Command::Join(args) => done(args.run(context).await),
             Command::Agents(args) => done(args.run(context).await),
             Command::Hosts(args) => done(args.run(context).await),
-            Command::Tools(args) => done(args.run(context).await),
+            Command::Tools(args) => args.run(context).await,
             Command::Log(args) => done(args.run(context).await),
             Command::Why(args) => done(args.run(context).await),
             Command::Explain(args) => done(args.run(context)),

@@ -23,7 +23,16 @@ fn epoch(text: &str) -> Option<u64> {
 
 fn span_ms(text: &str) -> Option<u64> {
     let lower = text.to_ascii_lowercase();
-    let starts = ["retry after", "retry-after", "try again in", "retry in", "resets in", "wait "];
+    let starts = [
+        "retry after",
+        "retry-after",
+        "try again in",
+        "retry in",
+        "reset in",
+        "resets in",
+        "reset after",
+        "wait ",
+    ];
     let (at, words) =
         starts.iter().filter_map(|words| lower.find(words).map(|at| (at, words))).min()?;
     let rest = lower.get(at + words.len()..)?;

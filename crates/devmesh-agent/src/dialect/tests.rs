@@ -1,5 +1,8 @@
 //! Lines as the tools print them, and what they mean.
 
+mod plain;
+mod stream;
+
 use super::*;
 
 fn read(dialect: Dialect, lines: &[&str]) -> Vec<Fact> {
@@ -161,9 +164,28 @@ fn text_has_its_last_line_as_message() {
 
 #[test]
 fn no_line_of_any_shape_is_fatal() {
-    for line in ["", "null", "[]", "{}", "\u{0}", r#"{"type":5}"#, r#"{"type":"result"}"#, "{"] {
-        for dialect in [Dialect::Codex, Dialect::Claude, Dialect::Scripted, Dialect::Text] {
-            Parser::new(dialect).read(line);
+    let lines = [
+        "",
+        "null",
+        "[]",
+        "{}",
+        "{",
+        "\u{0}",
+        r#"{"type":5}"#,
+        r#"{"type":"result"}"#,
+        r#"{"type":"tool_use","part":{"state":1}}"#,
+        r#"{"type":"message","message":{"role":"assistant","content":[1]}}"#,
+        r#"{"usage":{},"modelMetrics":{"m":{}}}"#,
+        "Tokens: sent, received.",
+        "Tokens: 99999999999999999999k sent, -1 received. Cost: $x message",
+        "Retrying in",
+    ];
+    for line in lines {
+        for dialect in <Dialect as clap::ValueEnum>::value_variants() {
+            let mut parser = Parser::new(*dialect);
+            parser.read(line);
+            parser.end();
+            dialect.usage_in(line);
         }
     }
 }
@@ -196,6 +218,8 @@ fn resets_are_read_from_words() {
         ("retry-after: 5", Some(now + 5_000)),
         ("Please try again in 1.2s", Some(now + 2_000)),
         ("try again in 2 days, 1 hour and 5 minutes", Some(now + 176_700_000)),
+        ("Your quota will reset after 12h3m4s.", Some(now + 43_384_000)),
+        ("Please retry in 3.2s.", Some(now + 4_000)),
         ("limit|5", None),
         ("rate limit reached", None),
         ("try again in 9999 days", None),

@@ -1,6 +1,7 @@
 //! Runs the coding CLI, tells its facts, stores its output.
 
 use std::ffi::OsString;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,6 +9,7 @@ use devmesh_bus::media::output;
 use devmesh_protocol::At;
 use devmesh_protocol::report::{OutputFrom, OutputLine};
 use tokio::sync::mpsc;
+use uuid::Uuid;
 
 use super::World;
 use super::desk::Desk;
@@ -15,7 +17,7 @@ use crate::dialect::{self, Fact, Parser};
 use crate::error::{Error, Result};
 use crate::input::{Input, ToolEnd};
 use crate::process::{self, EndCause, Line, Run, RunEnd, RunEvent, RunSpec, Stream};
-use crate::profile::Wanted;
+use crate::profile::{self, Invocation, Wanted};
 use crate::view::Key;
 
 /// How much of stderr says why a run failed.
@@ -38,49 +40,63 @@ pub(super) async fn run(world: World, desk: Arc<Desk>, prompt: String, session: 
             tail: format!("{error}"),
             rate_limited: false,
             sign_in: false,
+            lost_session: false,
             reset_at_ms: None,
         },
     };
     world.put(Input::ToolEnded { key, end }).await;
 }
 
-/// The command line and environment of this run.
-async fn spec_of(
+/// A run that is ready to start.
+struct Ready {
+    spec: RunSpec,
+    /// The session's id, where the tool was told it.
+    session: Option<String>,
+    /// Where the tool writes what it used.
+    usage_file: Option<String>,
+    /// It continues a session.
+    resumes: bool,
+}
+
+/// The command line and environment of this run, with what it finds in its folder.
+async fn prepared(
     world: &World,
     desk: &Desk,
     prompt: &str,
     session: Option<&str>,
-) -> Result<RunSpec> {
+) -> Result<Ready> {
     let config = &world.config;
     let bench = desk.bench.lock().await;
     let Some(bench) = bench.as_ref() else {
         return Err(Error::Config { reason: "there is no slot to run in".into() });
     };
     let worktree = bench.slot.path.to_string_lossy().into_owned();
+    let folder = folder_of(world, desk.key);
     let invocation = config.profile.invocation(&Wanted {
         worktree: &worktree,
         prompt,
         session,
         model: config.model.as_deref(),
         permission: config.permission,
+        folder: &folder,
+        new_session: Uuid::now_v7(),
     })?;
+    if let Some(folders) = folder.parent() {
+        profile::prune(folders);
+    }
+    config.profile.lay_out(&invocation, &folder, &config.env)?;
     let mut env = config.env.clone();
     env.extend(bench.slot.env());
     let own = [
         ("DEVMESH_TASK", desk.key.task.to_string()),
         ("DEVMESH_ATTEMPT", desk.key.attempt.to_string()),
-        ("GIT_TERMINAL_PROMPT", "0".to_owned()),
-        ("GIT_EDITOR", "true".to_owned()),
-        // A commit of the tool's must not wait for somebody's key.
-        ("GIT_CONFIG_COUNT", "1".to_owned()),
-        ("GIT_CONFIG_KEY_0", "commit.gpgSign".to_owned()),
-        ("GIT_CONFIG_VALUE_0", "false".to_owned()),
     ];
     env.extend(own.map(|(name, value)| (OsString::from(name), OsString::from(value))));
+    env.extend(profile::unattended());
     env.extend(invocation.env.iter().map(|(name, value)| (name.into(), value.into())));
     let mut limits = config.limits;
     limits.wall = desk.left(&bench.job);
-    Ok(RunSpec {
+    let spec = RunSpec {
         program: config.program.to_string_lossy().into_owned(),
         args: invocation.args,
         cwd: bench.slot.path.clone(),
@@ -89,7 +105,20 @@ async fn spec_of(
         limits,
         runs: config.state.join("runs"),
         label: desk.key.to_string(),
-    })
+    };
+    let Invocation { session, usage_file, resumes, .. } = invocation;
+    Ok(Ready { spec, session, usage_file, resumes })
+}
+
+/// What is made for the runs of an attempt lies here: a session may be in it.
+fn folder_of(world: &World, key: Key) -> PathBuf {
+    world.config.state.join("tool").join(format!("{}-{}", key.task, key.attempt))
+}
+
+/// Takes away what was made for the runs of an attempt that is over.
+pub(super) fn forget(world: &World, key: Key) {
+    // Most tools have nothing there.
+    let _ = std::fs::remove_dir_all(folder_of(world, key));
 }
 
 async fn watch(
@@ -98,40 +127,112 @@ async fn watch(
     prompt: &str,
     session: Option<&str>,
 ) -> Result<ToolEnd> {
-    let spec = spec_of(world, desk, prompt, session).await?;
+    let ready = prepared(world, desk, prompt, session).await?;
     let running = desk.running.clone().lock_owned().await;
     // From here to the spawn nothing waits: the reader outlives this future when the attempt is
     // let go, and whoever waits for `running` waits for the tool's very end.
-    let (run, mut events) = process::start(spec)?;
+    let (run, events) = process::start(ready.spec)?;
     let (lines, stored) = mpsc::channel(LINES_WAITING_MAX);
     tokio::spawn(store(world.clone(), desk.key, stored));
     let (world, desk) = (world.clone(), desk.clone());
+    let reader = Reader {
+        parser: Parser::new(world.config.profile.dialect),
+        tail: String::new(),
+        session: ready.session.filter(|_| !ready.resumes),
+        usage_file: ready.usage_file,
+        resumes: ready.resumes,
+        world,
+        desk,
+    };
     let reading = tokio::spawn(async move {
         let _running = running;
-        register(&desk, run).await;
-        let mut parser = Parser::new(world.config.profile.dialect);
-        let mut tail = String::new();
-        while let Some(event) = events.recv().await {
-            match event {
-                RunEvent::Line(line) => {
-                    let facts = take(&mut parser, &mut tail, &line);
-                    let _ = lines.try_send(line);
-                    for fact in facts {
-                        world.put(Input::Told { key: desk.key, fact }).await;
-                    }
-                }
-                RunEvent::Ended(end) => {
-                    desk.spend(end.ms);
-                    desk.run.lock().await.take();
-                    return Some(ended(&world, &parser, tail, &end));
-                }
-            }
-        }
-        None
+        register(&reader.desk, run).await;
+        reader.read(events, lines).await
     });
     match reading.await {
         Ok(Some(end)) => Ok(end),
         Ok(None) | Err(_) => Err(Error::Config { reason: "the run ended without a word".into() }),
+    }
+}
+
+/// Reads a run's output to its end.
+struct Reader {
+    world: World,
+    desk: Arc<Desk>,
+    parser: Parser,
+    tail: String,
+    /// The id that a begun session was told to take: it is there when the tool speaks.
+    session: Option<String>,
+    usage_file: Option<String>,
+    resumes: bool,
+}
+
+impl Reader {
+    async fn read(
+        mut self,
+        mut events: mpsc::Receiver<RunEvent>,
+        lines: mpsc::Sender<Line>,
+    ) -> Option<ToolEnd> {
+        while let Some(event) = events.recv().await {
+            match event {
+                RunEvent::Line(line) => {
+                    let mut facts = Vec::new();
+                    if line.stream == Stream::Stdout {
+                        facts.extend(self.session.take().map(Fact::Session));
+                    }
+                    facts.extend(take(&mut self.parser, &mut self.tail, &line));
+                    let _ = lines.try_send(line);
+                    self.tell(facts).await;
+                }
+                RunEvent::Ended(end) => {
+                    self.desk.spend(end.ms);
+                    self.desk.run.lock().await.take();
+                    self.tell_last(&end).await;
+                    return Some(self.ended(&end));
+                }
+            }
+        }
+        None
+    }
+
+    async fn tell(&self, facts: Vec<Fact>) {
+        for fact in facts {
+            self.world.put(Input::Told { key: self.desk.key, fact }).await;
+        }
+    }
+
+    /// What the end of the output, its words and the file beside it tell.
+    async fn tell_last(&mut self, end: &RunEnd) {
+        let profile = &self.world.config.profile;
+        let mut facts = self.parser.end();
+        let ending = self.parser.ending();
+        let failure = profile.failure_in(&ending).filter(|_| end.exit == Some(0));
+        if let Some(line) = failure.filter(|_| self.parser.done().is_none()) {
+            facts.push(self.parser.fail(line));
+        }
+        let used = self.usage_file.as_deref().and_then(profile::newest);
+        facts.extend(used.and_then(|text| profile.dialect.usage_in(&text)).map(Fact::Usage));
+        self.tell(facts).await;
+    }
+
+    fn ended(&self, end: &RunEnd) -> ToolEnd {
+        let profile = &self.world.config.profile;
+        let said = self.parser.ending();
+        let tail = format!("{}\n{said}", self.tail.trim_end());
+        let tail = crate::text::tail(tail.trim(), TAIL_CHARS_MAX);
+        let tail = self.world.config.mask.clean(&tail);
+        let said = format!("{}\n{tail}", self.parser.last_word());
+        let failed = end.exit != Some(0) || self.parser.failed();
+        ToolEnd {
+            cause: end.cause,
+            exit: end.exit,
+            marks_end: self.parser.marks_end(),
+            rate_limited: failed && profile.is_rate_limit(&said),
+            sign_in: failed && profile.is_sign_in(&said),
+            lost_session: failed && self.resumes && profile.is_lost_session(&said),
+            reset_at_ms: dialect::reset_at_ms(&said, self.world.clock.now().wall_ms),
+            tail,
+        }
     }
 }
 
@@ -160,22 +261,6 @@ fn take(parser: &mut Parser, tail: &mut String, line: &Line) -> Vec<Fact> {
             }
             Vec::new()
         }
-    }
-}
-
-fn ended(world: &World, parser: &Parser, tail: String, end: &RunEnd) -> ToolEnd {
-    let profile = &world.config.profile;
-    let tail = world.config.mask.clean(&crate::text::tail(tail.trim_end(), TAIL_CHARS_MAX));
-    let said = format!("{}\n{tail}", parser.last_word());
-    let failed = end.exit != Some(0) || parser.failed();
-    ToolEnd {
-        cause: end.cause,
-        exit: end.exit,
-        marks_end: parser.marks_end(),
-        rate_limited: failed && profile.is_rate_limit(&said),
-        sign_in: failed && profile.is_sign_in(&said),
-        reset_at_ms: dialect::reset_at_ms(&said, world.clock.now().wall_ms),
-        tail,
     }
 }
 

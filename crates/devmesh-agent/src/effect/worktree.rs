@@ -336,6 +336,7 @@ async fn send(world: &World, job: &Job, desk: &Desk, commit: &str) {
 /// Stops the tool, saves the work, gives the slot back.
 pub(super) async fn drop_all(world: World, desk: Arc<Desk>) {
     super::tool::stop(desk.clone()).await;
+    super::tool::forget(&world, desk.key);
     let taken = desk.bench.lock().await.take();
     if let Some(bench) = taken {
         let last = match last_save(&bench, &desk).await {
@@ -371,6 +372,7 @@ async fn last_save(bench: &Bench, desk: &Desk) -> Result<Option<String>> {
 
 /// The work has landed: its saves are forgotten, its slot given back.
 pub(super) async fn finish(world: World, desk: Arc<Desk>) {
+    super::tool::forget(&world, desk.key);
     let taken = desk.bench.lock().await.take();
     if let Some(bench) = taken {
         let git = Git::at(&bench.job.repo_path);

@@ -160,6 +160,7 @@ fn ended(cause: EndCause, exit: Option<i32>) -> Input {
         tail: "tail".into(),
         rate_limited: false,
         sign_in: false,
+        lost_session: false,
         reset_at_ms: None,
     };
     Input::ToolEnded { key: KEY, end }

@@ -111,6 +111,11 @@ pub(super) fn ended(view: &mut View, now: Now, key: Key, end: ToolEnd) -> Vec<Ef
     let Some(attempt) = view.attempt_of(key).filter(|it| it.phase == Phase::Running) else {
         return Vec::new();
     };
+    if end.lost_session {
+        // The next try begins a session, with the whole prompt.
+        attempt.tool_session = None;
+        attempt.ledger = crate::dialect::Ledger::default();
+    }
     let success = match &attempt.done {
         Some(done) => done.success,
         None => !end.marks_end,

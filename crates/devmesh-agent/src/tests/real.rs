@@ -57,7 +57,11 @@ impl Real {
         // What the machine of a test may forbid is not what is tried here.
         let permission = Permission::Full;
         let worktree = self.worktree().display().to_string();
-        let wanted = Wanted { worktree: &worktree, prompt, session, model: None, permission };
+        let folder = &self.place.path().join("run");
+        let new_session = uuid::Uuid::now_v7();
+        let model = None;
+        let wanted =
+            Wanted { worktree: &worktree, prompt, session, model, permission, folder, new_session };
         let invocation = profile.invocation(&wanted).unwrap();
         let path = std::env::var_os("PATH").unwrap();
         let mut env = vec![

@@ -191,7 +191,8 @@ fn config(repo: Option<&Repo>) -> Finding {
 }
 
 async fn tools() -> Finding {
-    let tools = crate::agents::tools().await.unwrap_or_default();
+    let user = User::load().unwrap_or_default();
+    let tools = crate::agents::tools(&user).await.unwrap_or_default();
     let found = crate::agents::offered(&tools);
     if found.is_empty() {
         let fix = "install one; `devmesh tools` lists those that can be driven";

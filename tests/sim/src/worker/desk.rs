@@ -405,6 +405,7 @@ fn tool_end(cause: EndCause, exit: Option<i32>) -> ToolEnd {
         tail: "it broke".into(),
         rate_limited: false,
         sign_in: false,
+        lost_session: false,
         reset_at_ms: None,
     }
 }

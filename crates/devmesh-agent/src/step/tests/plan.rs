@@ -28,6 +28,7 @@ fn ends(view: &mut View) -> Vec<Effect> {
         tail: String::new(),
         rate_limited: false,
         sign_in: false,
+        lost_session: false,
         reset_at_ms: None,
     };
     take(view, 2, Input::ToolEnded { key: KEY, end })

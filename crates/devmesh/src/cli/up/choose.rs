@@ -47,7 +47,7 @@ impl Args {
         if let Some(agents) = said {
             return Ok((agents, verify_of(context, repo, config, self.yes)?));
         }
-        let tools = agents::tools().await?;
+        let tools = agents::tools(user).await?;
         let offered = agents::offered(&tools);
         let is_asked = std::io::stdin().is_terminal() && std::io::stderr().is_terminal();
         if !self.yes && !is_asked {
@@ -56,7 +56,7 @@ impl Args {
                 .say("no agent is started: nobody said which (--agent, --agents, [[agents]])");
             return Ok((Vec::new(), verify_of(context, repo, config, false)?));
         }
-        proposal::show(context, &offered, repo, config, user);
+        proposal::show(context, &offered, repo, config);
         if offered.is_empty() || !(self.yes || ask("start one agent of each?")?) {
             return Ok((Vec::new(), verify_of(context, repo, config, self.yes)?));
         }
@@ -76,7 +76,7 @@ impl Args {
                 user.agents.iter().take(*count).cloned().collect()
             }
             Some(Wanted::Count(count)) => {
-                let tools = agents::tools().await?;
+                let tools = agents::tools(user).await?;
                 let offered = agents::offered(&tools);
                 if offered.is_empty() && *count > 0 {
                     return Err(Error::usage("no coding CLI is installed here")

@@ -45,7 +45,7 @@ impl Args {
         let mut wanted = match self.said(&user).await? {
             Some(said) => said,
             None if self.yes => {
-                let tools = agents::tools().await?;
+                let tools = agents::tools(&user).await?;
                 let offered = agents::offered(&tools);
                 agents::spread(&offered, offered.len())
             }

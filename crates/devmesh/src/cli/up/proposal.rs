@@ -3,28 +3,28 @@
 
 use std::path::Path;
 
+use devmesh_agent::profile::Permission;
 use devmesh_protocol::RepoId;
 use devmesh_protocol::command::mesh::RepoAdd;
 
 use crate::agents::Tool;
-use crate::config::{Config, User};
+use crate::config::Config;
 use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::git::Repo;
 use crate::output::Table;
 
 /// Shows what would be started and what it may do.
-pub(super) fn show(context: &Context, tools: &[&Tool], repo: &Repo, config: &Config, user: &User) {
+pub(super) fn show(context: &Context, tools: &[&Tool], repo: &Repo, config: &Config) {
     let out = context.out;
     if tools.is_empty() {
         out.say("no coding CLI found; `devmesh tools` lists those that are looked for");
     } else {
         let mut table = Table::new(&["TOOL", "VERSION", "MAY", "PROGRAM"]);
         for tool in tools {
-            let may = user.permissions.mode.unwrap_or(tool.permission);
-            let may = format!("{may:?}").to_lowercase();
+            let may = tool.permission.map_or("-", Permission::name);
             let version = tool.version.as_deref().unwrap_or("-");
-            table.row(&[&tool.tool, version, &may, tool.program.as_deref().unwrap_or("-")]);
+            table.row(&[&tool.tool, version, may, tool.program.as_deref().unwrap_or("-")]);
         }
         out.say(table.render(false).trim_end());
         out.say(format!(
