@@ -8,6 +8,7 @@ use std::path::Path;
 use devmesh_agent::profile::{self, Permission, Profile, SignIn};
 use devmesh_protocol::ActorId;
 use devmesh_protocol::id::plain;
+use futures::StreamExt;
 use serde::Serialize;
 
 use crate::config::{AgentSpec, User, words};
@@ -16,6 +17,9 @@ use crate::error::{Error, Result, chain};
 /// The names of the mesh's own actors and processes.
 const OWN: [&str; 7] =
     ["admin", "coordinator", "dashboard", "nats-server", "probe", "replay", "up"];
+
+/// Tools that are asked for their version at once.
+const ASKED_AT_ONCE: usize = 2;
 
 /// A coding CLI that there is a profile for, and what a run of it would be here.
 #[derive(Clone, Debug, Serialize)]
@@ -54,36 +58,37 @@ pub(crate) fn env_of(profile: &Profile) -> Vec<(OsString, OsString)> {
     devmesh_agent::process::allowed(std::env::vars_os(), &profile.pass)
 }
 
-/// The tools that there are profiles for, installed or not, by name. All are asked at once, for
-/// some take seconds to say a word.
+/// The tools that there are profiles for, installed or not, by name.
 pub(crate) async fn tools(user: &User) -> Result<Vec<Tool>> {
-    let profiles = profiles()?;
-    let looks = profiles.values().map(|profile| look(profile, user, false));
-    Ok(futures::future::join_all(looks).await)
+    looked_at(user, false).await
 }
 
 /// As [`tools`], with whether one is signed in.
 pub(crate) async fn tools_signed_in(user: &User) -> Result<Vec<Tool>> {
-    let profiles = profiles()?;
-    let looks = profiles.values().map(|profile| look(profile, user, true));
-    Ok(futures::future::join_all(looks).await)
+    looked_at(user, true).await
 }
 
-async fn look(profile: &Profile, user: &User, asks_sign_in: bool) -> Tool {
-    let env = env_of(profile);
+async fn looked_at(user: &User, asks_sign_in: bool) -> Result<Vec<Tool>> {
+    let profiles = profiles()?;
+    let looks = profiles.into_values().map(|profile| look(profile, user, asks_sign_in));
+    // Some take seconds of a processor to say a word: all at once, none would say it in time.
+    Ok(futures::stream::iter(looks).buffered(ASKED_AT_ONCE).collect().await)
+}
+
+async fn look(profile: Profile, user: &User, asks_sign_in: bool) -> Tool {
+    let env = env_of(&profile);
     let found = profile.detect(&env).await;
     let sign_in = match &found {
         Some(found) if asks_sign_in => Some(profile.sign_in(&found.program, &env).await),
         Some(_) | None => None,
     };
     let permission = profile.permission_for(user.permissions.mode);
-    let why = obstacle(profile, found.is_some(), sign_in.as_ref(), permission.as_ref().err());
+    let why = obstacle(&profile, found.is_some(), sign_in.as_ref(), permission.as_ref().err());
     let (program, version) = match found {
         Some(found) => (Some(found.program.display().to_string()), found.version),
         None => (None, None),
     };
     Tool {
-        tool: profile.name.clone(),
         program,
         version,
         permission: permission.ok(),
@@ -93,6 +98,7 @@ async fn look(profile: &Profile, user: &User, asks_sign_in: bool) -> Tool {
         why,
         resumes: profile.resume_args.is_some(),
         proven: profile.proven,
+        tool: profile.name,
     }
 }
 

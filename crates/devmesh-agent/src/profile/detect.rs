@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::Profile;
 
 /// A tool that does not tell its version, or whether it is signed in, within this does not tell.
-const PROBE_LIMIT: Duration = Duration::from_secs(15);
+const PROBE_LIMIT: Duration = Duration::from_secs(20);
 
 /// A tool found on this host.
 #[derive(Debug, Clone, PartialEq, Eq)]

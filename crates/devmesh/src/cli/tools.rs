@@ -47,7 +47,9 @@ async fn list(context: &Context) -> Result<()> {
     let mut table = Table::new(&["TOOL", "VERSION", "SIGNED IN", "MAY", "USABLE"]);
     for tool in &tools {
         let version = tool.version.as_deref().unwrap_or("-");
-        let may = tool.permission.map_or("-", Permission::name);
+        // What a program without modes may do is its own affair.
+        let may = tool.permission.filter(|_| !tool.modes.is_empty());
+        let may = may.map_or("-", Permission::name);
         table.row(&[&tool.tool, version, signed_in(tool), may, &usable(tool)]);
     }
     context.out.table(&table, "no profiles");

@@ -86,7 +86,7 @@ fn every_mode_really_means_that_to_the_tool() {
         ("copilot", Ask, "--deny-tool=write --deny-tool=shell", "--allow"),
         ("copilot", Edit, "--allow-tool=write --deny-tool=shell", "--allow-all"),
         ("copilot", Full, "--allow-all", "--deny"),
-        ("continue", Ask, "--readonly", "--auto"),
+        ("continue", Ask, "--exclude Write --exclude Bash", "--allow"),
         ("continue", Edit, "--exclude Bash", "--auto"),
         ("continue", Full, "--auto", "--exclude"),
         ("aider", Ask, "--chat-mode ask --dry-run", "NOTHING"),

@@ -188,17 +188,20 @@ fn tell(context: &Context, report: &Report) {
         return;
     }
     let proof = &report.proof;
-    let version = report.version.as_deref().unwrap_or("?");
-    let seconds = proof.ms as f64 / 1_000.0;
+    let version = report.version.iter().map(|version| format!(" {version}")).collect::<String>();
     let told = match &proof.why {
         None => "proven: it made the file and changed nothing else".to_owned(),
         Some(why) => format!("not proven: {}", clean(why)),
     };
-    out.line(format!("{} {version}: {told}", report.tool));
+    out.line(format!("{}{}: {told}", report.tool, clean(&version)));
+    let seconds = proof.ms as f64 / 1_000.0;
     out.line(format!("time     {seconds:.1} s, with the mode {}", report.permission.name()));
-    let count = |count: Option<u64>| count.map_or("not told".into(), |count| count.to_string());
-    let (input, output) = (count(proof.input_tokens), count(proof.output_tokens));
-    out.line(format!("tokens   {input} read, {output} written"));
+    let count = |count: Option<u64>| count.map_or("?".to_owned(), |count| count.to_string());
+    let tokens = match (proof.input_tokens, proof.output_tokens) {
+        (None, None) => "not told".to_owned(),
+        (input, output) => format!("{} read, {} written", count(input), count(output)),
+    };
+    out.line(format!("tokens   {tokens}"));
     let cost = proof.cost_micro_usd.map(|micro| format!("${:.4}", micro as f64 / 1e6));
     out.line(format!("cost     {}", cost.as_deref().unwrap_or("not told")));
     if !proof.message.is_empty() {
