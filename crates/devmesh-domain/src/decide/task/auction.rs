@@ -320,7 +320,8 @@ impl<'s> Search<'s> {
         let Some(place) = task.place_in_line() else { return false };
         let own = state.place_in_queue(spec.task);
         let mut before = BTreeSet::new();
-        for path in &spec.paths {
+        // Nobody waits for a hot file: it is written together with others.
+        for path in spec.paths.iter().filter(|path| !state.is_hot(&spec.repo, path)) {
             let key = state.path_key(&spec.repo, path);
             for line in state.index.tasks.ready_paths.lines_over(&spec.repo, &key) {
                 before.extend(line.take(LINE_MAX));

@@ -230,3 +230,15 @@ fn the_order_of_the_queue_holds_for_what_is_free_too() {
     let came = tasks.send("alice", "lock.release", json!({ "paths": ["a"] }));
     assert_eq!(came, "a free, auction_opened t-1");
 }
+
+/// Nobody waits for a hot file, so nobody is kept from one for the sake of who waits for others.
+#[test]
+fn a_hot_file_keeps_no_tasks_apart() {
+    let mut tasks = Tasks::new();
+    let body = json!({ "paths": ["src/b"], "mode": "write", "ttl_ms": 86_400_000 });
+    tasks.send("bob", "lock.acquire", body);
+    tasks.step("alice add {\"paths\":[\"src/\",\"Cargo.lock\"]}");
+    tasks.step("after 600000");
+    let came = tasks.step("alice add {\"paths\":[\"docs/\",\"Cargo.lock\"]}");
+    assert_eq!(came, "task_added t-2, auction_opened t-2");
+}
