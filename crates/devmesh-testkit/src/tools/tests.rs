@@ -98,3 +98,16 @@ fn npm_installs_the_pinned_version_and_refuses_another_content() {
     let error = npm::install(forged.path(), Tool::Codex, manifest, &other).unwrap_err();
     assert!(error.to_string().contains("EINTEGRITY"), "{error}");
 }
+
+#[test]
+fn pip_refuses_another_content() {
+    if std::env::var_os("DEVMESH_TEST_DOWNLOADS").is_none() {
+        println!("SKIP: it asks a package registry; set DEVMESH_TEST_DOWNLOADS=1");
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let forged = format!("colorama==0.4.6 --hash=sha256:{}\n", "0".repeat(64));
+    let error = pip::install(folder.path(), Tool::Aider, &forged).unwrap_err().to_string();
+    assert!(error.contains("DO NOT MATCH THE HASHES"), "{error}");
+    assert!(!folder.path().join(Tool::Aider.command()).exists());
+}
