@@ -339,6 +339,9 @@ pub struct AttemptView {
     pub approved: bool,
     /// The token of its turn of the merge queue, where it has it.
     pub turn: Option<u64>,
+    /// Its work has landed; what is left is to say that it is done.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub landed: bool,
     /// What was used so far.
     pub usage: Usage,
     /// The last line it told, from memory.

@@ -161,6 +161,15 @@ pub(super) fn landed(
     }
 }
 
+/// Work of this session's has landed, and nobody said that it is done: the word of it was lost, or
+/// refused. There is nothing left to work on.
+pub(super) fn complete(view: &View, key: Key, token: u64) -> Effect {
+    let Key { task, attempt } = key;
+    let complete = Complete { task, attempt, token, message: None, usage: None };
+    let verb = Box::new(Verb::TaskComplete(complete));
+    Effect::Tell { session: view.session.clone(), verb }
+}
+
 fn completed(attempt: &Attempt) -> Complete {
     let message = attempt.last_message.trim();
     Complete {

@@ -7,7 +7,7 @@ use devmesh_protocol::report::BeatReply;
 use devmesh_protocol::view::TaskView;
 use devmesh_protocol::{Code, SessionId, TaskId};
 
-use super::{attempt, ending, held, news, review};
+use super::{attempt, ending, held, landing, news, review};
 use crate::clock::Now;
 use crate::effect::Effect;
 use crate::input::{Answer, Sight, Unable};
@@ -170,6 +170,10 @@ pub(super) fn reconciled(view: &mut View, now: Now, tasks: Vec<TaskView>) -> Vec
         let own = running.actor == view.me.actor && running.session == view.session;
         if own && view.attempt.is_none() && view.standing == Standing::In && !view.leaving {
             let key = Key { task: task.task, attempt: running.attempt };
+            if running.landed {
+                effects.push(landing::complete(view, key, running.token));
+                continue;
+            }
             let mut attempt = Attempt::awarded(key, running.token);
             attempt.adopted = running.started_at.is_some();
             attempt.tool_session.clone_from(&task.tool_session);

@@ -254,6 +254,7 @@ fn attempt_view(state: &State, task: &Task, attempt: &Attempt) -> AttemptView {
         receipt: receipt.cloned(),
         approved: receipt.is_some_and(|receipt| attempt.is_approved(&receipt.tree)),
         turn: turn.filter(|turn| turn.task == task.spec.task).map(|turn| turn.token),
+        landed: attempt.landed.is_some(),
         usage: attempt.usage,
         message: None,
     }

@@ -30,6 +30,26 @@ fn work_that_was_parked_lands_with_the_evidence_that_it_has() {
 }
 
 #[test]
+fn what_has_landed_and_nobody_said_so_is_only_completed() {
+    let found = |landed: bool| {
+        let mut view = view();
+        let mut task = job().task;
+        task.attempt = serde_json::from_value(json!({
+            "attempt": 1, "token": 5, "actor": "codex-1", "session": "s1", "host": "h1",
+            "awarded_at": "2026-01-01T00:00:00Z", "started_at": "2026-01-01T00:00:00Z",
+            "base_commit": null, "receipt": null, "approved": false, "turn": null,
+            "landed": landed,
+            "usage": { "input_tokens": 0, "output_tokens": 0, "cost_micro_usd": null },
+        }))
+        .unwrap();
+        let effects = take(&mut view, 0, Input::Reconciled(vec![task]));
+        (names(&effects), view.attempt.is_some())
+    };
+    assert_eq!(found(true), (vec!["task.complete".to_owned()], false));
+    assert_eq!(found(false), (vec!["LookUp".to_owned()], true));
+}
+
+#[test]
 fn a_turn_lands_with_what_is_believed_now() {
     let mut view = at(Phase::Queueing);
     view.belief.answered(1_000);
